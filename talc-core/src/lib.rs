@@ -1,1 +1,150 @@
+#![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(any(target_pointer_width = "32", target_pointer_width = "64")))]
+compile_error!("talc-core supports targets with 32-bit and 64-bit pointers, not yet 16-bit ones");
+
+mod alloc;
+#[cfg(feature = "audit")]
+mod audit;
+mod bins;
+mod chunk;
+mod counters;
+mod free;
+mod header;
+mod heap;
+mod misuse;
+mod resize;
+mod sizing;
+mod tally;
+mod visit;
+
+use core::marker::PhantomData;
+use core::ptr::null_mut;
+
+#[cfg(feature = "audit")]
+pub use audit::Fault;
+pub use bins::{Bins, DefaultBinning, SmallBinning};
+pub use chunk::CHUNK_UNIT;
+pub use counters::Counters;
+pub use heap::Reserved;
+pub use misuse::Misuse;
+pub use sizing::{min_first_heap_layout, min_first_heap_size};
+pub use visit::Part;
+
+/// How many gaps of one bin are looked at, at most, in the last search before "nothing fits".
+pub const SEARCH_LIMIT: usize = 32;
+
+/// The allocator itself: heaps of memory, cut into chunks, and nothing around them.
+///
+/// No lock, no source of memory, no trait: calls say what happened, and the caller acts on it.
+/// `B` is the shape of its free lists, always [`Bins`].
+///
+/// The value is a pointer to its table (and the counters, with that feature): it may be moved, and
+/// heaps stay where they are. Dropping it does nothing; memory belongs to who claimed it.
+///
+/// # Invariants
+///
+/// ```text
+///  heap base   first chunk                                            heap end
+///      │           │                                                      │
+///      ▼           ▼                                                      ▼
+///      ┌───────────┬────────┬─────────┬────────┬──────────────────┬────────┐
+///      │ next back │ header │ payload │ header │ links ... footer │sentinel│
+///      └───────────┴────────┴─────────┴────────┴──────────────────┴────────┘
+///       list of    └── allocated ────┘└───────── gap ────────────┘
+///       heaps                ▲ payloads are at 0 mod 16
+/// ```
+///
+/// - **I1**: a heap end is a multiple of 16; the word below it is the sentinel's header.
+/// - **I2**: chunks follow each other without a hole from the first chunk to the sentinel. Their
+///   sizes are multiples of 16 and at least [`CHUNK_UNIT`]; a payload begins at a multiple of 16,
+///   the header in the word in front of it.
+/// - **I3**: a header's `FREE` flag is set if and only if the chunk is a gap. Two gaps are never
+///   next to each other.
+/// - **I4**: a header's `BELOW_FREE` flag is set if and only if the chunk below is a gap.
+/// - **I5**: the last word of a gap, its footer, is the gap's size.
+/// - **I6**: `BASE` is set on the first chunk of each heap only; `TOP` on the sentinel and on the
+///   gap just below it, if there is one, only.
+/// - **I7**: each gap is in the list of its size's bin, once, and nothing else is in a list; its
+///   neighbours there point back at it.
+/// - **I8**: a bin's bit in the bitmap is set if and only if its list is not empty.
+/// - **I9**: nothing but this `RawTalc` reads or writes the bytes of its heaps, except the payloads
+///   of allocated chunks, which are their owners' and are never touched here.
+/// - **I10**: the table is the payload of the first chunk of the first heap, allocated and never
+///   freed. Every heap is in the table's list of heaps, once.
+/// - **I11**: an allocated chunk is less than [`CHUNK_UNIT`] larger than its layout needs.
+///
+/// # Example
+///
+/// ```
+/// use core::alloc::Layout;
+/// use core::mem::MaybeUninit;
+/// use talc_core::RawTalc;
+///
+/// let mut memory = [MaybeUninit::<u8>::uninit(); 10_000];
+/// let mut talc = <RawTalc>::new();
+///
+/// // SAFETY: nothing else uses `memory` while `talc` does.
+/// unsafe { talc.claim(memory.as_mut_ptr().cast(), memory.len()) }.expect("large enough");
+///
+/// let layout = Layout::new::<[u64; 16]>();
+/// let block = talc.try_allocate(layout).expect("there is room");
+/// // SAFETY: allocated above with this layout.
+/// unsafe { talc.deallocate(block.as_ptr(), layout) };
+/// ```
+pub struct RawTalc<B = DefaultBinning> {
+    /// Null until the first heap is claimed.
+    table: *mut B,
+    tally: tally::Tally,
+    _owns: PhantomData<B>,
+}
+
+// SAFETY: the heaps belong to this value alone (I9), whichever thread holds it.
+unsafe impl<B> Send for RawTalc<B> {}
+// SAFETY: methods that take `&self` only read.
+unsafe impl<B> Sync for RawTalc<B> {}
+
+impl<B> RawTalc<B> {
+    const EMPTY: Self = Self { table: null_mut(), tally: tally::Tally::new(), _owns: PhantomData };
+
+    /// Whether the first heap has been claimed, so that the table exists.
+    ///
+    /// Further heaps then need only [`CHUNK_UNIT`] and a few words; see
+    /// [`claim`](RawTalc::claim).
+    #[inline]
+    pub fn is_metadata_established(&self) -> bool {
+        !self.table.is_null()
+    }
+
+    /// Statistics of all heaps and allocations.
+    ///
+    /// # Complexity
+    /// O(1).
+    #[cfg(feature = "counters")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+    #[inline]
+    pub const fn counters(&self) -> &Counters {
+        self.tally.counters()
+    }
+}
+
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
+    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+{
+    /// An allocator without a heap: nothing fits until one is [claimed](Self::claim).
+    #[inline]
+    pub const fn new() -> Self {
+        let () = Bins::<PER_DOUBLING, WORDS, SLAB>::CHECKED;
+        Self::EMPTY
+    }
+}
+
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> Default
+    for RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}

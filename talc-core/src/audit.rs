@@ -1,0 +1,229 @@
+//! Checking every invariant, over everything there is.
+
+use core::fmt;
+
+use crate::bins::Bins;
+use crate::chunk::{Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
+use crate::header::Header;
+use crate::visit::for_each_chunk;
+use crate::RawTalc;
+
+/// A broken invariant, as [`RawTalc::audit`] found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The number of the invariant in the documentation of [`RawTalc`]; 0 for the counters.
+    pub invariant: u8,
+    /// The address of the chunk or heap base that is wrong, or 0 if it is the table.
+    pub address: usize,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { invariant, address } = self;
+        if *invariant == 0 {
+            return f.write_str("talc: the counters do not agree with the heaps");
+        }
+        write!(f, "talc: invariant I{invariant} of RawTalc is broken at {address:#x}")
+    }
+}
+
+/// A set of gaps, as far as two equal ones have the same sums.
+#[derive(Default, PartialEq, Eq, Clone, Copy)]
+struct Gaps {
+    count: usize,
+    bytes: usize,
+    address_sum: usize,
+}
+
+impl Gaps {
+    fn add(&mut self, gap: Chunk, size: usize) {
+        self.count += 1;
+        self.bytes += size;
+        self.address_sum = self.address_sum.wrapping_add(gap.addr());
+    }
+}
+
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
+    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+{
+    /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
+    ///
+    /// # Errors
+    /// The first fault that is found. Memory may have been corrupted long before, and where what
+    /// was overwritten leads out of the heap, the check itself can crash.
+    ///
+    /// # Complexity
+    /// O(n) in chunks and gaps.
+    pub fn audit(&self) -> Result<(), Fault> {
+        let mut fault = None;
+        let mut in_heaps = Gaps::default();
+        let mut heaps = 0;
+        let mut claimed = 0;
+        let mut table_seen = self.table.is_null();
+        self.for_each_heap(|heap| {
+            heaps += 1;
+            let first = HeapBase::first_chunk(heap);
+            table_seen |= first.payload().cast() == self.table;
+            match audit_heap(first, &mut in_heaps) {
+                Ok(end) => claimed += end.addr() - heap as usize,
+                Err(found) => fault = fault.or(Some(found)),
+            }
+        });
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        if !table_seen {
+            return Err(Fault { invariant: 10, address: 0 });
+        }
+        if self.audit_bins()? != in_heaps {
+            return Err(Fault { invariant: 7, address: 0 });
+        }
+        self.audit_counters(in_heaps, heaps, claimed)
+    }
+
+    /// Checks each list, and answers what gaps are in them.
+    fn audit_bins(&self) -> Result<Gaps, Fault> {
+        let mut in_bins = Gaps::default();
+        if self.table.is_null() {
+            return Ok(in_bins);
+        }
+        for bin in 0..Bins::<PER_DOUBLING, WORDS, SLAB>::COUNT {
+            let mut gap = None;
+            // SAFETY: the table exists, and gaps come from this bin's list; a broken link may
+            // lead anywhere, of which the documentation warns.
+            unsafe {
+                while let Some(next) = Bins::next_gap(self.table, bin, gap) {
+                    let fault = Fault { invariant: 7, address: next.addr() };
+                    if next.payload() as usize % GRAIN != 0
+                        || !Bins::<PER_DOUBLING, WORDS, SLAB>::is_linked(next)
+                    {
+                        return Err(fault);
+                    }
+                    let header = next.header();
+                    if !header.is_gap()
+                        || Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(header.size()) != bin
+                    {
+                        return Err(fault);
+                    }
+                    in_bins.add(next, header.size());
+                    gap = Some(next);
+                }
+                if Bins::is_marked(self.table, bin) != gap.is_some() {
+                    return Err(Fault { invariant: 8, address: 0 });
+                }
+            }
+        }
+        Ok(in_bins)
+    }
+
+    #[cfg(feature = "counters")]
+    fn audit_counters(&self, gaps: Gaps, heaps: usize, claimed: usize) -> Result<(), Fault> {
+        let counters = self.counters();
+        if counters.fragment_count == gaps.count
+            && counters.available_bytes == gaps.bytes
+            && counters.heap_count == heaps
+            && counters.claimed_bytes == claimed
+            && counters.allocated_bytes <= claimed - gaps.bytes
+            && counters.allocated_bytes <= counters.peak_allocated_bytes
+        {
+            Ok(())
+        } else {
+            Err(Fault { invariant: 0, address: 0 })
+        }
+    }
+
+    #[cfg(not(feature = "counters"))]
+    fn audit_counters(&self, _: Gaps, _heaps: usize, _claimed: usize) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Checks the chunks of one heap, adds its gaps to `gaps`, and answers the heap end.
+fn audit_heap(first: Chunk, gaps: &mut Gaps) -> Result<HeapEnd, Fault> {
+    let mut fault = None;
+    let mut end = None;
+    let mut below: Option<(Chunk, Header)> = None;
+    for_each_chunk(first, |chunk, header| {
+        let mut check = |invariant: u8, holds: bool| {
+            if !holds && fault.is_none() {
+                fault = Some(Fault { invariant, address: chunk.addr() });
+            }
+        };
+        let below_gap = below.filter(|(_, header)| header.is_gap());
+        check(2, chunk.payload() as usize % GRAIN == 0);
+        check(4, header.is_below_free() == below_gap.is_some());
+        check(6, header.is_base() == (chunk == first));
+        if let Some((gap, gap_header)) = below_gap {
+            check(3, !header.is_gap());
+            check(6, gap_header.is_top() == header.is_sentinel());
+            // SAFETY: the gap below is there, so its last word can be read.
+            check(5, unsafe { chunk.size_below() } == gap_header.size());
+            gaps.add(gap, gap_header.size());
+        }
+        if header.size() == 0 {
+            check(1, header.is_sentinel());
+            end = Some(HeapEnd::of_sentinel(chunk));
+        } else {
+            check(2, header.size() >= CHUNK_UNIT);
+            check(6, header.is_gap() || !header.is_top());
+        }
+        below = Some((chunk, header));
+    });
+    match (fault, end) {
+        (None, Some(end)) => Ok(end),
+        (fault, _) => Err(fault.unwrap_or(Fault { invariant: 1, address: first.addr() })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::alloc::Layout;
+
+    /// Breaks one word of a healthy heap at a time: each must be noticed.
+    #[test]
+    fn every_kind_of_damage_is_found() {
+        #[repr(align(16))]
+        struct Memory([usize; 1024]);
+        let mut memory = Memory([0; 1024]);
+        let mut talc = <RawTalc>::new();
+        let base = memory.0.as_mut_ptr().cast::<u8>();
+        // SAFETY: nothing else uses the memory.
+        unsafe { talc.claim(base, core::mem::size_of::<Memory>()) }.unwrap();
+        let layout = Layout::new::<[u8; 100]>();
+        let blocks = [(); 6].map(|()| talc.try_allocate(layout).unwrap().as_ptr());
+        for freed in [1, 3] {
+            // SAFETY: allocated above.
+            unsafe { talc.deallocate(blocks[freed], layout) };
+        }
+        assert_eq!(talc.audit(), Ok(()));
+
+        let mut damage = |word: *mut usize, value: usize| {
+            // SAFETY: a word of the heap, put back as it was after the audit.
+            let fault = unsafe {
+                let sound = word.read();
+                word.write(value);
+                let fault = talc.audit();
+                word.write(sound);
+                fault
+            };
+            assert_eq!(talc.audit(), Ok(()));
+            fault.expect_err("the audit must notice").invariant
+        };
+        let header = |n: usize| blocks[n].cast::<usize>().wrapping_sub(1);
+        let read = |n: usize| {
+            // SAFETY: the header of a chunk.
+            unsafe { header(n).read() }
+        };
+        let words = |n: usize| blocks[n].cast::<usize>();
+        assert_eq!(damage(header(0), read(0) | 2), 4, "a gap below that is not there");
+        assert_eq!(damage(header(2), read(2) & !2), 4, "a gap below that is forgotten");
+        assert_eq!(damage(header(1), read(1) & !1), 4, "a gap that says it is allocated");
+        assert_eq!(damage(header(4), read(4) | 4), 6, "a heap base in the middle");
+        assert_eq!(damage(header(1), read(1) | 8), 6, "a top gap in the middle");
+        assert_eq!(damage(header(0), 0), 1, "an end in the middle");
+        assert_eq!(damage(header(2).wrapping_sub(1), 16), 5, "a wrong footer");
+        let first = words(1) as usize;
+        assert_eq!(damage(words(1), first), 7, "a link in a circle");
+    }
+}

@@ -1,0 +1,327 @@
+//! The bins: free lists of gaps of similar size, and the bitmap that says which are not empty.
+//!
+//! A list is linked through the payloads of its gaps. It starts at a head of one word and ends at
+//! the table's own `tail`, whose `back` takes the writes that would otherwise need a branch:
+//!
+//! ```text
+//!   heads[bin] ──► gap ──next──► gap ──next──► tail
+//!        ▲──back───┘  ▲───back────┘  ▲───back───┘ (written, never read)
+//! ```
+
+use core::ptr::{addr_of, addr_of_mut, null_mut};
+
+use crate::chunk::{Chunk, HeapBase, CHUNK_UNIT, GRAIN};
+
+/// The links of a gap in its bin's list.
+#[repr(C)]
+pub(crate) struct Links {
+    /// First, so that a pointer to a head can stand for a pointer to the links before it.
+    next: *mut Links,
+    back: *mut Links,
+}
+
+/// The shape of the free lists, and the table that holds them.
+///
+/// As a type parameter of [`RawTalc`](crate::RawTalc) it says how gaps are sorted by size. The
+/// table itself is placed at the start of the first heap that is claimed, never on its own.
+///
+/// - `PER_DOUBLING`: bins per doubling of the gap size, a power of two. Gaps of up to that many
+///   times 16 bytes have a bin for each size. More bins fit more tightly; fewer are smaller.
+/// - `WORDS`: bitmap words. There are `64 * WORDS` bins, of one machine word each.
+/// - `SLAB`: the size of a slab in bytes; 0 for no slabs, and the only value for now.
+///
+/// Gaps beyond the range of the bins share the last one, of which a search looks at
+/// [`SEARCH_LIMIT`](crate::SEARCH_LIMIT) gaps: choose `WORDS` so that such gaps are rare.
+///
+/// ```
+/// use talc_core::{Bins, RawTalc};
+///
+/// // 128 bins, four for each doubling: up to 64 GiB in 1 KiB of table on 64-bit targets.
+/// let talc = RawTalc::<Bins<4, 2, 0>>::new();
+/// ```
+#[repr(C)]
+pub struct Bins<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> {
+    map: [u64; WORDS],
+    heads: [[*mut Links; 64]; WORDS],
+    tail: Links,
+    /// The root of the list of heaps.
+    pub(crate) heaps: *mut HeapBase,
+}
+
+/// Eight bins per doubling up to 2 GiB: the best fit, in 1.6 KiB on 64-bit targets.
+pub type DefaultBinning = Bins<8, 3, 0>;
+
+/// Four bins per doubling up to 3.5 MiB: for microcontrollers, a table of under 300 bytes on
+/// 32-bit targets.
+pub type SmallBinning = Bins<4, 1, 0>;
+
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
+    Bins<PER_DOUBLING, WORDS, SLAB>
+{
+    pub(crate) const COUNT: usize = 64 * WORDS;
+
+    const MANTISSA_BITS: u32 = PER_DOUBLING.trailing_zeros();
+
+    /// Fails to compile for parameters that cannot work.
+    pub(crate) const CHECKED: () = {
+        assert!(
+            PER_DOUBLING.is_power_of_two() && PER_DOUBLING <= 64,
+            "Bins: PER_DOUBLING must be a power of two, at most 64"
+        );
+        assert!(WORDS >= 1, "Bins: at least one bitmap word is needed");
+        assert!(SLAB == 0, "Bins: slabs are not available yet, SLAB must be 0");
+    };
+
+    /// Makes the smallest index that is asked for, one grain below the smallest chunk's, 0.
+    const BIAS: usize = PER_DOUBLING + 1 - CHUNK_UNIT / GRAIN;
+
+    /// The bin of gaps of `size` bytes.
+    #[inline]
+    pub(crate) const fn bin_of(size: usize) -> usize {
+        let bin = Self::index(size / GRAIN);
+        if bin < Self::COUNT {
+            bin
+        } else {
+            Self::COUNT - 1
+        }
+    }
+
+    /// The first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if there
+    /// is none.
+    #[inline]
+    pub(crate) const fn bin_above(size: usize) -> usize {
+        Self::index(size / GRAIN - 1) + 1
+    }
+
+    /// The index of a size in grains: that of a floating-point number, exponent above mantissa.
+    /// The bias makes it a normalised one, so that small sizes are no special case.
+    #[inline]
+    const fn index(grains: usize) -> usize {
+        let biased = grains + Self::BIAS;
+        let exponent = usize::BITS - 1 - biased.leading_zeros();
+        let shift = exponent - Self::MANTISSA_BITS;
+        ((shift as usize) << Self::MANTISSA_BITS) + (biased >> shift) - PER_DOUBLING
+    }
+
+    /// Makes a table of empty lists at `table`.
+    ///
+    /// # Safety
+    /// `table` must be valid for writes, and aligned.
+    pub(crate) unsafe fn init(table: *mut Self) {
+        // SAFETY: required of the caller.
+        unsafe {
+            addr_of_mut!((*table).map).write([0; WORDS]);
+            addr_of_mut!((*table).tail).write(Links { next: null_mut(), back: null_mut() });
+            addr_of_mut!((*table).heaps).write(null_mut());
+            for bin in 0..Self::COUNT {
+                Self::head(table, bin).write(Self::tail(table));
+            }
+        }
+    }
+
+    /// The address of a list's head.
+    ///
+    /// # Safety
+    /// `table` must be a table, and `bin < COUNT`.
+    #[inline]
+    unsafe fn head(table: *mut Self, bin: usize) -> *mut *mut Links {
+        debug_assert!(bin < Self::COUNT);
+        // SAFETY: in bounds, as required of the caller.
+        unsafe { addr_of_mut!((*table).heads).cast::<*mut Links>().add(bin) }
+    }
+
+    #[inline]
+    unsafe fn tail(table: *mut Self) -> *mut Links {
+        // SAFETY: `table` is a table, as required of the caller.
+        unsafe { addr_of_mut!((*table).tail) }
+    }
+
+    /// The address of the bitmap word of `bin`, and the bin's bit in it.
+    #[inline]
+    unsafe fn map_word(table: *mut Self, bin: usize) -> (*mut u64, u64) {
+        debug_assert!(bin < Self::COUNT);
+        // SAFETY: in bounds, as required of the caller.
+        let word = unsafe { addr_of_mut!((*table).map).cast::<u64>().add(bin / 64) };
+        (word, 1 << (bin % 64))
+    }
+
+    /// The first bin from `bin` on that is not empty. At most `WORDS` steps.
+    ///
+    /// # Safety
+    /// `table` must be a table.
+    #[inline]
+    pub(crate) unsafe fn first_from(table: *mut Self, bin: usize) -> Option<usize> {
+        let mut word = bin / 64;
+        if word >= WORDS {
+            return None;
+        }
+        // SAFETY: `word < WORDS` here and below; only this reference to the map exists.
+        let map = unsafe { &*addr_of!((*table).map) };
+        let mut bits = map[word] & (!0 << (bin % 64));
+        while bits == 0 {
+            word += 1;
+            if word == WORDS {
+                return None;
+            }
+            bits = map[word];
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// The last bin that is not empty.
+    ///
+    /// # Safety
+    /// `table` must be a table.
+    pub(crate) unsafe fn last(table: *mut Self) -> Option<usize> {
+        // SAFETY: required of the caller.
+        let map = unsafe { &*addr_of!((*table).map) };
+        let word = map.iter().rposition(|&bits| bits != 0)?;
+        Some(word * 64 + 63 - map[word].leading_zeros() as usize)
+    }
+
+    /// The first gap of a bin that is not empty.
+    ///
+    /// # Safety
+    /// `table` must be a table, and its bit for `bin` set (I8).
+    #[inline]
+    pub(crate) unsafe fn first_gap(table: *mut Self, bin: usize) -> Chunk {
+        // SAFETY: the list of a bin whose bit is set starts with a gap (I8).
+        unsafe { Chunk::of_links(Self::head(table, bin).read()) }
+    }
+
+    /// The gap after `gap` in its list, or the first one of the list of `bin`; `None` at the tail.
+    ///
+    /// # Safety
+    /// `table` must be a table, and `gap` in its list of `bin` (I7).
+    pub(crate) unsafe fn next_gap(
+        table: *mut Self,
+        bin: usize,
+        gap: Option<Chunk>,
+    ) -> Option<Chunk> {
+        // SAFETY: heads and the links of gaps in a list are initialised (I7).
+        let next = unsafe {
+            match gap {
+                Some(gap) => addr_of!((*gap.links()).next).read(),
+                None => Self::head(table, bin).read(),
+            }
+        };
+        // SAFETY: `table` is a table.
+        if next == unsafe { Self::tail(table) } {
+            None
+        } else {
+            Some(Chunk::of_links(next))
+        }
+    }
+
+    /// Puts a gap of `size` bytes at the front of its bin's list.
+    ///
+    /// # Safety
+    /// `table` must be a table, and `gap` a gap of `size` bytes that is in no list.
+    #[inline]
+    pub(crate) unsafe fn link(table: *mut Self, gap: Chunk, size: usize) {
+        let bin = Self::bin_of(size);
+        let links = gap.links();
+        // SAFETY: the payload of a gap is its links'; what the head points to is a gap's links or
+        // the tail, both valid for writes (I7).
+        unsafe {
+            let head = Self::head(table, bin);
+            let first = head.read();
+            links.write(Links { next: first, back: head.cast() });
+            addr_of_mut!((*first).back).write(links);
+            head.write(links);
+            let (word, bit) = Self::map_word(table, bin);
+            word.write(word.read() | bit);
+        }
+    }
+
+    /// Takes a gap of `size` bytes out of its list.
+    ///
+    /// # Safety
+    /// `table` must be a table, and `gap` a gap of `size` bytes in the list of its bin.
+    #[inline]
+    pub(crate) unsafe fn unlink(table: *mut Self, gap: Chunk, size: usize) {
+        let bin = Self::bin_of(size);
+        // SAFETY: both neighbours in a list are links, a head or the tail, valid for writes (I7).
+        unsafe {
+            let Links { next, back } = gap.links().read();
+            addr_of_mut!((*back).next).write(next);
+            addr_of_mut!((*next).back).write(back);
+            // Whether the list is now empty is a coin flip: no branch.
+            let is_empty = Self::head(table, bin).read() == Self::tail(table);
+            let (word, bit) = Self::map_word(table, bin);
+            word.write(word.read() & !(bit * u64::from(is_empty)));
+        }
+    }
+
+    /// Whether the neighbours of `gap` in its list point back at it (I7).
+    ///
+    /// # Safety
+    /// As for [`next_gap`](Self::next_gap), and both links must point into mapped memory.
+    #[cfg(feature = "audit")]
+    pub(crate) unsafe fn is_linked(gap: Chunk) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            let links = gap.links();
+            let Links { next, back } = links.read();
+            addr_of!((*back).next).read() == links && addr_of!((*next).back).read() == links
+        }
+    }
+
+    /// Whether the bit of `bin` is set.
+    ///
+    /// # Safety
+    /// `table` must be a table.
+    #[cfg(feature = "audit")]
+    pub(crate) unsafe fn is_marked(table: *mut Self, bin: usize) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            let (word, bit) = Self::map_word(table, bin);
+            word.read() & bit != 0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<const P: usize, const W: usize>() {
+        let mut last = 0;
+        for size in
+            (CHUNK_UNIT..1 << 16).step_by(GRAIN).chain((16..usize::BITS - 1).flat_map(|n| {
+                let power = 1_usize << n;
+                [power - GRAIN, power, power + GRAIN, power + power / 2]
+            }))
+        {
+            let (bin, above) = (Bins::<P, W, 0>::bin_of(size), Bins::<P, W, 0>::bin_above(size));
+            assert!(bin >= last, "bins must grow with sizes");
+            last = bin;
+            if above < Bins::<P, W, 0>::COUNT {
+                // No smaller size may be found from `above` on, and this one's own bin is there
+                // or just below.
+                assert!(Bins::<P, W, 0>::bin_of(size - GRAIN) < above);
+                assert!(bin == above || bin + 1 == above);
+            }
+        }
+    }
+
+    #[test]
+    fn indices_are_monotonic_and_sure() {
+        check::<1, 1>();
+        check::<2, 1>();
+        check::<4, 1>();
+        check::<8, 3>();
+        check::<16, 2>();
+        check::<64, 8>();
+    }
+
+    #[test]
+    fn the_tables_are_as_small_as_documented() {
+        use core::mem::size_of;
+        if cfg!(target_pointer_width = "64") {
+            assert!(size_of::<DefaultBinning>() <= 1640);
+        } else {
+            assert!(size_of::<SmallBinning>() < 300);
+        }
+    }
+}

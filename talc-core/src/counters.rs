@@ -1,0 +1,149 @@
+//! Allocation statistics.
+
+use core::fmt;
+
+/// Statistics of an allocator: what is allocated, available and claimed, now and in total.
+///
+/// With the feature `counters`, `RawTalc::counters` and the wrappers above it hand them out;
+/// keeping them costs a few additions per operation. All sizes are in bytes; allocations are
+/// counted by the size of their layout, gaps by the size of their chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Counters {
+    /// Allocations that are live now.
+    pub allocation_count: usize,
+    /// Allocations ever made. Resizing in place makes none.
+    pub total_allocation_count: u64,
+
+    /// Bytes in live allocations.
+    pub allocated_bytes: usize,
+    /// Bytes ever allocated. Growing in place adds the growth.
+    pub total_allocated_bytes: u64,
+    /// The most that `allocated_bytes` ever was.
+    pub peak_allocated_bytes: usize,
+
+    /// Bytes in gaps, which are available for allocation.
+    pub available_bytes: usize,
+    /// Gaps: free chunks, none of which is next to another.
+    pub fragment_count: usize,
+
+    /// Heaps that are established now.
+    pub heap_count: usize,
+    /// Heaps ever claimed.
+    pub total_heap_count: u64,
+
+    /// Bytes in the heaps that are established now.
+    pub claimed_bytes: usize,
+    /// Bytes ever claimed, by claiming and by extending heaps.
+    pub total_claimed_bytes: u64,
+}
+
+impl Counters {
+    pub(crate) const ZERO: Self = Self {
+        allocation_count: 0,
+        total_allocation_count: 0,
+        allocated_bytes: 0,
+        total_allocated_bytes: 0,
+        peak_allocated_bytes: 0,
+        available_bytes: 0,
+        fragment_count: 0,
+        heap_count: 0,
+        total_heap_count: 0,
+        claimed_bytes: 0,
+        total_claimed_bytes: 0,
+    };
+
+    /// Bytes that are neither allocated nor available: headers, rounding, and the table.
+    #[inline]
+    pub const fn overhead_bytes(&self) -> usize {
+        self.claimed_bytes - self.available_bytes - self.allocated_bytes
+    }
+
+    /// Bytes that were allocated and have been freed since.
+    #[inline]
+    pub const fn total_freed_bytes(&self) -> u64 {
+        self.total_allocated_bytes - self.allocated_bytes as u64
+    }
+
+    /// Bytes that were claimed and have been given back since.
+    #[inline]
+    pub const fn total_released_bytes(&self) -> u64 {
+        self.total_claimed_bytes - self.claimed_bytes as u64
+    }
+}
+
+/// What happens, as the algorithm reports it.
+impl Counters {
+    #[inline]
+    pub(crate) fn allocated(&mut self, size: usize) {
+        self.allocation_count += 1;
+        self.total_allocation_count += 1;
+        self.grew(size);
+    }
+
+    #[inline]
+    pub(crate) fn deallocated(&mut self, size: usize) {
+        self.allocation_count -= 1;
+        self.allocated_bytes -= size;
+    }
+
+    #[inline]
+    pub(crate) fn grew(&mut self, by: usize) {
+        self.allocated_bytes += by;
+        self.total_allocated_bytes += by as u64;
+        self.peak_allocated_bytes = self.peak_allocated_bytes.max(self.allocated_bytes);
+    }
+
+    #[inline]
+    pub(crate) fn shrank(&mut self, by: usize) {
+        self.allocated_bytes -= by;
+    }
+
+    #[inline]
+    pub(crate) fn gap_added(&mut self, size: usize) {
+        self.fragment_count += 1;
+        self.available_bytes += size;
+    }
+
+    #[inline]
+    pub(crate) fn gap_removed(&mut self, size: usize) {
+        self.fragment_count -= 1;
+        self.available_bytes -= size;
+    }
+
+    pub(crate) fn heap_added(&mut self) {
+        self.heap_count += 1;
+        self.total_heap_count += 1;
+    }
+
+    pub(crate) fn heap_removed(&mut self) {
+        self.heap_count -= 1;
+    }
+
+    pub(crate) fn claimed(&mut self, bytes: usize) {
+        self.claimed_bytes += bytes;
+        self.total_claimed_bytes += bytes as u64;
+    }
+
+    pub(crate) fn released(&mut self, bytes: usize) {
+        self.claimed_bytes -= bytes;
+    }
+}
+
+/// A table for a person to read.
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = |f: &mut fmt::Formatter<'_>, name, now: usize, total: Option<u64>| match total {
+            Some(total) => writeln!(f, "{name:<12} {now:>15} {total:>20}"),
+            None => writeln!(f, "{name:<12} {now:>15} {:>20}", "-"),
+        };
+        writeln!(f, "{:<12} {:>15} {:>20}", "", "now", "in total")?;
+        row(f, "allocations", self.allocation_count, Some(self.total_allocation_count))?;
+        row(f, "  bytes", self.allocated_bytes, Some(self.total_allocated_bytes))?;
+        row(f, "  peak bytes", self.peak_allocated_bytes, None)?;
+        row(f, "gaps", self.fragment_count, None)?;
+        row(f, "  bytes", self.available_bytes, None)?;
+        row(f, "heaps", self.heap_count, Some(self.total_heap_count))?;
+        row(f, "  bytes", self.claimed_bytes, Some(self.total_claimed_bytes))?;
+        write!(f, "{:<12} {:>15} {:>20}", "overhead", self.overhead_bytes(), "-")
+    }
+}

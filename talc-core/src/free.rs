@@ -1,0 +1,76 @@
+//! Freeing: a chunk becomes a gap, joined with the gaps next to it.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::bins::Bins;
+use crate::chunk::{Chunk, HeapEnd};
+use crate::header::Header;
+use crate::RawTalc;
+
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
+    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+{
+    /// Frees an allocation. Answers the heap end that the freed space now touches, if it touches
+    /// one: an occasion to [`truncate`](Self::truncate).
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// - `ptr` must be an allocation of this `RawTalc` that is live.
+    /// - `layout` must be the layout that it was allocated with, with the size that it was last
+    ///   resized to.
+    #[inline]
+    pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe { self.debug_check(ptr, layout) };
+        self.tally.record(|counters| counters.deallocated(layout.size()));
+        let chunk = Chunk::of_payload(ptr);
+        // SAFETY: an allocation's pointer is the payload of an allocated chunk (I2).
+        unsafe { self.free(chunk, chunk.header()) }
+    }
+
+    /// Makes a gap of an allocated chunk whose header is, or would be, `header`.
+    ///
+    /// # Safety
+    /// The chunk must be allocated and nobody's. It may be smaller than a chunk can be (I2) if
+    /// there is a gap above it.
+    #[inline]
+    pub(crate) unsafe fn free(&mut self, mut chunk: Chunk, header: Header) -> Option<NonNull<u8>> {
+        let mut size = header.size();
+        let above = chunk.above(size);
+        // SAFETY: above a chunk stands a chunk or the sentinel (I2); below a chunk that says so
+        // stands a gap, with a footer (I4, I5).
+        unsafe {
+            let above_header = above.header();
+            if above_header.is_gap() {
+                self.remove_gap(above, above_header.size());
+                size += above_header.size();
+            } else {
+                above.set_header(above_header.with_below_free());
+            }
+
+            let mut lower = header;
+            if header.is_below_free() {
+                if cfg!(debug_assertions) {
+                    chunk.set_header(Header::FREED);
+                }
+                let size_below = chunk.size_below();
+                chunk = chunk.below(size_below);
+                lower = chunk.header();
+                self.remove_gap(chunk, size_below);
+                size += size_below;
+            }
+
+            // The sentinel and the gap that touches it are both marked TOP (I6).
+            let gap = Header::gap(size).with_lower_flags_of(lower).with_top_of(above_header);
+            self.add_gap(chunk, gap);
+            if gap.is_top() {
+                Some(HeapEnd::of_sentinel(chunk.above(size)).public())
+            } else {
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The word in front of every payload: a size and four flags.
+
+/// A chunk's header: its size in bytes, a multiple of [`GRAIN`](crate::chunk::GRAIN), and flags in
+/// the low four bits.
+///
+/// | `FREE` | `TOP` | size | what stands there |
+/// |:------:|:-----:|:----:|-------------------|
+/// | 0      | 0     | > 0  | an allocated chunk |
+/// | 1      | 0     | > 0  | a gap |
+/// | 1      | 1     | > 0  | a gap that touches the heap end |
+/// | 0      | 1     | 0    | the sentinel at the heap end |
+///
+/// `BELOW_FREE` and `BASE` are independent of these: the chunk below, in the same heap, is a gap;
+/// the chunk is the first one of its heap.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Header(usize);
+
+impl Header {
+    const FREE: usize = 1 << 0;
+    const BELOW_FREE: usize = 1 << 1;
+    const BASE: usize = 1 << 2;
+    const TOP: usize = 1 << 3;
+    const FLAGS: usize = 0b1111;
+
+    /// The sentinel at a heap end, above an allocated chunk.
+    pub(crate) const SENTINEL: Self = Self(Self::TOP);
+
+    /// What debug builds leave where a freed chunk's header was: a chunk that is free and empty
+    /// does not exist, so a second free of the same pointer is recognised.
+    pub(crate) const FREED: Self = Self(Self::FREE);
+
+    #[inline]
+    pub(crate) const fn allocated(size: usize) -> Self {
+        Self(size)
+    }
+
+    #[inline]
+    pub(crate) const fn gap(size: usize) -> Self {
+        Self(size | Self::FREE)
+    }
+
+    #[inline]
+    pub(crate) const fn size(self) -> usize {
+        self.0 & !Self::FLAGS
+    }
+
+    #[inline]
+    pub(crate) const fn is_gap(self) -> bool {
+        self.0 & Self::FREE != 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_below_free(self) -> bool {
+        self.0 & Self::BELOW_FREE != 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_base(self) -> bool {
+        self.0 & Self::BASE != 0
+    }
+
+    /// Whether this is the sentinel, or a gap that touches it.
+    #[inline]
+    pub(crate) const fn is_top(self) -> bool {
+        self.0 & Self::TOP != 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_sentinel(self) -> bool {
+        self.0 & !Self::BELOW_FREE == Self::TOP
+    }
+
+    #[inline]
+    pub(crate) const fn with_below_free(self) -> Self {
+        Self(self.0 | Self::BELOW_FREE)
+    }
+
+    #[inline]
+    pub(crate) const fn without_below_free(self) -> Self {
+        Self(self.0 & !Self::BELOW_FREE)
+    }
+
+    #[inline]
+    pub(crate) const fn with_base(self) -> Self {
+        Self(self.0 | Self::BASE)
+    }
+
+    #[inline]
+    pub(crate) const fn with_top(self) -> Self {
+        Self(self.0 | Self::TOP)
+    }
+
+    /// Adds the `TOP` flag of `other`.
+    #[inline]
+    pub(crate) const fn with_top_of(self, other: Self) -> Self {
+        Self(self.0 | (other.0 & Self::TOP))
+    }
+
+    /// Adds what `other` says of the chunk's surroundings below: `BASE` and `BELOW_FREE`.
+    #[inline]
+    pub(crate) const fn with_lower_flags_of(self, other: Self) -> Self {
+        Self(self.0 | (other.0 & (Self::BASE | Self::BELOW_FREE)))
+    }
+}

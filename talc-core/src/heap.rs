@@ -1,0 +1,266 @@
+//! Heaps: claiming them, moving their ends, and asking what of them is in use.
+
+use core::mem::size_of;
+use core::ptr::{addr_of_mut, NonNull};
+
+use crate::bins::Bins;
+use crate::chunk::{chunk_size, place_heap, Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
+use crate::header::Header;
+use crate::RawTalc;
+
+/// What of a heap is in use; the answer of [`RawTalc::reserved`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserved {
+    /// Where the reserved part of the heap ends: the lowest heap end that
+    /// [`truncate`](RawTalc::truncate) can reach.
+    pub up_to: NonNull<u8>,
+    /// Whether any of the heap is reserved. If not, a truncation down to `up_to` deletes the heap.
+    pub any: bool,
+}
+
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
+    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+{
+    /// Establishes a heap in a region of memory, and answers the heap end.
+    ///
+    /// The heap may be a few bytes smaller than the region on both sides, because of alignment;
+    /// memory above the heap end stays the caller's. Regions next to each other become heaps of
+    /// their own: [`extend`](Self::extend) is what makes a heap larger. A region that would reach
+    /// beyond the address space is cut off there, and address 0 is never handed out.
+    ///
+    /// `None` if the region is too small; it is then left untouched. The first heap also holds the
+    /// table: [`min_first_heap_size`](crate::min_first_heap_size) bytes suffice for it, and
+    /// [`claim_size`](Self::claim_size) says how much a layout needs.
+    ///
+    /// # Complexity
+    /// O(1); for the first heap O(bins).
+    ///
+    /// # Safety
+    /// - The region must be valid for reads and writes, and used by nothing else, until it is
+    ///   truncated away or this `RawTalc` is no longer used. What is allocated is the owner's for
+    ///   as long as it is allocated.
+    #[must_use = "the heap end is needed to extend or truncate the heap; `None`: there is no heap"]
+    pub unsafe fn claim(&mut self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
+        let is_first = self.table.is_null();
+        let least = if is_first { Self::TABLE_CHUNK } else { CHUNK_UNIT };
+        let (first, end) = place_heap(base, size, least)?;
+        let mut chunk = first;
+        let heap = HeapBase::of_first_chunk(first);
+        // SAFETY: `place_heap` puts everything from the base to the end into the caller's region,
+        // with room for the table where that is needed. Whatever is written is outside of
+        // payloads, as there are none yet.
+        unsafe {
+            if is_first {
+                let table = first.payload().cast();
+                Bins::init(table);
+                self.table = table;
+                first.set_header(Header::allocated(Self::TABLE_CHUNK).with_base());
+                chunk = first.above(Self::TABLE_CHUNK);
+            }
+            self.list_heap(heap);
+            end.sentinel().set_header(Header::SENTINEL);
+            let free = end.sentinel().addr() - chunk.addr();
+            if free >= CHUNK_UNIT {
+                let base = Header::allocated(0);
+                let base = if is_first { base } else { base.with_base() };
+                self.add_top_gap(chunk, end, base);
+            } else if free != 0 {
+                // Only beside the table: a hole that no gap fits is the table chunk's.
+                first.set_header(Header::allocated(Self::TABLE_CHUNK + free).with_base());
+            }
+        }
+        self.tally.record(|counters| {
+            counters.heap_added();
+            counters.claimed(end.addr() - heap as usize);
+        });
+        Some(end.public())
+    }
+
+    /// The size of the chunk that holds the table.
+    pub(crate) const TABLE_CHUNK: usize = chunk_size(size_of::<Bins<PER_DOUBLING, WORDS, SLAB>>());
+
+    /// Moves the end of a heap up to `new_end`, and answers where it is now: below `new_end` by
+    /// less than 16 bytes, or where it was, if `new_end` is not higher by [`CHUNK_UNIT`] or more.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// - `end` must be the current end of a heap of this `RawTalc`.
+    /// - The memory from `end` to `new_end` must be in the same allocated object as the heap, in
+    ///   the sense of pointer arithmetic, and fulfil what [`claim`](Self::claim) requires of its
+    ///   region.
+    #[must_use = "the heap end may have moved"]
+    pub unsafe fn extend(&mut self, end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8> {
+        let old = HeapEnd::from_public(end);
+        let new = old.at(new_end as usize & !(GRAIN - 1));
+        if new.addr() <= old.addr() || new.addr() - old.addr() < CHUNK_UNIT {
+            return end;
+        }
+        // The old sentinel becomes the header of a new gap, or part of the gap below it.
+        let mut gap = old.sentinel();
+        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5); the bytes up
+        // to the new end are the caller's gift.
+        unsafe {
+            let mut lower = Header::allocated(0);
+            if gap.header().is_below_free() {
+                let size = gap.size_below();
+                gap = gap.below(size);
+                lower = gap.header();
+                self.remove_gap(gap, size);
+            }
+            new.sentinel().set_header(Header::SENTINEL);
+            self.add_top_gap(gap, new, lower);
+        }
+        self.tally.record(|counters| counters.claimed(new.addr() - old.addr()));
+        new.public()
+    }
+
+    /// Moves the end of a heap down to `new_end`, or as far down as nothing is
+    /// [reserved](Self::reserved), and answers where it is now; `None` if nothing was reserved and
+    /// not even the smallest chunk is left, and the heap is gone.
+    ///
+    /// The answer may be below `new_end` by less than [`CHUNK_UNIT`]. A `new_end` that is not
+    /// below `end` does nothing. Null truncates as far as possible.
+    ///
+    /// Memory from the answer up to `end` is the caller's again; all of the region if the heap is
+    /// gone. The first heap is never gone: the table reserves it.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// `end` must be the current end of a heap of this `RawTalc`.
+    #[must_use = "the heap end may have moved, and the heap may be gone"]
+    pub unsafe fn truncate(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
+        let old = HeapEnd::from_public(end);
+        // A heap end moves by nothing or by a whole chunk unit (see `CHUNK_UNIT`).
+        let new_addr = (new_end as usize & !(GRAIN - 1)).min(old.addr() - CHUNK_UNIT);
+        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
+        unsafe {
+            if new_end as usize >= old.addr() || !old.sentinel().header().is_below_free() {
+                return Some(end);
+            }
+            let size = old.sentinel().size_below();
+            let gap = old.sentinel().below(size);
+            let header = gap.header();
+            self.remove_gap(gap, size);
+
+            let lowest = HeapEnd::of_sentinel(gap);
+            let (new, is_gone);
+            if new_addr >= lowest.addr() + CHUNK_UNIT {
+                new = old.at(new_addr);
+                is_gone = false;
+                new.sentinel().set_header(Header::SENTINEL);
+                self.add_top_gap(gap, new, header);
+            } else {
+                new = lowest;
+                is_gone = header.is_base();
+                if is_gone {
+                    self.unlist_heap(HeapBase::of_first_chunk(gap));
+                } else {
+                    gap.set_header(Header::SENTINEL);
+                }
+            }
+            self.tally.record(|counters| {
+                counters.released(old.addr() - new.addr());
+                if is_gone {
+                    counters.heap_removed();
+                    let base = HeapBase::of_first_chunk(gap) as usize;
+                    counters.released(new.addr() - base);
+                }
+            });
+            if is_gone {
+                None
+            } else {
+                Some(new.public())
+            }
+        }
+    }
+
+    /// [Extends](Self::extend) or [truncates](Self::truncate) a heap, whichever leads from `end`
+    /// to `new_end`.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// As for the one of the two that is called.
+    #[must_use = "the heap end may have moved, and the heap may be gone"]
+    pub unsafe fn resize(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if new_end < end.as_ptr() {
+                self.truncate(end, new_end)
+            } else {
+                Some(self.extend(end, new_end))
+            }
+        }
+    }
+
+    /// How much of a heap is in use: how far down it could be truncated.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// `end` must be the current end of a heap of this `RawTalc`.
+    #[inline]
+    pub unsafe fn reserved(&self, end: NonNull<u8>) -> Reserved {
+        let sentinel = HeapEnd::from_public(end).sentinel();
+        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
+        unsafe {
+            if !sentinel.header().is_below_free() {
+                return Reserved { up_to: end, any: true };
+            }
+            let gap = sentinel.below(sentinel.size_below());
+            Reserved { up_to: HeapEnd::of_sentinel(gap).public(), any: !gap.header().is_base() }
+        }
+    }
+
+    /// Makes everything from `gap` to the sentinel of `end` one gap, with the lower flags of
+    /// `lower`.
+    ///
+    /// # Safety
+    /// These bytes must be the allocator's, and in no list; the sentinel must be written.
+    unsafe fn add_top_gap(&mut self, gap: Chunk, end: HeapEnd, lower: Header) {
+        let size = end.sentinel().addr() - gap.addr();
+        // SAFETY: required of the caller.
+        unsafe {
+            end.sentinel().set_below_free(true);
+            self.add_gap(gap, Header::gap(size).with_top().with_lower_flags_of(lower));
+        }
+    }
+
+    /// Puts a heap at the front of the list of heaps (I10).
+    ///
+    /// # Safety
+    /// `heap` must be writable, and in no list; the table must exist.
+    unsafe fn list_heap(&mut self, heap: *mut HeapBase) {
+        // SAFETY: the root and the bases in the list are valid for writes (I10).
+        unsafe {
+            let root = addr_of_mut!((*self.table).heaps);
+            let next = root.read();
+            heap.write(HeapBase { next, back: root });
+            if !next.is_null() {
+                (*next).back = addr_of_mut!((*heap).next);
+            }
+            root.write(heap);
+        }
+    }
+
+    /// Takes a heap out of the list of heaps.
+    ///
+    /// # Safety
+    /// `heap` must be in the list.
+    unsafe fn unlist_heap(&mut self, heap: *mut HeapBase) {
+        // SAFETY: both neighbours in the list are valid for writes (I10).
+        unsafe {
+            let HeapBase { next, back } = heap.read();
+            back.write(next);
+            if !next.is_null() {
+                (*next).back = back;
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Resizing an allocation where it stands.
+
+use core::alloc::Layout;
+use core::cmp::Ordering;
+use core::ptr::NonNull;
+
+use crate::bins::Bins;
+use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
+use crate::header::Header;
+use crate::RawTalc;
+
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
+    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+{
+    /// Grows an allocation without moving it, if there is room above it.
+    ///
+    /// Answers whether it did; if not, nothing changed. The allocation's layout is from then on
+    /// that of `new_size`.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// - `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
+    /// - `new_size >= layout.size()`.
+    #[inline]
+    pub unsafe fn try_grow_in_place(
+        &mut self,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> bool {
+        debug_assert!(
+            new_size >= layout.size(),
+            "talc: try_grow_in_place must be given a size that is not smaller"
+        );
+        // SAFETY: required of the caller.
+        unsafe { self.debug_check(ptr, layout) };
+        if new_size > MAX_REQUEST {
+            return false;
+        }
+        let need = chunk_size(new_size);
+        let chunk = Chunk::of_payload(ptr);
+        // SAFETY: an allocation is the payload of an allocated chunk, above which stands a chunk
+        // or the sentinel (I2). A gap there, once removed, is the allocator's to cut up.
+        unsafe {
+            let header = chunk.header();
+            let size = header.size();
+            if need > size {
+                let above = chunk.above(size).header();
+                if !above.is_gap() || size + above.size() < need {
+                    return false;
+                }
+                self.remove_gap(chunk.above(size), above.size());
+                self.occupy(chunk, size + above.size(), need, header, above);
+            }
+        }
+        self.tally.record(|counters| counters.grew(new_size - layout.size()));
+        true
+    }
+
+    /// Shrinks an allocation without moving it. Answers the heap end that the freed space now
+    /// touches, if it touches one.
+    ///
+    /// The allocation's layout is from then on that of `new_size`.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// - `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
+    /// - `new_size <= layout.size()`.
+    #[inline]
+    pub unsafe fn shrink(
+        &mut self,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        debug_assert!(
+            new_size <= layout.size(),
+            "talc: shrink must be given a size that is not larger"
+        );
+        // SAFETY: required of the caller.
+        unsafe { self.debug_check(ptr, layout) };
+        self.tally.record(|counters| counters.shrank(layout.size() - new_size));
+        let need = chunk_size(new_size);
+        let chunk = Chunk::of_payload(ptr);
+        // SAFETY: an allocation is the payload of an allocated chunk (I2). The bytes that its
+        // smaller size does not need are nobody's, and a chunk of their own from here on.
+        unsafe {
+            let header = chunk.header();
+            let rest = header.size() - need;
+            if rest == 0 || (rest < CHUNK_UNIT && !chunk.above(header.size()).header().is_gap()) {
+                return None;
+            }
+            chunk.set_header(Header::allocated(need).with_lower_flags_of(header));
+            self.free(chunk.above(need), Header::allocated(rest))
+        }
+    }
+
+    /// Grows or shrinks an allocation without moving it. `None` if there is no room to grow, and
+    /// nothing changed; else the answer of [`shrink`](Self::shrink).
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
+    #[inline]
+    pub unsafe fn try_realloc_in_place(
+        &mut self,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<Option<NonNull<u8>>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            match new_size.cmp(&layout.size()) {
+                Ordering::Less => Some(self.shrink(ptr, layout, new_size)),
+                Ordering::Equal => Some(None),
+                Ordering::Greater => self.try_grow_in_place(ptr, layout, new_size).then_some(None),
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Looking at heaps without changing them.
+
+use core::fmt;
+use core::ptr::{addr_of, NonNull};
+
+use crate::bins::Bins;
+use crate::chunk::{Chunk, HeapBase, WORD};
+use crate::header::Header;
+use crate::RawTalc;
+
+/// A part of a heap, as [`RawTalc::visit`] comes across it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// A heap begins: the first byte that the allocator uses of its region.
+    Base(NonNull<u8>),
+    /// The chunk that holds the table, at the start of the first heap.
+    Table {
+        /// The address of the payload.
+        payload: NonNull<u8>,
+        /// The size of the payload in bytes.
+        size: usize,
+    },
+    /// An allocated chunk.
+    Allocated {
+        /// The address of the payload.
+        payload: NonNull<u8>,
+        /// The size of the payload in bytes, which is that of the layout or a bit larger.
+        size: usize,
+    },
+    /// A gap.
+    Gap {
+        /// The address of the payload that the gap could hold.
+        payload: NonNull<u8>,
+        /// The size of that payload in bytes.
+        size: usize,
+    },
+    /// The heap's end.
+    End(NonNull<u8>),
+}
+
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
+    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+{
+    /// Calls `visitor` for each part of each heap, from each heap's base upwards; the heap that
+    /// was claimed last comes first. Allocates nothing.
+    ///
+    /// # Complexity
+    /// O(n) in chunks.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use talc_core::{Part, RawTalc};
+    ///
+    /// fn gaps(talc: &RawTalc) -> usize {
+    ///     let mut gaps = 0;
+    ///     talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
+    ///     gaps
+    /// }
+    /// # let mut memory = [0_u8; 4096];
+    /// # let mut talc = <RawTalc>::new();
+    /// # assert_eq!(gaps(&talc), 0);
+    /// # unsafe { talc.claim(memory.as_mut_ptr(), 4096) }.unwrap();
+    /// # assert_eq!(gaps(&talc), 1);
+    /// ```
+    pub fn visit(&self, mut visitor: impl FnMut(Part)) {
+        self.for_each_heap(|heap| {
+            let first = HeapBase::first_chunk(heap);
+            // SAFETY: no heap begins at address 0, and no payload.
+            visitor(Part::Base(unsafe { NonNull::new_unchecked(heap.cast()) }));
+            for_each_chunk(first, |chunk, header| {
+                // SAFETY: as above.
+                let payload = unsafe { NonNull::new_unchecked(chunk.payload()) };
+                let size = header.size().wrapping_sub(WORD);
+                visitor(if header.is_sentinel() {
+                    Part::End(payload)
+                } else if header.is_gap() {
+                    Part::Gap { payload, size }
+                } else if payload.as_ptr().cast() == self.table {
+                    Part::Table { payload, size }
+                } else {
+                    Part::Allocated { payload, size }
+                });
+            });
+        });
+    }
+
+    /// Calls `visitor` for each heap, the one that was claimed last first.
+    pub(crate) fn for_each_heap(&self, mut visitor: impl FnMut(*mut HeapBase)) {
+        if self.table.is_null() {
+            return;
+        }
+        // SAFETY: the table exists, and its list has only bases of heaps (I10).
+        let mut heap = unsafe { addr_of!((*self.table).heaps).read() };
+        while !heap.is_null() {
+            visitor(heap);
+            // SAFETY: as above.
+            heap = unsafe { addr_of!((*heap).next).read() };
+        }
+    }
+}
+
+/// Calls `visitor` for each chunk from `first` up to the sentinel, which is included.
+///
+/// `first` must be the first chunk of a heap.
+pub(crate) fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk, Header)) {
+    let mut chunk = first;
+    loop {
+        // SAFETY: chunks follow each other from the first one to the sentinel (I2).
+        let header = unsafe { chunk.header() };
+        visitor(chunk, header);
+        if header.size() == 0 {
+            return;
+        }
+        chunk = chunk.above(header.size());
+    }
+}
+
+/// Shows each heap: where it lies, and what is allocated and free in it.
+impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> fmt::Debug
+    for RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut heaps = f.debug_list();
+        let mut heap = HeapSummary::default();
+        self.visit(|part| match part {
+            Part::Base(base) => heap = HeapSummary { base: Some(base), ..HeapSummary::default() },
+            Part::Table { size, .. } => heap.table_bytes += size,
+            Part::Allocated { size, .. } => {
+                heap.allocations += 1;
+                heap.allocated_bytes += size;
+            }
+            Part::Gap { size, .. } => {
+                heap.gaps += 1;
+                heap.free_bytes += size;
+                heap.largest_gap = heap.largest_gap.max(size);
+            }
+            Part::End(end) => {
+                heap.end = Some(end);
+                heaps.entry(&heap);
+            }
+        });
+        heaps.finish()
+    }
+}
+
+/// What `Debug` shows of a heap.
+#[derive(Debug, Default)]
+#[allow(dead_code)] // The derived `Debug` is what reads the fields.
+struct HeapSummary {
+    base: Option<NonNull<u8>>,
+    end: Option<NonNull<u8>>,
+    table_bytes: usize,
+    allocations: usize,
+    allocated_bytes: usize,
+    gaps: usize,
+    free_bytes: usize,
+    largest_gap: usize,
+}
