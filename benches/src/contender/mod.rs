@@ -1,0 +1,116 @@
+//! The allocators under test, behind one trait that is always monomorphised.
+//!
+//! A virtual call on each operation would hide the differences that are measured, so the trait is
+//! not object safe; [`Entry`] turns each implementation into a few function pointers that are
+//! called once per round.
+
+mod buddy;
+mod dlmalloc;
+mod good;
+#[cfg(feature = "hosted")]
+mod hosted;
+mod linked_list;
+mod locked;
+mod null;
+mod registry;
+mod rlsf;
+mod system;
+mod talc;
+
+use crate::arena::Region;
+use std::alloc::Layout;
+
+pub use self::buddy::Buddy;
+pub use self::dlmalloc::Dl;
+pub use self::good::Good;
+#[cfg(feature = "hosted")]
+pub use self::hosted::{Jemalloc, Mimalloc, Snmalloc};
+pub use self::linked_list::LinkedList;
+pub use self::locked::Locked;
+pub use self::null::Null;
+pub use self::registry::{baseline, by_name, everyone, ours, Entry};
+pub use self::rlsf::Rlsf;
+pub use self::system::SystemAlloc;
+pub use self::talc::Talc5;
+
+/// What sort of allocator a contender is, and hence which figures it can take part in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Does nothing: the cost of the measuring loop.
+    Loop,
+    /// The crate of this repository.
+    Ours,
+    /// Works without an operating system, over the arena it is given.
+    Peer,
+    /// Brings its own memory from the operating system: speed for reference, no arena figures.
+    Hosted,
+}
+
+/// An allocator that can be replayed against.
+///
+/// A failing request answers null, as in `GlobalAlloc`.
+pub trait Contender: Sized {
+    /// The name in tables and on the command line.
+    const NAME: &'static str;
+    /// What sort of allocator it is.
+    const KIND: Kind;
+    /// Whether [`Contender::extend`] works.
+    const GROWS: bool = false;
+
+    /// A fresh allocator over `arena`, or `None` when the arena is too small even for that.
+    ///
+    /// # Safety
+    /// - `arena` is valid for reads and writes and used by nobody else while the allocator lives.
+    unsafe fn over(arena: Region) -> Option<Self>;
+
+    /// # Safety
+    /// - `layout`'s size is not zero.
+    unsafe fn alloc(&mut self, layout: Layout) -> *mut u8;
+
+    /// # Safety
+    /// - `ptr` is a live block of this allocator, allocated (or reallocated) to `layout`.
+    unsafe fn dealloc(&mut self, ptr: *mut u8, layout: Layout);
+
+    /// Null leaves the old block as it was.
+    ///
+    /// # Safety
+    /// - As for [`Contender::dealloc`], and `new_size` is not zero.
+    unsafe fn realloc(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: passed on.
+        unsafe { relocate(self, ptr, layout, new_size) }
+    }
+
+    /// Moves the end of the arena up to `new_end`.
+    ///
+    /// # Safety
+    /// - `new_end` is above the present end and the bytes between are like those given to `over`.
+    unsafe fn extend(&mut self, new_end: *mut u8) -> bool {
+        let _ = new_end;
+        false
+    }
+}
+
+/// Allocate, copy, free: what `GlobalAlloc::realloc` does when nothing better is known.
+///
+/// # Safety
+/// - As for [`Contender::realloc`].
+#[inline]
+pub(crate) unsafe fn relocate<C: Contender>(
+    contender: &mut C,
+    ptr: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
+    // SAFETY: the alignment is valid; sizes in workloads stay far below `isize::MAX`.
+    let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+    // SAFETY: `new_size` is not zero, by the caller's contract.
+    let new = unsafe { contender.alloc(new_layout) };
+    if !new.is_null() {
+        // SAFETY: both blocks are live, distinct and at least this long; `ptr` fits `layout`.
+        unsafe {
+            new.copy_from_nonoverlapping(ptr, layout.size().min(new_size));
+            contender.dealloc(ptr, layout);
+        }
+    }
+    new
+}

@@ -1,0 +1,68 @@
+//! Talc, the crate of this repository, and its predecessor 5.1.1 from the registry.
+//!
+//! Both have the same driver, so one macro writes both adapters: a difference between their rows
+//! can only come from the crates.
+
+use super::{relocate, Contender, Kind};
+use crate::arena::Region;
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+macro_rules! talc_contender {
+    ($(#[$doc:meta])* $type:ident, $krate:ident, $name:literal, $kind:expr) => {
+        $(#[$doc])*
+        pub struct $type {
+            talc: $krate::base::Talc<$krate::source::Manual, $krate::DefaultBinning>,
+            end: NonNull<u8>,
+        }
+
+        impl Contender for $type {
+            const NAME: &'static str = $name;
+            const KIND: Kind = $kind;
+            const GROWS: bool = true;
+
+            unsafe fn over(arena: Region) -> Option<Self> {
+                let mut talc = $krate::base::Talc::new($krate::source::Manual);
+                // SAFETY: the arena is ours alone.
+                let end = unsafe { talc.claim(arena.base, arena.size) }?;
+                Some(Self { talc, end })
+            }
+
+            #[inline]
+            unsafe fn alloc(&mut self, layout: Layout) -> *mut u8 {
+                // SAFETY: the size is not zero.
+                let ptr = unsafe { self.talc.allocate(layout) };
+                ptr.map_or(std::ptr::null_mut(), NonNull::as_ptr)
+            }
+
+            #[inline]
+            unsafe fn dealloc(&mut self, ptr: *mut u8, layout: Layout) {
+                // SAFETY: `ptr` is live and has this layout.
+                unsafe { self.talc.deallocate(ptr, layout) };
+            }
+
+            #[inline]
+            unsafe fn realloc(&mut self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+                // SAFETY: `ptr` is live and has this layout; `size` is not zero.
+                unsafe {
+                    if self.talc.try_realloc_in_place(ptr, layout, size) {
+                        ptr
+                    } else {
+                        relocate(self, ptr, layout, size)
+                    }
+                }
+            }
+
+            unsafe fn extend(&mut self, new_end: *mut u8) -> bool {
+                // SAFETY: the bytes up to `new_end` are ours, and follow the heap.
+                self.end = unsafe { self.talc.extend(self.end, new_end) };
+                true
+            }
+        }
+    };
+}
+
+talc_contender! {
+    /// talc 5.1.1, the yardstick of every ratio.
+    Talc5, talc5, "talc 5.1.1", Kind::Peer
+}

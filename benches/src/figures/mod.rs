@@ -1,0 +1,84 @@
+//! The figures, one file each. All of them answer a [`crate::report::Figure`].
+
+pub mod random;
+pub mod speed;
+
+use crate::contender::Entry;
+use crate::rounds::Setup;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// What the command line says about all figures.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Contenders whose name contains one of these take part; all do when it is empty.
+    pub only: Vec<String>,
+    /// Workloads whose name contains one of these take part; all do when it is empty.
+    pub traces: Vec<String>,
+    /// Rounds per contest, if not the figure's own number.
+    pub rounds: Option<usize>,
+}
+
+impl Options {
+    /// The contenders that take part.
+    pub fn select(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        entries.into_iter().filter(|entry| matches(&self.only, entry.name)).collect()
+    }
+
+    /// Whether a trace takes part.
+    pub fn wants_trace(&self, name: &str) -> bool {
+        matches(&self.traces, name)
+    }
+
+    /// A contest without lock.
+    pub fn setup(&self, rounds: usize) -> Setup {
+        Setup {
+            rounds: self.rounds.unwrap_or(rounds).max(1),
+            locked: false,
+            patience: Duration::from_secs(2),
+        }
+    }
+}
+
+fn matches(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()))
+}
+
+/// Shows how far a figure is: a bar on a terminal, else lines.
+pub struct Progress {
+    what: String,
+    bar: Option<ProgressBar>,
+}
+
+/// Begins to show progress.
+pub fn progress(what: &str, steps: usize) -> Progress {
+    let bar = std::io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg}");
+        ProgressBar::new(steps as u64)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            .with_prefix(what.to_owned())
+    });
+    Progress { what: what.to_owned(), bar }
+}
+
+impl Progress {
+    /// One more step begins.
+    pub fn step(&self, name: &str) {
+        match &self.bar {
+            Some(bar) => {
+                bar.inc(1);
+                bar.set_message(name.to_owned());
+            }
+            None => eprintln!("{}: {name}", self.what),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

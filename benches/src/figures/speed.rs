@@ -1,0 +1,152 @@
+//! What the speed figures share: contests over a list of workloads, as tables and a chart.
+
+use crate::contender::{baseline, ours, Entry, Kind};
+use crate::replay::Slots;
+use crate::report::{mean_cell, number, Chart, Table};
+use crate::rounds::{arena_for, contest, Outcome, Row, Setup, Subject};
+use crate::stats::geometric_mean;
+
+/// Contests over several workloads.
+pub struct Contests {
+    /// Names of the workloads.
+    pub workloads: Vec<String>,
+    /// For each workload, a row per contender.
+    pub rows: Vec<Vec<Row>>,
+}
+
+impl Contests {
+    /// Runs them all.
+    pub fn run(entries: &[Entry], subjects: &[Subject], setup: Setup, what: &str) -> Self {
+        let mut slots = Slots::default();
+        let mut arena = arena_for(subjects);
+        let progress = super::progress(what, subjects.len());
+        let rows = subjects
+            .iter()
+            .map(|subject| {
+                progress.step(&subject.name);
+                contest(entries, subject, arena.region(), setup, &mut slots)
+            })
+            .collect();
+        Self { workloads: subjects.iter().map(|subject| subject.name.clone()).collect(), rows }
+    }
+
+    /// The names of the contenders.
+    fn names(&self) -> Vec<&'static str> {
+        self.rows.first().into_iter().flatten().map(|row| row.name).collect()
+    }
+
+    fn row(&self, workload: usize, name: &str) -> Option<&Row> {
+        self.rows[workload].iter().find(|row| row.name == name)
+    }
+
+    /// Speed over the baseline, per workload.
+    pub fn speedups(&self, name: &str) -> Vec<Option<f64>> {
+        (0..self.rows.len()).map(|index| self.row(index, name)?.speedup()).collect()
+    }
+
+    /// Our speed over another's, per workload, through the baseline of the same rounds.
+    pub fn ours_over(&self, name: &str) -> Vec<Option<f64>> {
+        let (ours, theirs) = (self.speedups(ours()), self.speedups(name));
+        ours.into_iter().zip(theirs).map(|(ours, theirs)| Some(ours? / theirs?)).collect()
+    }
+
+    /// Our speed over the fastest peer's (other than ourselves), per workload.
+    pub fn ours_over_best_peer(&self) -> Vec<Option<f64>> {
+        (0..self.rows.len())
+            .map(|index| {
+                let peers = self.rows[index].iter().filter(|row| row.kind == Kind::Peer);
+                let best = peers.filter_map(Row::speedup).fold(0.0, f64::max);
+                Some(self.row(index, ours())?.speedup()? / best)
+            })
+            .collect()
+    }
+
+    /// Nanoseconds per call, with the quartiles of the rounds.
+    pub fn time_table(&self) -> Table {
+        let columns = [String::from("ns per operation")].into_iter().chain(self.workloads.clone());
+        let mut table = Table::new("Nanoseconds per operation: median (quartiles)", columns);
+        for name in self.names() {
+            let cells = (0..self.rows.len()).map(|index| match self.row(index, name) {
+                Some(row) => match &row.outcome {
+                    Outcome::Timed(t) => format!("{:.1} ({:.1}–{:.1})", t.median, t.low, t.high),
+                    Outcome::SlowerThan(ns) => format!("> {}", number(*ns)),
+                    Outcome::Failed(why) => why.clone(),
+                },
+                None => String::new(),
+            });
+            table.row([String::from(name)].into_iter().chain(cells));
+        }
+        table
+    }
+
+    /// Speed over the baseline, with the geometric mean.
+    pub fn ratio_table(&self) -> Table {
+        let title = format!("Speed over {} (above 1 is faster), round by round", baseline());
+        let first = [String::from("times the speed")].into_iter();
+        let last = [String::from("geometric mean")];
+        let mut table = Table::new(title, first.chain(self.workloads.clone()).chain(last));
+        for name in self.names() {
+            if self.rows[0].iter().any(|row| row.name == name && row.kind == Kind::Loop) {
+                continue;
+            }
+            let ratios = self.speedups(name);
+            let cells =
+                ratios.iter().map(|ratio| ratio.map_or(String::new(), |r| format!("{r:.2}")));
+            let mean = mean_cell(&ratios);
+            table.row([String::from(name)].into_iter().chain(cells).chain([mean]));
+        }
+        table
+    }
+
+    /// The same ratios as bars.
+    pub fn chart(&self, file: &str, title: &str) -> Chart {
+        let series = self
+            .names()
+            .into_iter()
+            .filter(|name| {
+                self.rows[0].iter().any(|row| row.name == *name && row.kind != Kind::Loop)
+            })
+            .map(|name| (name.to_owned(), self.speedups(name)))
+            .collect();
+        Chart {
+            file: file.to_owned(),
+            title: title.to_owned(),
+            axis: format!("times the speed of {}", baseline()),
+            groups: self.workloads.clone(),
+            series,
+            cut: None,
+            floor: 0.0,
+        }
+    }
+
+    /// Workloads on which a peer is faster.
+    pub fn losses(&self, figure: &str) -> Vec<String> {
+        let mut losses = Vec::new();
+        for (index, workload) in self.workloads.iter().enumerate() {
+            let Some(ours) = self.row(index, ours()).and_then(Row::speedup) else { continue };
+            for row in self.rows[index].iter().filter(|row| row.kind != Kind::Loop) {
+                if row.name != crate::contender::ours() {
+                    if let Some(ratio) = row.speedup().map(|theirs| theirs / ours) {
+                        if ratio > 1.0 {
+                            let name = row.name;
+                            losses.push(format!(
+                                "{figure}, {workload}: {name} is {ratio:.2} times as fast"
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+        losses
+    }
+}
+
+/// The geometric mean of what is known; `NAN` when nothing is.
+pub fn mean_of(values: &[Option<f64>]) -> f64 {
+    geometric_mean(&values.iter().copied().flatten().collect::<Vec<_>>())
+}
+
+/// The smallest of what is known.
+pub fn least_of(values: &[Option<f64>]) -> f64 {
+    values.iter().copied().flatten().fold(f64::NAN, f64::min)
+}

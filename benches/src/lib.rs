@@ -1,0 +1,15 @@
+//! Talc measured beside its peers: workloads, contenders, replays and figures.
+//!
+//! `cargo run --release -p benches -- --help` lists the figures; `README.md` explains them.
+
+pub mod arena;
+pub mod contender;
+pub mod figures;
+pub mod plot;
+pub mod replay;
+pub mod report;
+pub mod rounds;
+pub mod stats;
+pub mod steps;
+pub mod trace;
+pub mod workload;

@@ -1,0 +1,122 @@
+//! Heaps that are hard on purpose, for the worst single operation.
+//!
+//! Each workload first prepares its heap, unmeasured, and then makes the calls that a search
+//! without a bound would answer slowly.
+
+use super::{BlockId, Builder, Workload};
+use fastrand::Rng;
+
+/// How many gaps the heaps hold.
+const GAPS: usize = 4000;
+
+/// All of them. They need an arena of [`ARENA`] bytes, most of which is never touched.
+pub fn all() -> Vec<Workload> {
+    vec![too_small(), over_aligned(), last_bin(), comb(), scattered_small(), grown_vectors()]
+}
+
+/// Enough for each of [`all`].
+pub const ARENA: usize = 3 << 30;
+
+/// Leaves gaps of the given sizes, each between two live blocks.
+fn gaps(builder: &mut Builder, sizes: impl Iterator<Item = u32>) {
+    let mut doomed = Vec::new();
+    for size in sizes {
+        doomed.push(builder.alloc(size, 3));
+        builder.alloc(24, 3);
+    }
+    Rng::with_seed(7).shuffle(&mut doomed);
+    for block in doomed {
+        builder.free(block);
+    }
+}
+
+/// Allocates and frees each of the sizes, twice in a row.
+fn pairs(builder: &mut Builder, requests: impl Iterator<Item = (u32, u8)>) {
+    builder.begin();
+    for (size, align_log2) in requests {
+        let first = builder.alloc(size, align_log2);
+        let second = builder.alloc(size, align_log2);
+        builder.free(first);
+        builder.free(second);
+    }
+}
+
+/// Thousands of gaps in the same bin as the requests, each just too small.
+fn too_small() -> Workload {
+    let mut builder = Builder::default();
+    gaps(&mut builder, (0..GAPS as u32).map(|index| 1024 + 16 * (index % 4)));
+    pairs(&mut builder, (0..200).map(|index| (1024 + 16 * (4 + index % 3), 3)));
+    builder.finish("gaps just too small")
+}
+
+/// Gaps that are long enough for the requests but not at a fitting address.
+fn over_aligned() -> Workload {
+    let mut builder = Builder::default();
+    gaps(&mut builder, (0..GAPS as u32).map(|index| 560 + 16 * (index % 32)));
+    pairs(&mut builder, (0..200).map(|index| (500 + index, 9 + (index % 4) as u8)));
+    builder.finish("over-aligned")
+}
+
+/// Large gaps of many sizes, which few bins must hold, and requests larger than most of them.
+fn last_bin() -> Workload {
+    let mut builder = Builder::default();
+    let mut rng = Rng::with_seed(3);
+    gaps(&mut builder, (0..GAPS / 2).map(|_| rng.u32(400_000..900_000)));
+    pairs(&mut builder, (0..200).map(|index| (800_000 + 500 * index, 3)));
+    builder.finish("last bin of large gaps")
+}
+
+/// Every second block of a full heap freed, then the rest: each free finds gaps on both sides.
+fn comb() -> Workload {
+    let mut builder = Builder::default();
+    let mut rng = Rng::with_seed(5);
+    let blocks: Vec<BlockId> = (0..GAPS).map(|_| builder.alloc(rng.u32(300..2000), 3)).collect();
+    for pair in blocks.chunks(2) {
+        builder.free(pair[0]);
+    }
+    builder.begin();
+    for pair in blocks.chunks(2) {
+        builder.free(pair[1]);
+    }
+    builder.finish("comb")
+}
+
+/// Small blocks of all sizes, nine of ten freed in random order, then allocated once more: many
+/// slabs with few slots in use, if there are slabs.
+fn scattered_small() -> Workload {
+    let mut builder = Builder::default();
+    let mut rng = Rng::with_seed(11);
+    let mut blocks: Vec<BlockId> =
+        (0..8 * GAPS as u32).map(|index| builder.alloc(1 + index % 256, 3)).collect();
+    rng.shuffle(&mut blocks);
+    for block in blocks.drain(GAPS..) {
+        builder.free(block);
+    }
+    builder.begin();
+    for index in 0..1000 {
+        let small = builder.alloc(1 + index * 7 % 256, 3);
+        let large = builder.alloc(4096 + index, 3);
+        builder.free(small);
+        builder.free(large);
+    }
+    for block in blocks {
+        builder.free(block);
+    }
+    builder.finish("scattered small blocks")
+}
+
+/// Vectors that grow side by side over a heap full of gaps, each step too large for most gaps.
+fn grown_vectors() -> Workload {
+    let mut builder = Builder::default();
+    gaps(&mut builder, (0..GAPS as u32).map(|index| 64 + 8 * (index % 64)));
+    builder.begin();
+    let mut sizes = [32_u32; 16];
+    let vectors: Vec<BlockId> = sizes.iter().map(|&size| builder.alloc(size, 3)).collect();
+    for round in 0..24 {
+        for (size, &vector) in sizes.iter_mut().zip(&vectors) {
+            *size += 32 + 8 * (round % 5);
+            builder.realloc(vector, *size);
+        }
+    }
+    builder.finish("vectors growing among gaps")
+}
