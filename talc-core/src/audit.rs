@@ -95,7 +95,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                 while let Some(next) = Bins::next_gap(self.table, bin, gap) {
                     let fault = Fault { invariant: 7, address: next.addr() };
                     if next.payload() as usize % GRAIN != 0
-                        || !Bins::<PER_DOUBLING, WORDS, SLAB>::is_linked(next)
+                        || !Bins::<PER_DOUBLING, WORDS, SLAB>::is_linked(self.table, next)
                     {
                         return Err(fault);
                     }

@@ -258,12 +258,13 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
     /// # Safety
     /// As for [`next_gap`](Self::next_gap), and both links must point into mapped memory.
     #[cfg(feature = "audit")]
-    pub(crate) unsafe fn is_linked(gap: Chunk) -> bool {
+    pub(crate) unsafe fn is_linked(table: *mut Self, gap: Chunk) -> bool {
         // SAFETY: required of the caller.
         unsafe {
             let links = gap.links();
             let Links { next, back } = links.read();
-            addr_of!((*back).next).read() == links && addr_of!((*next).back).read() == links
+            addr_of!((*back).next).read() == links
+                && (next == Self::tail(table) || addr_of!((*next).back).read() == links)
         }
     }
 

@@ -1,1 +1,23 @@
+#![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod allocator;
+mod binning;
+mod blocks;
+mod claim;
+mod driver;
+mod global_alloc;
+mod source;
+
+#[cfg(feature = "allocator-api2")]
+#[cfg_attr(docsrs, doc(cfg(feature = "allocator-api2")))]
+pub use allocator::AllocatorSource;
+pub use binning::Binning;
+pub use claim::Claim;
+pub use driver::{Report, Talc};
+pub use global_alloc::GlobalAllocSource;
+pub use source::{Manual, OutOfMemory, Replaceable, Source};
+
+/// The core, whose types appear in this crate's.
+pub use talc_core;
