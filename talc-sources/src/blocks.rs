@@ -84,11 +84,14 @@ impl<K: Backing> Blocks<K> {
         let block = self.backing.allocate(layout).ok_or(OutOfMemory)?;
 
         // SAFETY: the block is new and belongs to this source; its size is enough for a heap.
-        let Some(end) = (unsafe { B::claim(talc, block.as_ptr(), size - FOOTER) }) else {
-            // SAFETY: allocated above. (The core's own answer was too small, which its tests rule
-            // out; a leak and a loop would be worse than to fail.)
-            unsafe { self.backing.deallocate(block, layout) };
-            return Err(OutOfMemory);
+        let end = match unsafe { B::claim(talc, block.as_ptr(), size - FOOTER) } {
+            Some(end) => end,
+            None => {
+                debug_assert!(false, "talc: claim_size answered too little");
+                // SAFETY: allocated above.
+                unsafe { self.backing.deallocate(block, layout) };
+                return Err(OutOfMemory);
+            }
         };
         // SAFETY: above the end, which is at most 15 bytes below where it was asked to be, and
         // aligned, there is room for a footer. The last footer stays in place as long as its

@@ -84,11 +84,15 @@ impl Claim {
 // SAFETY: who made the `Claim` vouches for the region, which is claimed once.
 unsafe impl<B: Binning> Source<B> for Claim {
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, _: Layout) -> Result<(), OutOfMemory> {
-        let State::Ready { base, size } = self.0 else { return Err(OutOfMemory) };
-        // SAFETY: as above.
-        let end = unsafe { B::claim(talc, base, size) };
-        self.0 = State::Standby { end };
-        end.map(|_| ()).ok_or(OutOfMemory)
+        match self.0 {
+            State::Ready { base, size } => {
+                // SAFETY: as above.
+                let end = unsafe { B::claim(talc, base, size) };
+                self.0 = State::Standby { end };
+                end.map(|_| ()).ok_or(OutOfMemory)
+            }
+            State::Standby { .. } => Err(OutOfMemory),
+        }
     }
 }
 

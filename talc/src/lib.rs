@@ -1,1 +1,65 @@
+#![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use talc_core::{min_first_heap_layout, min_first_heap_size, DefaultBinning, SmallBinning};
+
+#[cfg(feature = "lock_api")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
+pub use talc_sync::lock_api;
+#[cfg(feature = "spinning_top")]
+#[cfg_attr(docsrs, doc(cfg(feature = "spinning_top")))]
+pub use talc_sync::RawSpinlock;
+
+/// [`cell::TalcCell`] with the default binning.
+pub type TalcCell<S> = cell::TalcCell<S, DefaultBinning>;
+
+/// [`sync::TalcLock`] with the default binning.
+#[cfg(feature = "lock_api")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
+pub type TalcLock<R, S> = sync::TalcLock<R, S, DefaultBinning>;
+
+/// The allocator below the wrappers: the driver [`Talc`](base::Talc), and the core.
+pub mod base {
+    #[cfg(feature = "audit")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
+    pub use talc_core::Fault;
+    pub use talc_core::{Counters, Misuse, Part, RawTalc, Reserved, CHUNK_UNIT, SEARCH_LIMIT};
+    pub use talc_sources::{Report, Talc};
+
+    /// How gaps are sorted by size.
+    pub mod binning {
+        pub use talc_core::{Bins, DefaultBinning, SmallBinning};
+        pub use talc_sources::Binning;
+    }
+}
+
+/// Allocating on one thread, without a lock.
+pub mod cell {
+    pub use talc_sync::cell::{TalcCell, TalcSyncCell};
+}
+
+/// Allocating from many threads, under a lock.
+#[cfg(feature = "lock_api")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
+pub mod sync {
+    pub use talc_sync::lock::{TalcGuard, TalcLock};
+    #[cfg(feature = "lock_api-05")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "lock_api-05")))]
+    pub use talc_sync::lock_api_05;
+}
+
+/// Where memory comes from.
+pub mod source {
+    #[cfg(feature = "allocator-api2")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "allocator-api2")))]
+    pub use talc_sources::AllocatorSource;
+    pub use talc_sources::{Claim, GlobalAllocSource, Manual, OutOfMemory, Replaceable, Source};
+}
+
+/// Allocating in WebAssembly modules.
+#[cfg(feature = "wasm")]
+#[cfg_attr(docsrs, doc(cfg(feature = "wasm")))]
+pub mod wasm {
+    pub use talc_wasm::*;
+}

@@ -1,0 +1,287 @@
+//! Allocating through a shared reference on one thread, without a lock.
+
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ptr::NonNull;
+
+use talc_sources::talc_core::{DefaultBinning, Part, Reserved};
+use talc_sources::{Binning, Replaceable, Report, Source, Talc};
+
+use crate::glue::Wrapper;
+use crate::heap_api::heap_api;
+
+/// An allocator for one thread: like a [`Cell`](core::cell::Cell), it is not `Sync`, lends nothing
+/// out, and costs nothing at run time.
+///
+/// It implements `GlobalAlloc` and `Allocator`; pass `&talc` to collections.
+///
+/// In debug builds it notices being called from its own source, which
+/// [`Source`](talc_sources::Source) forbids, and panics with the place of the first call.
+///
+/// # Example
+///
+/// ```
+/// use allocator_api2::vec::Vec;
+/// use talc_sources::Claim;
+/// use talc_sync::TalcCell;
+///
+/// let mut heap = [0_u8; 10_000];
+/// // SAFETY: nothing else uses `heap` while `talc` does.
+/// let talc = <TalcCell<_>>::new(unsafe { Claim::array(&raw mut heap) });
+///
+/// let mut numbers = Vec::new_in(&talc);
+/// numbers.extend(0..100);
+/// assert_eq!(numbers.iter().sum::<i32>(), 4950);
+/// ```
+pub struct TalcCell<S, B = DefaultBinning> {
+    cell: UnsafeCell<Talc<S, B>>,
+    borrow: borrow::Mark,
+}
+
+impl<S: Source<B>, B: Binning> TalcCell<S, B> {
+    /// An allocator that gets its memory from `source`.
+    #[inline]
+    pub const fn new(source: S) -> Self {
+        Self { cell: UnsafeCell::new(Talc::new(source)), borrow: borrow::Mark::new() }
+    }
+
+    /// The driver.
+    #[inline]
+    pub fn get_mut(&mut self) -> &mut Talc<S, B> {
+        self.cell.get_mut()
+    }
+
+    /// The driver.
+    #[inline]
+    pub fn into_inner(self) -> Talc<S, B> {
+        self.cell.into_inner()
+    }
+
+    /// Replaces the source, and answers the old one.
+    ///
+    /// Only for sources on which nothing depends once they have brought memory:
+    /// [`Replaceable`] ones.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn replace_source(&self, source: S) -> S
+    where
+        S: Replaceable,
+    {
+        self.with(|talc| core::mem::replace(talc.source_mut(), source))
+    }
+
+    /// A clone of the source.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn clone_source(&self) -> S
+    where
+        S: Clone,
+    {
+        self.with(|talc| talc.source().clone())
+    }
+
+    /// Statistics of all heaps and allocations.
+    #[cfg(feature = "counters")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn counters(&self) -> talc_sources::talc_core::Counters {
+        self.with(|talc| *talc.counters())
+    }
+
+    /// Checks every invariant.
+    ///
+    /// # Errors
+    /// The first fault that is found.
+    #[cfg(feature = "audit")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn audit(&self) -> Result<(), talc_sources::talc_core::Fault> {
+        self.with(|talc| talc.audit())
+    }
+
+    /// The size of the largest layout that fits without asking the source. See
+    /// [`RawTalc::largest_gap`](talc_sources::talc_core::RawTalc::largest_gap) for its cost.
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn largest_gap(&self) -> Option<usize> {
+        self.with(|talc| talc.largest_gap())
+    }
+
+    /// Shows each part of each heap to `visitor`. See
+    /// [`RawTalc::visit`](talc_sources::talc_core::RawTalc::visit).
+    ///
+    /// # Safety
+    /// `visitor` must not use this allocator: not allocate or free through it, nor anything else.
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn visit(&self, visitor: impl FnMut(Part)) {
+        self.with(|talc| talc.visit(visitor));
+    }
+
+    /// How much of a heap is in use. See
+    /// [`RawTalc::reserved`](talc_sources::talc_core::RawTalc::reserved).
+    ///
+    /// # Safety
+    /// That of [`Talc::reserved`].
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn reserved(&self, heap_end: NonNull<u8>) -> Reserved {
+        // SAFETY: required of the caller.
+        self.with(|talc| unsafe { talc.reserved(heap_end) })
+    }
+
+    heap_api!(&);
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn with_driver<T>(&self, report: Option<Report>, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
+        crate::glue::checked(self, |talc| report.or_else(|| talc.report()), f)
+    }
+}
+
+impl<S: Source<B>, B: Binning> Wrapper for TalcCell<S, B> {
+    type Source = S;
+    type Binning = B;
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
+        let _borrowed = self.borrow.mark();
+        // SAFETY: the cell is not `Sync`, and this is the only place that makes a reference to its
+        // contents from a shared one. `f` is code of this crate: what it calls that is not, is
+        // sources, which must not come back here (the contract of `Source`), a source's `Clone`
+        // and `Drop`, and visitors, whose callers vouch for them.
+        f(unsafe { &mut *self.cell.get() })
+    }
+}
+
+/// Shows no heaps: what is formatted into may allocate here. Use [`TalcCell::get_mut`] for that.
+impl<S: Source<B>, B: Binning> fmt::Debug for TalcCell<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TalcCell").finish_non_exhaustive()
+    }
+}
+
+/// Noticing a second borrow, in debug builds.
+mod borrow {
+    #[cfg(debug_assertions)]
+    use core::{cell::Cell, panic::Location};
+
+    /// Where the cell was borrowed, if it is; nothing at all in release builds.
+    pub(super) struct Mark {
+        #[cfg(debug_assertions)]
+        at: Cell<Option<&'static Location<'static>>>,
+    }
+
+    /// Clears the mark when it is dropped.
+    pub(super) struct Marked<'a>(#[cfg_attr(not(debug_assertions), allow(dead_code))] &'a Mark);
+
+    impl Mark {
+        pub(super) const fn new() -> Self {
+            Self {
+                #[cfg(debug_assertions)]
+                at: Cell::new(None),
+            }
+        }
+
+        #[inline]
+        #[cfg_attr(debug_assertions, track_caller)]
+        pub(super) fn mark(&self) -> Marked<'_> {
+            #[cfg(debug_assertions)]
+            {
+                // Taken, so that the panic message itself can be allocated here: the driver is in
+                // a whole state whenever foreign code runs.
+                if let Some(at) = self.at.take() {
+                    panic!(
+                        "talc: this TalcCell is in use already, since {at}. \
+                         Does its source use the allocator that it serves?"
+                    );
+                }
+                self.at.set(Some(Location::caller()));
+            }
+            Marked(self)
+        }
+    }
+
+    impl Drop for Marked<'_> {
+        #[inline]
+        fn drop(&mut self) {
+            #[cfg(debug_assertions)]
+            self.0.at.set(None);
+        }
+    }
+}
+
+/// A [`TalcCell`] that is `Sync`: a global allocator without a lock, for programs that have one
+/// thread and no interrupts.
+///
+/// It dereferences to the [`TalcCell`], whose methods it so has.
+pub struct TalcSyncCell<S, B = DefaultBinning>(TalcCell<S, B>);
+
+// SAFETY: `TalcSyncCell::new` requires that there be one thread only.
+unsafe impl<S: Source<B>, B: Binning> Sync for TalcSyncCell<S, B> {}
+
+impl<S: Source<B>, B: Binning> TalcSyncCell<S, B> {
+    /// Makes a cell `Sync`.
+    ///
+    /// A lock without contention is cheap: prefer `TalcLock` unless you are sure.
+    ///
+    /// # Safety
+    /// The value must never be used from two threads at a time, nor from an interrupt or signal
+    /// handler that interrupts a use of it.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use talc_sources::Claim;
+    /// use talc_sync::{TalcCell, TalcSyncCell};
+    ///
+    /// static mut HEAP: [u8; 100_000] = [0; 100_000];
+    ///
+    /// #[global_allocator]
+    /// static TALC: TalcSyncCell<Claim> =
+    ///     // SAFETY: nothing else uses `HEAP`, and this target has one thread.
+    ///     unsafe { TalcSyncCell::new(TalcCell::new(Claim::array(&raw mut HEAP))) };
+    /// ```
+    #[inline]
+    pub const unsafe fn new(talc: TalcCell<S, B>) -> Self {
+        Self(talc)
+    }
+
+    /// Makes an allocator for WebAssembly without threads, where it is safe.
+    ///
+    /// # Panics
+    /// On any other target; at compile time, where the value is a constant or a static.
+    #[inline]
+    pub const fn new_wasm(source: S) -> Self {
+        if cfg!(all(target_family = "wasm", not(target_feature = "atomics"))) {
+            Self(TalcCell::new(source))
+        } else {
+            panic!("talc: new_wasm is for WebAssembly without threads; use a TalcLock here")
+        }
+    }
+}
+
+impl<S, B> core::ops::Deref for TalcSyncCell<S, B> {
+    type Target = TalcCell<S, B>;
+
+    #[inline]
+    fn deref(&self) -> &TalcCell<S, B> {
+        &self.0
+    }
+}
+
+impl<S: Source<B>, B: Binning> Wrapper for TalcSyncCell<S, B> {
+    type Source = S;
+    type Binning = B;
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
+        self.0.with(f)
+    }
+}
+
+impl<S: Source<B>, B: Binning> fmt::Debug for TalcSyncCell<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TalcSyncCell").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,177 @@
+//! Allocating through a shared reference: the one piece of code behind `GlobalAlloc` and
+//! `Allocator` of every wrapper, and the one place where each `disable-*` feature is looked at.
+
+use core::alloc::Layout;
+use core::mem::forget;
+use core::ptr::NonNull;
+
+use talc_sources::{Binning, Report, Source, Talc};
+
+/// A wrapper: lends its driver to one caller at a time.
+pub(crate) trait Wrapper {
+    type Source: Source<Self::Binning>;
+    type Binning: Binning;
+
+    /// Calls `f` with the driver, locked or borrowed for that long.
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> T;
+}
+
+/// Blocks larger than this are copied without the lock held.
+const COPIED_UNDER_LOCK: usize = 16 << 10;
+
+const GROWS_IN_PLACE: bool =
+    !cfg!(any(feature = "disable-grow-in-place", feature = "disable-realloc-in-place"));
+const SHRINKS_IN_PLACE: bool = !cfg!(feature = "disable-realloc-in-place");
+
+/// The layout that is really allocated for `layout`.
+///
+/// With `cache-aligned-allocations` it begins and ends with a cache line.
+#[inline]
+fn adjusted(layout: Layout) -> Option<Layout> {
+    if cfg!(feature = "cache-aligned-allocations") {
+        Some(layout.align_to(CACHE_LINE).ok()?.pad_to_align())
+    } else {
+        Some(layout)
+    }
+}
+
+/// Bytes that processors of this target exchange as a whole, or in pairs where they prefetch so.
+const CACHE_LINE: usize = if cfg!(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "powerpc64",
+    target_arch = "powerpc"
+)) {
+    128
+} else if cfg!(target_arch = "s390x") {
+    256
+} else {
+    64
+};
+
+/// Calls `f` with the driver, unless `report` finds a broken rule, which is reported by a panic
+/// once the driver is no longer locked: the message may need the very same allocator.
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) fn checked<W: Wrapper, T>(
+    wrapper: &W,
+    report: impl FnOnce(&Talc<W::Source, W::Binning>) -> Option<Report>,
+    f: impl FnOnce(&mut Talc<W::Source, W::Binning>) -> T,
+) -> T {
+    let result = wrapper.with(|talc| match report(talc) {
+        None => Ok(f(talc)),
+        Some(report) => Err(report),
+    });
+    match result {
+        Ok(result) => result,
+        Err(report) => panic!("{report}"),
+    }
+}
+
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNull<u8>> {
+    let layout = adjusted(layout)?;
+    // SAFETY: nothing is required.
+    checked(wrapper, Talc::report, |talc| unsafe { talc.allocate(layout) })
+}
+
+/// # Safety
+/// `ptr` must be a live allocation of `wrapper`, made with `layout` through this module.
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
+    if let Some(layout) = adjusted(layout) {
+        checked(
+            wrapper,
+            // SAFETY: required of the caller.
+            |talc| unsafe { talc.report_of(ptr.as_ptr(), layout) },
+            // SAFETY: required of the caller.
+            |talc| unsafe { talc.deallocate(ptr.as_ptr(), layout) },
+        );
+    }
+}
+
+/// What the first half of a reallocation came to.
+enum Resized {
+    Done(NonNull<u8>),
+    /// New memory, into which the old one's contents must still be copied.
+    Moving(NonNull<u8>),
+    OutOfMemory,
+}
+
+/// Makes an allocation larger or smaller, in place if possible, or else by moving it. `None` if
+/// there is no memory, and nothing changed.
+///
+/// # Safety
+/// As for [`deallocate`], of `old`. `old` and `new` may differ in alignment, too.
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) unsafe fn reallocate<W: Wrapper>(
+    wrapper: &W,
+    ptr: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> Option<NonNull<u8>> {
+    let (old, new) = (adjusted(old)?, adjusted(new)?);
+    let is_aligned = ptr.as_ptr() as usize & (new.align() - 1) == 0;
+    let is_shrinking = new.size() <= old.size();
+    let kept = old.size().min(new.size());
+
+    // SAFETY: required of the caller, here and below; the new memory is no part of the old.
+    let resized = checked(
+        wrapper,
+        |talc| unsafe { talc.report_of(ptr.as_ptr(), old) },
+        |talc| unsafe {
+            if SHRINKS_IN_PLACE && is_aligned && is_shrinking {
+                talc.shrink(ptr.as_ptr(), old, new.size());
+                return Resized::Done(ptr);
+            }
+            if GROWS_IN_PLACE
+                && is_aligned
+                && !is_shrinking
+                && talc.try_grow_in_place(ptr.as_ptr(), old, new.size())
+            {
+                return Resized::Done(ptr);
+            }
+            let moved = match talc.allocate(new) {
+                Some(moved) => moved,
+                None => return Resized::OutOfMemory,
+            };
+            if kept > COPIED_UNDER_LOCK {
+                return Resized::Moving(moved);
+            }
+            moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
+            talc.deallocate(ptr.as_ptr(), old);
+            Resized::Done(moved)
+        },
+    );
+    match resized {
+        Resized::Done(ptr) => Some(ptr),
+        Resized::OutOfMemory => None,
+        Resized::Moving(moved) => {
+            // SAFETY: both are still live, and nobody else's.
+            unsafe {
+                moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
+                wrapper.with(|talc| talc.deallocate(ptr.as_ptr(), old));
+            }
+            Some(moved)
+        }
+    }
+}
+
+/// Calls `f`, and turns a panic of it into an abort: nothing may unwind out of `GlobalAlloc`.
+#[inline]
+pub(crate) fn no_unwind<T>(f: impl FnOnce() -> T) -> T {
+    struct Abort;
+    impl Drop for Abort {
+        fn drop(&mut self) {
+            // A panic while a panic unwinds aborts, also without std.
+            panic!("talc: a panic must not leave a global allocator");
+        }
+    }
+    let abort = Abort;
+    let result = f();
+    forget(abort);
+    result
+}

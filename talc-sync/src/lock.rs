@@ -1,0 +1,142 @@
+//! Allocating from many threads, under a lock.
+
+use core::fmt;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+use lock_api::{Mutex, MutexGuard, RawMutex};
+use talc_sources::talc_core::DefaultBinning;
+use talc_sources::{Binning, Replaceable, Report, Source, Talc};
+
+use crate::glue::Wrapper;
+use crate::heap_api::heap_api;
+
+/// An allocator under a lock: for global allocators and whatever threads share.
+///
+/// It implements `GlobalAlloc` and `Allocator`. The lock `R` is any
+/// [`RawMutex`](lock_api::RawMutex) of lock_api 0.4; `RawSpinlock` is one in the box.
+///
+/// # Example
+///
+/// ```
+/// use talc_sources::Claim;
+/// use talc_sync::{RawSpinlock, TalcLock};
+///
+/// static mut HEAP: [u8; 1_000_000] = [0; 1_000_000];
+///
+/// #[global_allocator]
+/// static TALC: TalcLock<RawSpinlock, Claim> =
+///     // SAFETY: nothing else uses `HEAP`.
+///     TalcLock::new(unsafe { Claim::array(&raw mut HEAP) });
+///
+/// assert_eq!((0..100).map(|n| n.to_string()).collect::<Vec<_>>()[99], "99");
+/// ```
+pub struct TalcLock<R, S, B = DefaultBinning> {
+    mutex: Mutex<R, Talc<S, B>>,
+}
+
+impl<R: RawMutex, S: Source<B>, B: Binning> TalcLock<R, S, B> {
+    /// An allocator that gets its memory from `source`.
+    #[inline]
+    pub const fn new(source: S) -> Self {
+        Self { mutex: Mutex::const_new(R::INIT, Talc::new(source)) }
+    }
+
+    /// Locks the allocator for several operations, and for those that are not allocations.
+    ///
+    /// What allocates from this allocator while the guard lives waits forever, on the same thread:
+    /// if it is the global one, so does `println!`.
+    #[inline]
+    pub fn lock(&self) -> TalcGuard<'_, R, S, B> {
+        TalcGuard(self.mutex.lock())
+    }
+
+    /// [Locks](Self::lock) the allocator if it is not locked; `None` if it is.
+    #[inline]
+    pub fn try_lock(&self) -> Option<TalcGuard<'_, R, S, B>> {
+        self.mutex.try_lock().map(TalcGuard)
+    }
+
+    /// The driver, without locking.
+    #[inline]
+    pub fn get_mut(&mut self) -> &mut Talc<S, B> {
+        self.mutex.get_mut()
+    }
+
+    /// The driver.
+    #[inline]
+    pub fn into_inner(self) -> Talc<S, B> {
+        self.mutex.into_inner()
+    }
+}
+
+impl<R: RawMutex, S: Source<B>, B: Binning> Wrapper for TalcLock<R, S, B> {
+    type Source = S;
+    type Binning = B;
+
+    #[inline]
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
+        f(&mut self.mutex.lock())
+    }
+}
+
+impl<R: RawMutex, S: Source<B>, B: Binning> fmt::Debug for TalcLock<R, S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the heaps: what is formatted into may allocate here.
+        f.debug_struct("TalcLock")
+            .field("is_locked", &self.mutex.is_locked())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A locked allocator; unlocks it when it is dropped.
+///
+/// It dereferences to [`Talc`] for everything that only looks: `counters`, `reserved`, `visit`,
+/// `audit`. It does not lend out the driver mutably, as safe code could then exchange it for
+/// another under the allocations that were made.
+pub struct TalcGuard<'a, R: RawMutex, S, B = DefaultBinning>(MutexGuard<'a, R, Talc<S, B>>);
+
+impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
+    heap_api!(&mut);
+
+    /// The source, to be changed or replaced: only for [`Replaceable`] ones.
+    #[inline]
+    pub fn source_mut(&mut self) -> &mut S
+    where
+        S: Replaceable,
+    {
+        self.0.source_mut()
+    }
+
+    /// The driver, for its allocation methods: all of them are `unsafe`.
+    ///
+    /// # Safety
+    /// The driver must not be moved out of or replaced.
+    #[inline]
+    pub unsafe fn talc_mut(&mut self) -> &mut Talc<S, B> {
+        &mut self.0
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn with_driver<T>(
+        &mut self,
+        report: Option<Report>,
+        f: impl FnOnce(&mut Talc<S, B>) -> T,
+    ) -> T {
+        if let Some(report) = report.or_else(|| self.0.report()) {
+            // The message may be allocated here: unlock for it.
+            MutexGuard::unlocked(&mut self.0, || panic!("{report}"));
+        }
+        f(&mut self.0)
+    }
+}
+
+impl<R: RawMutex, S, B> Deref for TalcGuard<'_, R, S, B> {
+    type Target = Talc<S, B>;
+
+    #[inline]
+    fn deref(&self) -> &Talc<S, B> {
+        &self.0
+    }
+}
