@@ -34,6 +34,16 @@ struct Common {
 enum Task {
     /// Random allocations, frees and reallocs
     Random,
+    /// Recorded programs over a roomy arena
+    Traces,
+    /// Recorded programs, each call behind a lock
+    Locked,
+    /// The smallest heap in which each recorded program completes
+    Smallest,
+    /// How far a heap grows in steps of 64 KiB
+    Growing,
+    /// How full an arena is when it first fails
+    Fill,
 }
 
 fn main() -> Result<()> {
@@ -42,6 +52,11 @@ fn main() -> Result<()> {
         Options { only: cli.common.only, traces: cli.common.trace, rounds: cli.common.rounds };
     let mut figure = match cli.command {
         Task::Random => figures::random::measure(&options),
+        Task::Traces => figures::traces::measure(&options)?,
+        Task::Locked => figures::traces::measure_locked(&options)?,
+        Task::Smallest => figures::smallest::measure(&options)?,
+        Task::Growing => figures::growing::measure(&options)?,
+        Task::Fill => figures::fill::measure(&options),
     };
     figure.command = format!("cargo run --release -p benches -- {}", figure.id);
     figure.origin = Origin::here();

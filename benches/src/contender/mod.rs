@@ -31,7 +31,7 @@ pub use self::null::Null;
 pub use self::registry::{baseline, by_name, everyone, ours, Entry};
 pub use self::rlsf::Rlsf;
 pub use self::system::SystemAlloc;
-pub use self::talc::Talc5;
+pub use self::talc::{Talc, Talc5};
 
 /// What sort of allocator a contender is, and hence which figures it can take part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

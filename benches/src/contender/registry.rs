@@ -59,6 +59,7 @@ impl Entry {
 /// All contenders, in the order of the tables.
 pub fn everyone() -> Vec<Entry> {
     vec![
+        Entry::of::<Talc>(),
         Entry::of::<Talc5>(),
         Entry::of::<Rlsf>(),
         Entry::of::<Dl>(),
@@ -88,5 +89,5 @@ pub fn baseline() -> &'static str {
 
 /// The name of the crate that this repository is about.
 pub fn ours() -> &'static str {
-    "talc"
+    Talc::NAME
 }

@@ -63,6 +63,11 @@ macro_rules! talc_contender {
 }
 
 talc_contender! {
+    /// The crate of this repository.
+    Talc, talc, "talc", Kind::Ours
+}
+
+talc_contender! {
     /// talc 5.1.1, the yardstick of every ratio.
     Talc5, talc5, "talc 5.1.1", Kind::Peer
 }

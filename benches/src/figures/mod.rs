@@ -1,7 +1,12 @@
 //! The figures, one file each. All of them answer a [`crate::report::Figure`].
 
+pub mod fill;
+pub mod growing;
+pub mod memory;
 pub mod random;
+pub mod smallest;
 pub mod speed;
+pub mod traces;
 
 use crate::contender::Entry;
 use crate::rounds::Setup;

@@ -8,21 +8,24 @@ use fastrand::Rng;
 pub enum Mix {
     /// Uniform in 1 to 512 bytes.
     Small,
-    /// Uniform in 1 byte to 64 KiB.
+    /// Uniform in 1 to 10,000 bytes.
     Uniform,
+    /// Uniform in 1 byte to 64 KiB.
+    Large,
     /// Every power of two from 8 bytes to 64 KiB equally likely, uniform in between.
     Logarithmic,
 }
 
 /// The mixes of the figure.
-pub const MIXES: [Mix; 3] = [Mix::Uniform, Mix::Logarithmic, Mix::Small];
+pub const MIXES: [Mix; 4] = [Mix::Uniform, Mix::Large, Mix::Logarithmic, Mix::Small];
 
 impl Mix {
     /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Mix::Small => "uniform 1 B to 512 B",
-            Mix::Uniform => "uniform 1 B to 64 KiB",
+            Mix::Uniform => "uniform 1 B to 10 kB",
+            Mix::Large => "uniform 1 B to 64 KiB",
             Mix::Logarithmic => "logarithmic 8 B to 64 KiB",
         }
     }
@@ -30,7 +33,8 @@ impl Mix {
     fn size(self, rng: &mut Rng) -> u32 {
         match self {
             Mix::Small => rng.u32(1..=512),
-            Mix::Uniform => rng.u32(1..=1 << 16),
+            Mix::Uniform => rng.u32(1..=10_000),
+            Mix::Large => rng.u32(1..=1 << 16),
             Mix::Logarithmic => {
                 let low = 1 << rng.u32(3..16);
                 rng.u32(low..2 * low)
