@@ -1,1 +1,85 @@
+//! Models of the allocator that check it at each step.
+//!
+//! An [`Action`] is one operation with numbers that have yet to be made sense of: any sequence of
+//! actions is a valid test. libFuzzer makes them from bytes, proptest makes them (and shrinks
+//! them) as values, and both run them through the same two models:
+//!
+//! - [`CoreModel`]: a [`RawTalc`](talc_core::RawTalc) with heaps that are managed by hand;
+//! - [`SourceModel`]: a [`Talc`](talc_sources::Talc) over a source that takes blocks from a
+//!   [`Backing`] allocator, which keeps books and can be made to fail.
+//!
+//! Both hold a [`Shadow`], a map of live allocations, which checks that each one is aligned and
+//! inside of a heap, overlaps no other, and still has its contents; both audit the allocator.
 
+mod action;
+mod backing;
+mod core_model;
+mod shadow;
+mod source_model;
+
+pub use action::{Action, Align, Pick, Size};
+pub use backing::Backing;
+pub use core_model::CoreModel;
+pub use shadow::Shadow;
+pub use source_model::{BlockSource, SourceModel};
+
+use arbitrary::Unstructured;
+use talc_core::{Bins, DefaultBinning, SmallBinning};
+use talc_sources::{AllocatorSource, GlobalAllocSource};
+
+/// Calls `step` with each action that the bytes describe.
+fn for_each_action(bytes: &[u8], mut step: impl FnMut(&Action)) {
+    let mut input = Unstructured::new(bytes);
+    while !input.is_empty() {
+        match input.arbitrary() {
+            Ok(action) => step(&action),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Runs the core's model over the actions that the bytes describe; the first byte chooses the
+/// binning.
+///
+/// # Panics
+/// If the allocator does anything that it must not do.
+pub fn fuzz_core(bytes: &[u8]) {
+    fn run<const P: usize, const W: usize, const S: usize>(bytes: &[u8]) {
+        let mut model = CoreModel::<P, W, S>::new();
+        for_each_action(bytes, |action| model.step(action));
+        model.finish();
+    }
+    let Some((binning, bytes)) = bytes.split_first() else { return };
+    match binning % 4 {
+        0 => run::<8, 3, 0>(bytes),
+        1 => run::<4, 1, 0>(bytes),
+        2 => run::<1, 1, 0>(bytes),
+        _ => run::<16, 4, 0>(bytes),
+    }
+}
+
+// The first two above.
+const _: fn(DefaultBinning) -> Bins<8, 3, 0> = |bins| bins;
+const _: fn(SmallBinning) -> Bins<4, 1, 0> = |bins| bins;
+
+/// Runs the driver over `GlobalAllocSource`.
+///
+/// # Panics
+/// If the allocator or the source does anything that it must not do.
+pub fn fuzz_global_alloc_source(bytes: &[u8]) {
+    fuzz_source::<GlobalAllocSource<&'static Backing>>(bytes);
+}
+
+/// Runs the driver over `AllocatorSource`.
+///
+/// # Panics
+/// If the allocator or the source does anything that it must not do.
+pub fn fuzz_allocator_source(bytes: &[u8]) {
+    fuzz_source::<AllocatorSource<&'static Backing>>(bytes);
+}
+
+fn fuzz_source<S: BlockSource>(bytes: &[u8]) {
+    let mut model = SourceModel::<S>::new();
+    for_each_action(bytes, |action| model.step(action));
+    model.finish();
+}

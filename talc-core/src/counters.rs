@@ -7,7 +7,7 @@ use core::fmt;
 /// With the feature `counters`, `RawTalc::counters` and the wrappers above it hand them out;
 /// keeping them costs a few additions per operation. All sizes are in bytes; allocations are
 /// counted by the size of their layout, gaps by the size of their chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Counters {
     /// Allocations that are live now.
     pub allocation_count: usize,
@@ -68,6 +68,12 @@ impl Counters {
     #[inline]
     pub const fn total_released_bytes(&self) -> u64 {
         self.total_claimed_bytes - self.claimed_bytes as u64
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::ZERO
     }
 }
 

@@ -48,8 +48,8 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
     }
 
     /// By how many bytes a heap must be [extended](Self::extend) from `end` to make an allocation
-    /// of `layout` succeed next; `None` if no number does. What is free just below the end is made
-    /// use of.
+    /// of `layout` succeed next, which is at least [`CHUNK_UNIT`]; `None` if no number does. What
+    /// is free just below the end is made use of.
     ///
     /// # Complexity
     /// O(1).
@@ -72,8 +72,8 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         let gap = sentinel.below(free);
         let front = if layout.align() <= GRAIN { 0 } else { gap.front_for(layout.align()) };
         let more = front.checked_add(chunk_size(layout.size()))?.saturating_sub(free);
-        // The end moves by nothing or by a chunk unit at least, and stays in the address space.
-        let more = if more == 0 { 0 } else { more.max(CHUNK_UNIT) };
+        // Even if the gap is large enough, moving the end makes it the first one of its bin.
+        let more = more.max(CHUNK_UNIT);
         (end.as_ptr() as usize).checked_add(more).map(|_| more)
     }
 

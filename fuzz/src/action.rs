@@ -1,0 +1,88 @@
+//! What a test can do, in numbers.
+
+use std::alloc::Layout;
+
+use arbitrary::Arbitrary;
+
+/// A size in bytes: mostly small, sometimes large, rarely near the limits.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub struct Size(pub u32);
+
+impl Size {
+    /// The size itself: about as often between any two powers of two as between any other two.
+    pub fn bytes(self) -> usize {
+        let Self(bits) = self;
+        match bits >> 24 {
+            0 => (isize::MAX as usize).wrapping_add(8).wrapping_sub(bits as usize & 0xff),
+            1 => usize::MAX - (bits as usize & 0xff),
+            2 => (isize::MAX as usize >> (bits & 15)) - (bits as usize >> 4 & 0xff),
+            kind => (bits as usize & 0x1ffff) >> (kind % 16),
+        }
+    }
+
+    /// The size, if it is one that heaps in tests can have.
+    pub fn small_bytes(self) -> usize {
+        (self.0 as usize & 0x1ffff) >> ((self.0 >> 24) % 16)
+    }
+}
+
+/// An alignment: mostly that of ordinary types, sometimes larger.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub struct Align(pub u8);
+
+impl Align {
+    /// The alignment itself.
+    pub fn bytes(self) -> usize {
+        match self.0 {
+            0..=199 => 1 << (self.0 % 5),
+            200..=249 => 1 << (self.0 % 14),
+            _ => 1 << (self.0 as u32 * 7 % (usize::BITS - 1)),
+        }
+    }
+}
+
+/// Which one of several things.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub struct Pick(pub u16);
+
+impl Pick {
+    /// An index below `len`; `None` if there is none.
+    pub fn of(self, len: usize) -> Option<usize> {
+        (len > 0).then(|| usize::from(self.0) % len)
+    }
+}
+
+/// An operation. Those on heaps do nothing in models whose source manages them.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+#[allow(missing_docs)]
+pub enum Action {
+    /// Allocate.
+    Allocate { size: Size, align: Align },
+    /// Free an allocation.
+    Deallocate { block: Pick },
+    /// Grow one where it stands, if possible.
+    Grow { block: Pick, by: Size },
+    /// Shrink one where it stands.
+    Shrink { block: Pick, to: Size },
+    /// Grow or shrink one where it stands, or else move it.
+    Reallocate { block: Pick, to: Size },
+    /// Claim part of a region of memory.
+    Claim { region: Pick, offset: Pick, size: Size },
+    /// Move the end of a heap up.
+    Extend { heap: Pick, by: Size },
+    /// Move the end of a heap down.
+    Truncate { heap: Pick, by: Size },
+    /// Move the end of a heap to somewhere in its region.
+    Resize { heap: Pick, to: Size },
+    /// Claim as much as the allocator says a layout needs, and allocate it.
+    ClaimFor { region: Pick, offset: Pick, size: Size, align: Align },
+    /// Extend a heap by as much as the allocator says a layout needs, and allocate it.
+    ExtendFor { heap: Pick, size: Size, align: Align },
+    /// Make the backing allocator fail from the n-th call on, or no longer.
+    FailAfter { calls: Option<u8> },
+}
+
+/// The layout of a size and an alignment, if there is one.
+pub(crate) fn layout(size: Size, align: Align) -> Option<Layout> {
+    Layout::from_size_align(size.bytes(), align.bytes()).ok()
+}

@@ -1,0 +1,148 @@
+//! The books that a model keeps beside the allocator.
+
+use std::alloc::Layout;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::action::Pick;
+
+/// A map of all live allocations, each filled with a pattern of its own.
+#[derive(Debug, Default)]
+pub struct Shadow {
+    blocks: BTreeMap<usize, Block>,
+    next_seed: u8,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    ptr: *mut u8,
+    layout: Layout,
+    seed: u8,
+}
+
+impl Shadow {
+    /// The number of live allocations.
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Whether nothing is allocated.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// The sum of the sizes of all live allocations.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// One of the live allocations.
+    pub fn pick(&self, pick: Pick) -> Option<(*mut u8, Layout)> {
+        let index = pick.of(self.blocks.len())?;
+        self.blocks.values().nth(index).map(|block| (block.ptr, block.layout))
+    }
+
+    /// Notes a new allocation, checks where it is, and fills it. `heaps` are where it may be.
+    pub fn add(&mut self, ptr: *mut u8, layout: Layout, heaps: &[Range<usize>]) {
+        let addr = ptr as usize;
+        assert_eq!(addr % layout.align(), 0, "{ptr:p} is not aligned for {layout:?}");
+        let end = addr.checked_add(layout.size()).expect("no block wraps around");
+        assert!(
+            heaps.iter().any(|heap| heap.start <= addr && end <= heap.end),
+            "{ptr:p} of {layout:?} is not inside of a heap"
+        );
+        if let Some((_, below)) = self.blocks.range(..=addr).next_back() {
+            let below_end = below.ptr as usize + below.layout.size();
+            assert!(below_end <= addr, "{ptr:p} overlaps the block below it");
+            assert!((below.ptr as usize) < addr, "{ptr:p} is allocated twice");
+        }
+        if let Some((&above, _)) = self.blocks.range(addr + 1..).next() {
+            assert!(end <= above, "{ptr:p} of {layout:?} overlaps the block above it");
+        }
+        self.next_seed = self.next_seed.wrapping_add(37);
+        let block = Block { ptr, layout, seed: self.next_seed };
+        block.fill(0);
+        self.bytes += layout.size();
+        self.blocks.insert(addr, block);
+    }
+
+    /// Verifies an allocation and forgets it.
+    pub fn remove(&mut self, ptr: *mut u8) -> Layout {
+        let block = self.blocks.remove(&(ptr as usize)).expect("the model frees what is live");
+        block.verify(block.layout.size());
+        self.bytes -= block.layout.size();
+        block.layout
+    }
+
+    /// Notes that an allocation was resized where it stands; verifies it and fills what is new.
+    pub fn resize(&mut self, ptr: *mut u8, new_size: usize, heaps: &[Range<usize>]) {
+        let block = self.blocks[&(ptr as usize)];
+        block.verify(block.layout.size().min(new_size));
+        self.bytes -= block.layout.size();
+        self.blocks.remove(&(ptr as usize));
+        let align = block.layout.align();
+        let layout = Layout::from_size_align(new_size, align).expect("the model checked it");
+        self.add(ptr, layout, heaps);
+    }
+
+    /// Checks that a block that was moved has its old contents, and notes the move.
+    pub fn moved(
+        &mut self,
+        old: *mut u8,
+        new: *mut u8,
+        new_layout: Layout,
+        heaps: &[Range<usize>],
+    ) {
+        let block = self.blocks.remove(&(old as usize)).expect("the model moves what is live");
+        self.bytes -= block.layout.size();
+        let kept = block.layout.size().min(new_layout.size());
+        Block { ptr: new, ..block }.verify(kept);
+        self.add(new, new_layout, heaps);
+    }
+
+    /// Verifies all allocations.
+    pub fn verify(&self) {
+        for block in self.blocks.values() {
+            block.verify(block.layout.size());
+        }
+    }
+
+    /// Takes out each allocation, verified.
+    pub fn drain(&mut self) -> Vec<(*mut u8, Layout)> {
+        self.verify();
+        self.bytes = 0;
+        std::mem::take(&mut self.blocks)
+            .into_values()
+            .map(|block| (block.ptr, block.layout))
+            .collect()
+    }
+}
+
+impl Block {
+    /// What is at the start and the end of a payload; of a large one the middle stays untouched.
+    const CHECKED: usize = 96;
+
+    fn expected(self, at: usize) -> u8 {
+        self.seed.wrapping_add((at as u8).wrapping_mul(13))
+    }
+
+    fn offsets(size: usize) -> impl Iterator<Item = usize> {
+        (0..size.min(Self::CHECKED)).chain(size.saturating_sub(Self::CHECKED)..size)
+    }
+
+    fn fill(self, from: usize) {
+        for at in from..self.layout.size() {
+            // SAFETY: inside of a live allocation.
+            unsafe { self.ptr.add(at).write(self.expected(at)) };
+        }
+    }
+
+    fn verify(self, size: usize) {
+        for at in Self::offsets(size) {
+            // SAFETY: inside of a live allocation.
+            let found = unsafe { self.ptr.add(at).read() };
+            assert_eq!(found, self.expected(at), "{:p} + {at} was overwritten", self.ptr);
+        }
+    }
+}

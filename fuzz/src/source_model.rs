@@ -1,0 +1,164 @@
+//! The driver over a source that takes blocks from another allocator and gives them back.
+
+use std::alloc::Layout;
+use std::ops::Range;
+
+use talc_sources::{AllocatorSource, GlobalAllocSource, Source, Talc};
+
+use crate::action::{layout, Action, Pick, Size};
+use crate::{Backing, Shadow};
+
+/// A source over a [`Backing`].
+pub trait BlockSource: Source {
+    /// Makes the source.
+    fn over(backing: &'static Backing, block_size: usize) -> Self;
+}
+
+impl BlockSource for GlobalAllocSource<&'static Backing> {
+    fn over(backing: &'static Backing, block_size: usize) -> Self {
+        Self::with_block_size(backing, block_size)
+    }
+}
+
+impl BlockSource for AllocatorSource<&'static Backing> {
+    fn over(backing: &'static Backing, block_size: usize) -> Self {
+        Self::with_block_size(backing, block_size)
+    }
+}
+
+const BLOCK_SIZE: usize = 8 << 10;
+
+/// A [`Talc`] over a source of blocks, checked at each step.
+pub struct SourceModel<S: BlockSource> {
+    /// Taken in `finish`.
+    talc: Option<Talc<S>>,
+    backing: &'static Backing,
+    shadow: Shadow,
+}
+
+impl<S: BlockSource> Default for SourceModel<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: BlockSource> SourceModel<S> {
+    /// An allocator that has no block yet.
+    pub fn new() -> Self {
+        // Leaked, for sources that need a `'static` one; `drop` takes it back.
+        let backing: &'static Backing = Box::leak(Box::default());
+        let talc = Some(Talc::new(S::over(backing, BLOCK_SIZE)));
+        Self { talc, backing, shadow: Shadow::default() }
+    }
+
+    /// Does one action and checks everything.
+    ///
+    /// # Panics
+    /// If the allocator or the source does anything that it must not do.
+    pub fn step(&mut self, action: &Action) {
+        match *action {
+            Action::Allocate { size, align }
+            | Action::ClaimFor { size, align, .. }
+            | Action::ExtendFor { size, align, .. } => {
+                if let Some(layout) = layout(size, align) {
+                    self.allocate(layout);
+                }
+            }
+            Action::Deallocate { block } => self.deallocate(block),
+            Action::Grow { block, by } => {
+                self.resize(block, |size| size.saturating_add(by.small_bytes()));
+            }
+            Action::Shrink { block, to } => self.resize(block, |size| to.small_bytes().min(size)),
+            Action::Reallocate { block, to } => self.reallocate(block, to),
+            Action::FailAfter { calls } => self.backing.fail_after(calls.map(usize::from)),
+            Action::Claim { .. }
+            | Action::Extend { .. }
+            | Action::Truncate { .. }
+            | Action::Resize { .. } => {}
+        }
+        self.check();
+    }
+
+    /// Frees everything, drops the allocator, and checks that no block is left.
+    pub fn finish(mut self) {
+        for (ptr, layout) in self.shadow.drain() {
+            // SAFETY: live until here.
+            unsafe { self.talc().deallocate(ptr, layout) };
+        }
+        self.check();
+        // The block with the table, the spare one, and none besides.
+        let blocks = self.backing.blocks();
+        assert!(blocks.len() <= 2, "empty blocks must go back: {blocks:?}");
+        self.talc = None;
+        assert_eq!(self.backing.blocks(), [], "blocks are leaked");
+    }
+
+    fn talc(&mut self) -> &mut Talc<S> {
+        self.talc.as_mut().expect("not finished")
+    }
+
+    fn heaps(&self) -> Vec<Range<usize>> {
+        self.backing.blocks()
+    }
+
+    fn allocate(&mut self, layout: Layout) {
+        // SAFETY: nothing is required.
+        if let Some(block) = unsafe { self.talc().allocate(layout) } {
+            let heaps = self.heaps();
+            self.shadow.add(block.as_ptr(), layout, &heaps);
+        }
+    }
+
+    fn deallocate(&mut self, block: Pick) {
+        if let Some((ptr, layout)) = self.shadow.pick(block) {
+            self.shadow.remove(ptr);
+            // SAFETY: live until here.
+            unsafe { self.talc().deallocate(ptr, layout) };
+        }
+    }
+
+    fn resize(&mut self, block: Pick, new_size: impl FnOnce(usize) -> usize) {
+        if let Some((ptr, layout)) = self.shadow.pick(block) {
+            let new_size = new_size(layout.size());
+            // SAFETY: live.
+            if unsafe { self.talc().try_realloc_in_place(ptr, layout, new_size) } {
+                let heaps = self.heaps();
+                self.shadow.resize(ptr, new_size, &heaps);
+            }
+        }
+    }
+
+    fn reallocate(&mut self, block: Pick, to: Size) {
+        let Some((ptr, layout)) = self.shadow.pick(block) else { return };
+        let Ok(new) = Layout::from_size_align(to.bytes(), layout.align()) else { return };
+        // SAFETY: live; the copy is between live blocks.
+        unsafe {
+            let Some(moved) = self.talc().allocate(new) else { return };
+            moved.as_ptr().copy_from_nonoverlapping(ptr, layout.size().min(new.size()));
+            let heaps = self.heaps();
+            self.shadow.moved(ptr, moved.as_ptr(), new, &heaps);
+            self.talc().deallocate(ptr, layout);
+        }
+    }
+
+    fn check(&mut self) {
+        if let Err(fault) = self.talc().audit() {
+            panic!("{fault}");
+        }
+        let counters = *self.talc().counters();
+        assert_eq!(counters.allocation_count, self.shadow.len());
+        assert_eq!(counters.allocated_bytes, self.shadow.bytes());
+        let blocks = self.backing.blocks();
+        assert_eq!(counters.heap_count, blocks.len(), "each block is a heap");
+        self.shadow.verify();
+    }
+}
+
+impl<S: BlockSource> Drop for SourceModel<S> {
+    fn drop(&mut self) {
+        self.talc = None;
+        let backing: *const Backing = self.backing;
+        // SAFETY: leaked in `new`, and the allocator that used it is dropped.
+        drop(unsafe { Box::from_raw(backing.cast_mut()) });
+    }
+}

@@ -1,0 +1,60 @@
+//! The core against its model, over all binnings: random actions, which shrink when they fail.
+
+use proptest::prelude::*;
+use talc_fuzz::{Action, Align, CoreModel, Pick, Size};
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let size = || any::<u32>().prop_map(Size);
+    let align = || any::<u8>().prop_map(Align);
+    let pick = || any::<u16>().prop_map(Pick);
+    let action = prop_oneof![
+        8 => (size(), align()).prop_map(|(size, align)| Action::Allocate { size, align }),
+        6 => pick().prop_map(|block| Action::Deallocate { block }),
+        2 => (pick(), size()).prop_map(|(block, by)| Action::Grow { block, by }),
+        2 => (pick(), size()).prop_map(|(block, to)| Action::Shrink { block, to }),
+        2 => (pick(), size()).prop_map(|(block, to)| Action::Reallocate { block, to }),
+        1 => (pick(), pick(), size())
+            .prop_map(|(region, offset, size)| Action::Claim { region, offset, size }),
+        1 => (pick(), size()).prop_map(|(heap, by)| Action::Extend { heap, by }),
+        1 => (pick(), size()).prop_map(|(heap, by)| Action::Truncate { heap, by }),
+        1 => (pick(), size()).prop_map(|(heap, to)| Action::Resize { heap, to }),
+        1 => (pick(), pick(), size(), align()).prop_map(|(region, offset, size, align)| {
+            Action::ClaimFor { region, offset, size, align }
+        }),
+        1 => (pick(), size(), align())
+            .prop_map(|(heap, size, align)| Action::ExtendFor { heap, size, align }),
+    ];
+    proptest::collection::vec(action, 1..400)
+}
+
+fn run<const P: usize, const W: usize, const S: usize>(actions: &[Action]) {
+    let mut model = CoreModel::<P, W, S>::new();
+    for action in actions {
+        model.step(action);
+    }
+    model.finish();
+}
+
+proptest! {
+    #[test]
+    fn default_binning(actions in actions()) {
+        run::<8, 3, 0>(&actions);
+    }
+
+    #[test]
+    fn small_binning(actions in actions()) {
+        run::<4, 1, 0>(&actions);
+    }
+
+    /// One bin for each doubling, and so long lists.
+    #[test]
+    fn coarse_binning(actions in actions()) {
+        run::<1, 1, 0>(&actions);
+    }
+
+    /// The last bin holds everything from 32 KiB on.
+    #[test]
+    fn fine_binning(actions in actions()) {
+        run::<16, 2, 0>(&actions);
+    }
+}
