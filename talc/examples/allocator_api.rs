@@ -19,7 +19,7 @@ use common::{show, Bytes, Picture};
 use talc::{source::Manual, TalcCell};
 
 const TEXT: &str = include_str!("../LICENSE");
-const MEMORY: usize = 64 << 10;
+const MEMORY: usize = 48 << 10;
 
 type Heap = TalcCell<Manual>;
 
@@ -45,8 +45,7 @@ fn main() {
     println!("Claimed {} of {}.", Bytes(end.as_ptr() as usize - base as usize), Bytes(MEMORY));
 
     let mut tree = None;
-    let words = TEXT.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    for (place, word) in (0..).zip(words) {
+    for (place, word) in (0..).zip(words()) {
         add(&mut tree, word.as_bytes(), place, &talc);
     }
     show_heap("A tree of all words", &talc, &region);
@@ -58,29 +57,29 @@ fn main() {
         Bytes(end.as_ptr() as usize - base as usize)
     );
     let mut copies = Vec::new_in(&talc);
-    for line in TEXT.lines() {
+    for word in words() {
         let mut copy = Vec::new_in(&talc);
-        copy.extend_from_slice(line.as_bytes());
+        copy.extend_from_slice(word.as_bytes());
         copies.push(Box::new_in(copy, &talc));
     }
-    // Every other line goes: the heap gets holes.
+    // Every other copy goes: the heap gets holes.
     let mut number = 0;
     copies.retain(|_| {
         number += 1;
         number % 2 == 0
     });
-    show_heap("The tree, and every other line of the text", &talc, &region);
+    show_heap("The tree, and copies of every other word", &talc, &region);
 
     drop(copies);
     // SAFETY: `end` is the heap's end, here and below.
     let reserved = unsafe { talc.reserved(end) };
     let used = reserved.up_to.as_ptr() as usize - base as usize;
-    println!("\nThe lines are gone; the tree needs the first {}.", Bytes(used));
-    // SAFETY: as above. What is above the new end may be used for something else again.
-    let end = unsafe { talc.resize(end, reserved.up_to.as_ptr().wrapping_add(1024)) };
+    println!("\nThe copies are gone; the tree needs the first {}.", Bytes(used));
+    // SAFETY: as above. Some room is left for what comes next.
+    let end = unsafe { talc.resize(end, reserved.up_to.as_ptr().wrapping_add(8 << 10)) };
     let end = end.expect("the first heap stays");
     println!(
-        "Truncated to {}: 1 KiB more than that.",
+        "Truncated to {}; what is above may serve something else.",
         Bytes(end.as_ptr() as usize - base as usize)
     );
     show_heap("The tree alone", &talc, &region);
@@ -92,6 +91,10 @@ fn main() {
     drop(tree);
     println!("\nWith the tree dropped:\n{}", talc.counters());
     assert_eq!(talc.counters().allocation_count, 0);
+}
+
+fn words() -> impl Iterator<Item = &'static str> {
+    TEXT.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
 /// Adds a word of the text to a tree.
