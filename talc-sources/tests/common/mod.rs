@@ -1,0 +1,254 @@
+//! What several of these tests need: a backing allocator that watches what is done to it, layouts
+//! at the limits, and a small generator of random numbers.
+#![allow(dead_code, unreachable_pub)] // Every test has a copy, and uses a part of it.
+#![allow(clippy::undocumented_unsafe_blocks)] // Blocks are checked in what is recorded of them.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::ptr::{null_mut, slice_from_raw_parts_mut, NonNull};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use allocator_api2::alloc::{AllocError, Allocator};
+use talc_sources::{AllocatorSource, GlobalAllocSource, Source};
+
+/// An allocator over `System` that records each live block with its layout. It panics if a block
+/// is freed with another layout than it was allocated with, or was written beyond; it fails when it
+/// is told to; and dropping it asserts that all blocks have been given back.
+#[derive(Default)]
+pub struct Backing(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    live: BTreeMap<usize, Layout>,
+    calls: usize,
+    frees: usize,
+    largest: usize,
+    /// Calls that succeed before all further ones fail.
+    lasts_for: Option<usize>,
+}
+
+/// Bytes on both sides of a block that must keep their value.
+const GUARD: usize = 64;
+const GUARDED: u8 = 0xA7;
+
+impl Backing {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Fails from the call after `calls` successful ones on, until it is told otherwise.
+    pub fn set_lasts_for(&self, calls: Option<usize>) {
+        let mut state = self.state();
+        state.lasts_for = calls.map(|more| state.calls + more);
+    }
+
+    /// How often it was asked for memory.
+    pub fn calls(&self) -> usize {
+        self.state().calls
+    }
+
+    /// How many blocks were given back.
+    pub fn frees(&self) -> usize {
+        self.state().frees
+    }
+
+    /// How many blocks are in use.
+    pub fn blocks(&self) -> usize {
+        self.state().live.len()
+    }
+
+    /// The bytes in blocks that are in use.
+    pub fn bytes(&self) -> usize {
+        self.state().live.values().map(Layout::size).sum()
+    }
+
+    /// The largest size that was asked for since this was last called.
+    pub fn take_largest(&self) -> usize {
+        std::mem::take(&mut self.state().largest)
+    }
+
+    /// Whether all of `bytes` bytes at `address` lie in one block.
+    pub fn owns(&self, address: *const u8, bytes: usize) -> bool {
+        let address = address as usize;
+        let state = self.state();
+        let below = state.live.range(..=address).next_back();
+        below.map_or(false, |(base, layout)| address + bytes <= base + layout.size())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The layout of a block with its guards. They leave the block aligned.
+    fn guarded(layout: Layout) -> Option<Layout> {
+        assert!(layout.align() <= GUARD, "blocks of usual alignment are all that is needed");
+        Layout::from_size_align(layout.size() + 2 * GUARD, GUARD).ok()
+    }
+
+    fn obtain(&self, layout: Layout) -> *mut u8 {
+        let mut state = self.state();
+        assert!(layout.size() != 0, "zero bytes must not be asked for");
+        state.largest = state.largest.max(layout.size());
+        state.calls += 1;
+        if state.lasts_for.map_or(false, |limit| state.calls > limit) {
+            return null_mut();
+        }
+        let Some(guarded) = Self::guarded(layout) else { return null_mut() };
+        let base = unsafe { System.alloc(guarded) };
+        if base.is_null() {
+            return base;
+        }
+        unsafe { base.write_bytes(GUARDED, guarded.size()) };
+        let block = base.wrapping_add(GUARD);
+        assert!(state.live.insert(block as usize, layout).is_none());
+        block
+    }
+
+    fn give_back(&self, block: *mut u8, layout: Layout) {
+        let mut state = self.state();
+        let known = state.live.remove(&(block as usize)).expect("not a live block");
+        assert_eq!(known, layout, "freed with another layout than it was allocated with");
+        state.frees += 1;
+        let base = block.wrapping_sub(GUARD);
+        let above = block.wrapping_add(layout.size());
+        for n in 0..GUARD {
+            unsafe {
+                assert_eq!(base.add(n).read(), GUARDED, "written below the block");
+                assert_eq!(above.add(n).read(), GUARDED, "written above the block");
+            }
+        }
+        unsafe { System.dealloc(base, Self::guarded(layout).unwrap()) };
+    }
+}
+
+impl Drop for Backing {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.blocks(), 0, "blocks have leaked");
+        }
+    }
+}
+
+unsafe impl Allocator for Backing {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let block = slice_from_raw_parts_mut(self.obtain(layout), layout.size());
+        if block.cast::<u8>().is_null() {
+            Err(AllocError)
+        } else {
+            Ok(NonNull::new(block).unwrap())
+        }
+    }
+
+    unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
+        self.give_back(block.as_ptr(), layout);
+    }
+}
+
+/// The same as a `GlobalAlloc`, which references do not implement.
+pub struct ByGlobalAlloc<'a>(pub &'a Backing);
+
+unsafe impl GlobalAlloc for ByGlobalAlloc<'_> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.0.obtain(layout)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        self.0.give_back(block, layout);
+    }
+}
+
+/// What makes a source over a backing allocator, in blocks of a size.
+pub trait BlockSource {
+    type Source<'a>: Source;
+
+    fn over(backing: &Backing, block_size: usize) -> Self::Source<'_>;
+}
+
+pub struct OfGlobalAlloc;
+impl BlockSource for OfGlobalAlloc {
+    type Source<'a> = GlobalAllocSource<ByGlobalAlloc<'a>>;
+
+    fn over(backing: &Backing, block_size: usize) -> Self::Source<'_> {
+        GlobalAllocSource::with_block_size(ByGlobalAlloc(backing), block_size)
+    }
+}
+
+pub struct OfAllocator;
+impl BlockSource for OfAllocator {
+    type Source<'a> = AllocatorSource<&'a Backing>;
+
+    fn over(backing: &Backing, block_size: usize) -> Self::Source<'_> {
+        AllocatorSource::with_block_size(backing, block_size)
+    }
+}
+
+/// Makes a test of each generic function, for each of the block sources.
+#[allow(unused_macros)]
+macro_rules! for_each_block_source {
+    ($($body:ident),* $(,)?) => {
+        mod global_alloc_source {
+            $(#[test] fn $body() { super::$body::<super::common::OfGlobalAlloc>(); })*
+        }
+        mod allocator_source {
+            $(#[test] fn $body() { super::$body::<super::common::OfAllocator>(); })*
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use for_each_block_source;
+
+/// A layout of `size` bytes, aligned to 8.
+pub fn bytes(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+/// Layouts that no machine can satisfy, up to the limits of what `Layout` can say.
+pub fn impossible_layouts() -> Vec<Layout> {
+    let top = isize::MAX as usize;
+    let mut layouts = Vec::new();
+    for shift in 0..usize::BITS - 1 {
+        let align = 1_usize << shift;
+        // `Layout` limits sizes so that they can be rounded up to the alignment.
+        let limit = top + 1 - align;
+        for size in [limit, limit.saturating_sub(1), top / 2 + 2, top - 15, top - 64, top - 200] {
+            if size > top / 2 {
+                layouts.extend(Layout::from_size_align(size, align));
+            }
+        }
+    }
+    layouts
+}
+
+/// A generator of random numbers, the same ones each time (xorshift).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) as usize % limit
+    }
+
+    /// A size from 1 to `1 << doublings` bytes: small ones are as likely as large ones.
+    pub fn size(&mut self, doublings: usize) -> usize {
+        let below = 1 << self.below(doublings + 1);
+        1 + self.below(below)
+    }
+}
+
+/// Rounds of a long test: fewer where the tests are slow.
+pub fn rounds(usual: usize) -> usize {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    cases.map_or(usual, |cases: usize| (usual * cases / 256).clamp(1, usual))
+}
+
+/// The message of a panic of `f`.
+pub fn panic_message<T>(f: impl FnOnce() -> T) -> String {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map(|_| ());
+    let payload = result.expect_err("this must panic");
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => (*payload.downcast::<&str>().expect("a message")).to_string(),
+    }
+}
