@@ -26,21 +26,51 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             return None;
         }
         let need = chunk_size(layout.size());
-        let (gap, front) = if layout.align() <= GRAIN {
-            let bin = Bins::<PER_DOUBLING, WORDS, SLAB>::bin_above(need);
-            // SAFETY: the table exists; the bin that is found is not empty (I8).
-            unsafe {
+        // SAFETY: the table exists; the bin that is found is not empty (I8), and what the searches
+        // find is a gap in a list that is large enough.
+        let payload = unsafe {
+            if layout.align() > GRAIN {
+                let (gap, front) = self.search_aligned(need, layout.align())?;
+                self.take(gap, front, need)
+            } else {
+                let bin = Bins::<PER_DOUBLING, WORDS, SLAB>::bin_above(need);
                 match Bins::first_from(self.table, bin) {
-                    Some(bin) => (Bins::first_gap(self.table, bin), 0),
-                    None => (self.search_one_bin(need)?, 0),
+                    Some(bin) => self.take_first(bin, need),
+                    None => self.take(self.search_one_bin(need)?, 0, need),
                 }
             }
-        } else {
-            self.search_aligned(need, layout.align())?
         };
         self.tally.record(|counters| counters.allocated(layout.size()));
-        // SAFETY: the gap was found in a list, and the search makes sure that it is large enough.
-        unsafe { Some(self.take(gap, front, need)) }
+        Some(payload)
+    }
+
+    /// Takes a chunk of `need` bytes from the start of the first gap of `bin`.
+    ///
+    /// # Safety
+    /// The bin must not be empty, and all its gaps be large enough; `need` a chunk size (I2).
+    #[inline]
+    unsafe fn take_first(&mut self, bin: usize, need: usize) -> NonNull<u8> {
+        // SAFETY: the first gap of the bin is the allocator's to cut up (I9).
+        unsafe {
+            let gap = Bins::first_gap(self.table, bin);
+            let header = gap.header();
+            let size = header.size();
+            let rest = size - need;
+            if rest >= CHUNK_UNIT && Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(rest) == bin {
+                // What is left stays where it is in the list: as of a large gap at the top of a
+                // heap, time and again.
+                let above = gap.above(need);
+                Bins::replace_first(self.table, bin, gap, above);
+                above.set_gap(Header::gap(rest).with_top_of(header));
+                gap.set_header(Header::allocated(need).with_lower_flags_of(header));
+                self.tally.record(|counters| counters.gap_resized(size, rest));
+            } else {
+                Bins::unlink_first(self.table, bin, gap);
+                self.tally.record(|counters| counters.gap_removed(size));
+                self.occupy(gap, size, need, header, header);
+            }
+            NonNull::new_unchecked(gap.payload())
+        }
     }
 
     /// Looks for a gap of `need` bytes in the one bin of which not every gap is large enough.
@@ -100,7 +130,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
     /// # Safety
     /// `gap` must be a gap of at least `front + need` bytes, in its bin's list; `need` a chunk size
     /// (I2), and `front` 0 or at least [`CHUNK_UNIT`], a multiple of [`GRAIN`].
-    #[inline]
+    #[inline(never)]
     unsafe fn take(&mut self, mut gap: Chunk, front: usize, need: usize) -> NonNull<u8> {
         // SAFETY: `gap` is a gap in a list; its bytes are the allocator's to cut up (I9).
         unsafe {

@@ -198,7 +198,7 @@ mod tests {
         }
         assert_eq!(talc.audit(), Ok(()));
 
-        let mut damage = |word: *mut usize, value: usize| {
+        let damage = |word: *mut usize, value: usize| {
             // SAFETY: a word of the heap, put back as it was after the audit.
             let fault = unsafe {
                 let sound = word.read();

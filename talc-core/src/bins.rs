@@ -253,6 +253,57 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         }
     }
 
+    /// Takes the first gap, `gap`, out of the list of `bin`.
+    ///
+    /// # Safety
+    /// `table` must be a table, and `gap` the first gap in its list of `bin`.
+    #[inline]
+    pub(crate) unsafe fn unlink_first(table: *mut Self, bin: usize, gap: Chunk) {
+        // SAFETY: the next one in a list is links or the tail, valid for writes (I7).
+        unsafe {
+            let next = addr_of!((*gap.links()).next).read();
+            let head = Self::head(table, bin);
+            head.write(next);
+            addr_of_mut!((*next).back).write(head.cast());
+            if next == Self::tail(table) {
+                let (word, bit) = Self::map_word(table, bin);
+                word.write(word.read() & !bit);
+            }
+        }
+    }
+
+    /// Puts `new` in the place of `old`, the first gap in the list of `bin`.
+    ///
+    /// # Safety
+    /// `table` must be a table, `old` the first gap in its list of `bin`, and `new` a gap of the
+    /// same bin that is in no list.
+    #[inline]
+    pub(crate) unsafe fn replace_first(table: *mut Self, bin: usize, old: Chunk, new: Chunk) {
+        // SAFETY: the next one in a list is links or the tail, valid for writes (I7).
+        unsafe {
+            let next = addr_of!((*old.links()).next).read();
+            let head = Self::head(table, bin);
+            new.links().write(Links { next, back: head.cast() });
+            head.write(new.links());
+            addr_of_mut!((*next).back).write(new.links());
+        }
+    }
+
+    /// Puts `new` in the place that `old` has in its list.
+    ///
+    /// # Safety
+    /// `old` must be a gap in a list, and `new` one that is in none, of the same bin.
+    #[inline]
+    pub(crate) unsafe fn replace(old: Chunk, new: Chunk) {
+        // SAFETY: both neighbours in a list are links, a head or the tail, valid for writes (I7).
+        unsafe {
+            let Links { next, back } = old.links().read();
+            new.links().write(Links { next, back });
+            addr_of_mut!((*back).next).write(new.links());
+            addr_of_mut!((*next).back).write(new.links());
+        }
+    }
+
     /// Whether the neighbours of `gap` in its list point back at it (I7).
     ///
     /// # Safety

@@ -44,8 +44,10 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         // stands a gap, with a footer (I4, I5).
         unsafe {
             let above_header = above.header();
+            // The gap, among the neighbours, whose place in a list may do for the new one.
+            let mut place = None;
             if above_header.is_gap() {
-                self.remove_gap(above, above_header.size());
+                place = Some((above, above_header.size()));
                 size += above_header.size();
             } else {
                 above.set_header(above_header.with_below_free());
@@ -53,24 +55,47 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
 
             let mut lower = header;
             if header.is_below_free() {
+                if let Some((above, size)) = place {
+                    self.remove_gap(above, size);
+                }
                 if cfg!(debug_assertions) {
                     chunk.set_header(Header::FREED);
                 }
                 let size_below = chunk.size_below();
                 chunk = chunk.below(size_below);
                 lower = chunk.header();
-                self.remove_gap(chunk, size_below);
+                place = Some((chunk, size_below));
                 size += size_below;
             }
 
             // The sentinel and the gap that touches it are both marked TOP (I6).
             let gap = Header::gap(size).with_lower_flags_of(lower).with_top_of(above_header);
-            self.add_gap(chunk, gap);
+            match place {
+                Some((neighbour, old)) if Self::same_bin(old, size) => {
+                    if neighbour != chunk {
+                        Bins::<PER_DOUBLING, WORDS, SLAB>::replace(neighbour, chunk);
+                    }
+                    chunk.set_gap(gap);
+                    self.tally.record(|counters| counters.gap_resized(old, size));
+                }
+                _ => {
+                    if let Some((neighbour, old)) = place {
+                        self.remove_gap(neighbour, old);
+                    }
+                    self.add_gap(chunk, gap);
+                }
+            }
             if gap.is_top() {
                 Some(HeapEnd::of_sentinel(chunk.above(size)).public())
             } else {
                 None
             }
         }
+    }
+
+    #[inline]
+    fn same_bin(size: usize, other: usize) -> bool {
+        Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(size)
+            == Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(other)
     }
 }
