@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub)] // Every test has a copy, and uses a part of it.
 #![allow(clippy::undocumented_unsafe_blocks)] // Who calls vouches for the pointers.
 
+pub mod stress;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{slice_from_raw_parts_mut, NonNull};
 
