@@ -36,14 +36,20 @@ pub struct Arena {
 impl Arena {
     /// Maps `size` bytes and touches each page, so that page faults are nobody's cost.
     pub fn new(size: usize) -> Self {
+        let arena = Self::untouched(size);
+        for offset in (0..size).step_by(4096) {
+            // SAFETY: `offset < size`, inside the block just allocated.
+            unsafe { arena.base.as_ptr().add(offset).write_volatile(1) };
+        }
+        arena
+    }
+
+    /// Maps `size` bytes of which only those that are used will take memory.
+    pub fn untouched(size: usize) -> Self {
         let layout = Layout::from_size_align(size.max(1), ARENA_ALIGN).expect("arena size");
         // SAFETY: the layout's size is not zero.
         let base = unsafe { alloc_zeroed(layout) };
         let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
-        for offset in (0..size).step_by(4096) {
-            // SAFETY: `offset < size`, inside the block just allocated.
-            unsafe { base.as_ptr().add(offset).write_volatile(1) };
-        }
         Self { base, layout }
     }
 

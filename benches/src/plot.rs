@@ -1,1 +1,130 @@
-//! Charts as SVG.
+//! Charts as SVG: bars in groups, one colour per allocator everywhere.
+
+use crate::contender::ours;
+use crate::report::{home, number, Chart};
+use anyhow::{anyhow, Result};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::path::PathBuf;
+
+/// Colours by name, so that an allocator looks the same in every picture. Talc stands out; the
+/// hosted allocators are greys.
+const COLOURS: [(&str, RGBColor); 11] = [
+    ("talc", RGBColor(200, 30, 40)),
+    ("talc 5.1.1", RGBColor(240, 150, 110)),
+    ("rlsf", RGBColor(40, 100, 180)),
+    ("dlmalloc", RGBColor(60, 160, 90)),
+    ("good_memory", RGBColor(150, 110, 190)),
+    ("buddy-alloc", RGBColor(200, 170, 40)),
+    ("linked_list", RGBColor(90, 180, 190)),
+    ("mimalloc", RGBColor(70, 70, 70)),
+    ("jemalloc", RGBColor(115, 115, 115)),
+    ("snmalloc", RGBColor(155, 155, 155)),
+    ("system", RGBColor(195, 195, 195)),
+];
+
+const HEIGHT: u32 = 460;
+const GRID: RGBColor = RGBColor(225, 225, 225);
+const INK: RGBColor = RGBColor(40, 40, 40);
+
+/// The folder of the pictures.
+pub fn folder() -> PathBuf {
+    home().join("plots")
+}
+
+/// Draws a chart into its file.
+pub fn draw(chart: &Chart) -> Result<()> {
+    std::fs::create_dir_all(folder())?;
+    let path = folder().join(format!("{}.svg", chart.file));
+    let bars = chart.groups.len() * (chart.series.len() + 2);
+    let width = (bars as u32 * 9 + 120).clamp(720, 1800);
+    let area = SVGBackend::new(&path, (width, HEIGHT)).into_drawing_area();
+    paint(chart, &area).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
+    area.present().map_err(|error| anyhow!("writing {}: {error}", path.display()))
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Painted = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn paint(chart: &Chart, area: &Area<'_>) -> Painted {
+    area.fill(&WHITE)?;
+    let (width, _) = area.dim_in_pixel();
+    let heading = ("sans-serif", 19).into_font().color(&INK);
+    let centred = heading.pos(Pos::new(HPos::Center, VPos::Top));
+    area.draw(&Text::new(chart.title.clone(), (width as i32 / 2, 10), centred))?;
+    legend(chart, area)?;
+
+    let top = top_of(chart);
+    let slots = chart.series.len() as f64 + 2.0;
+    let mut plane = ChartBuilder::on(area)
+        .margin_top(64)
+        .margin_left(12)
+        .margin_right(16)
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d(0.0..slots * chart.groups.len() as f64, chart.floor..top)?;
+    plane
+        .configure_mesh()
+        .disable_x_mesh()
+        .disable_x_axis()
+        .light_line_style(WHITE)
+        .bold_line_style(GRID)
+        .y_desc(chart.axis.clone())
+        .label_style(("sans-serif", 13).into_font().color(&INK))
+        .draw()?;
+
+    let small = ("sans-serif", 13).into_font().color(&INK);
+    let below = small.pos(Pos::new(HPos::Center, VPos::Top));
+    for (group, name) in chart.groups.iter().enumerate() {
+        let left = group as f64 * slots;
+        for (index, (series, values)) in chart.series.iter().enumerate() {
+            let Some(value) = values.get(group).copied().flatten() else { continue };
+            let x = left + 1.0 + index as f64;
+            let bar = [(x, chart.floor), (x + 0.92, value.min(top))];
+            plane.draw_series([Rectangle::new(bar, colour(series).filled())])?;
+            if value > top {
+                let turned = ("sans-serif", 10).into_font().transform(FontTransform::Rotate90);
+                let style = turned.color(&WHITE).pos(Pos::new(HPos::Left, VPos::Center));
+                let label = Text::new(number(value), (x + 0.5, top), style);
+                plane.draw_series([label])?;
+            }
+        }
+        let middle = plane.backend_coord(&(left + slots / 2.0, chart.floor));
+        // Long names take two heights in turn where there are many of them.
+        let lower = if chart.groups.len() > 10 && group % 2 == 1 { 18 } else { 0 };
+        let at = (middle.0, middle.1 + 8 + lower);
+        area.draw(&Text::new(name.clone(), at, below.clone()))?;
+    }
+    if chart.floor < 1.0 && top > 1.0 && chart.axis.contains("times") {
+        let line = [(0.0, 1.0), (slots * chart.groups.len() as f64, 1.0)];
+        plane.draw_series([PathElement::new(line, INK.stroke_width(1))])?;
+    }
+    Ok(())
+}
+
+/// One line of names above the plane.
+fn legend(chart: &Chart, area: &Area<'_>) -> Painted {
+    let mut x = 70;
+    for (name, _) in &chart.series {
+        let weight = if name == ours() { FontStyle::Bold } else { FontStyle::Normal };
+        let style = ("sans-serif", 13, weight).into_text_style(area).color(&INK);
+        area.draw(&Rectangle::new([(x, 40), (x + 11, 51)], colour(name).filled()))?;
+        area.draw(&Text::new(name.clone(), (x + 15, 39), style))?;
+        x += 28 + 7 * name.chars().count() as i32;
+    }
+    Ok(())
+}
+
+fn colour(name: &str) -> RGBColor {
+    let known = COLOURS.iter().find(|(known, _)| *known == name);
+    known.map_or(RGBColor(120, 90, 60), |(_, colour)| *colour)
+}
+
+/// The largest value, or where the bars are cut.
+fn top_of(chart: &Chart) -> f64 {
+    let values = chart.series.iter().flat_map(|(_, values)| values.iter().copied().flatten());
+    let most = values.fold(chart.floor, f64::max);
+    let top = chart.cut.map_or(most, |cut| most.min(cut));
+    chart.floor + (top - chart.floor).max(0.01) * 1.04
+}

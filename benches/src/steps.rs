@@ -19,11 +19,20 @@ pub struct OpSteps {
     pub instructions: u64,
 }
 
-/// Instructions of each measured call, or an empty list when the replay fails or the platform
-/// cannot single-step.
-pub fn count<C: Contender>(workload: &Workload, arena: Region, slots: &mut Slots) -> Vec<OpSteps> {
+/// After this many instructions the counting ends early: single-stepping takes microseconds for
+/// each, and a contender that needs so many has shown what it is like.
+const BUDGET: u64 = 60_000;
+
+/// Instructions of the chosen calls (numbers of measured calls, ascending), in order, as far as
+/// the budget goes; an empty list when the replay fails or the platform cannot single-step.
+pub fn count<C: Contender>(
+    workload: &Workload,
+    arena: Region,
+    slots: &mut Slots,
+    chosen: &[usize],
+) -> Vec<OpSteps> {
     let slots = slots.for_workload(workload);
-    let mut counted = Vec::with_capacity(workload.measured().len());
+    let mut counted = Vec::with_capacity(chosen.len());
     // SAFETY: the arena is lent to this replay alone; the workload is consistent from its first
     // call on, and `slots` is long enough.
     unsafe {
@@ -31,18 +40,32 @@ pub fn count<C: Contender>(workload: &Workload, arena: Region, slots: &mut Slots
         if run(&mut contender, &workload.ops[..workload.warm], slots).is_err() {
             return Vec::new();
         }
-        for op in workload.measured() {
+        let mut spent = 0;
+        let mut next = 0;
+        for &index in chosen {
+            if spent > BUDGET {
+                return counted;
+            }
+            if run(&mut contender, &workload.measured()[next..index], slots).is_err() {
+                return Vec::new();
+            }
+            next = index + 1;
+            let op = &workload.measured()[index];
             let mut done = Ok(0);
             let instructions = trap::instructions_of(|| {
                 done = one_call(&mut contender, op, slots);
             });
             let Some(instructions) = instructions else { return Vec::new() };
+            spent += instructions;
             if done.is_err() {
                 return Vec::new();
             }
             counted.push(OpSteps { kind: op.kind, instructions });
         }
-        if run(&mut contender, &workload.cleanup, slots).is_err() {
+        let rest = &workload.measured()[next..];
+        if run(&mut contender, rest, slots).is_err()
+            || run(&mut contender, &workload.cleanup, slots).is_err()
+        {
             return Vec::new();
         }
     }

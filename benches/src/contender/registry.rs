@@ -30,7 +30,7 @@ pub struct Entry {
     /// See [`replay::latencies`].
     pub latencies: fn(&Workload, Region, &mut Slots, &mut [u64]) -> bool,
     /// See [`steps::count`].
-    pub steps: fn(&Workload, Region, &mut Slots) -> Vec<OpSteps>,
+    pub steps: fn(&Workload, Region, &mut Slots, &[usize]) -> Vec<OpSteps>,
 }
 
 impl Entry {

@@ -1,6 +1,6 @@
 //! How far a heap grows that is extended in steps whenever a call fails.
 
-use super::memory::Sizes;
+use super::memory::{Sizes, PATIENCE};
 use super::{progress, traces, Options};
 use crate::contender::{everyone, Entry};
 use crate::replay::{Grown, Slots, Verdict};
@@ -26,7 +26,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
         let workload = &subject.variants[0];
         let arena = arena.region().first(workload.roomy_arena());
         for (entry, values) in &mut values {
-            let patience = options.setup(1).patience;
+            let patience = PATIENCE;
             let value = match (entry.verify)(workload, arena, &mut slots, patience) {
                 Verdict::Sound => match (entry.grow)(workload, arena, STEP, &mut slots) {
                     Grown::To(size) => Some(size as f64 / workload.peak_bytes as f64),

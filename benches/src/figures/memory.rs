@@ -3,6 +3,11 @@
 use crate::contender::{ours, Entry};
 use crate::report::{Chart, Table};
 use crate::stats::geometric_mean;
+use std::time::Duration;
+
+/// An allocator that needs longer for one checked replay has no value (a dash in the tables):
+/// finding one would take it minutes.
+pub const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Heap bytes over live bytes.
 pub struct Sizes {
@@ -20,7 +25,7 @@ impl Sizes {
         let mut table = Table::new(title, first.chain(self.workloads.clone()).chain(last));
         for (entry, values) in &self.values {
             let cells =
-                values.iter().map(|value| value.map_or("too slow".into(), |v| format!("{v:.3}")));
+                values.iter().map(|value| value.map_or("–".into(), |v| format!("{v:.3}")));
             let mean = crate::report::mean_cell(values);
             table.row([entry.name.to_owned()].into_iter().chain(cells).chain([mean]));
         }

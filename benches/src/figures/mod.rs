@@ -1,11 +1,14 @@
 //! The figures, one file each. All of them answer a [`crate::report::Figure`].
 
+pub mod counts;
 pub mod fill;
 pub mod growing;
 pub mod memory;
+pub mod pair;
 pub mod random;
 pub mod smallest;
 pub mod speed;
+pub mod tail;
 pub mod traces;
 
 use crate::contender::Entry;

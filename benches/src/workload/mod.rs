@@ -73,12 +73,12 @@ impl Workload {
         (self.peak_bytes * 3 + self.peak_blocks * 64 + (1 << 20)).next_multiple_of(1 << 20)
     }
 
-    /// The same calls up to the `limit`th measured one.
-    pub fn first(&self, limit: usize) -> Self {
+    /// Only the calls up to number `warm + measured`, the first `warm` of them unmeasured.
+    pub fn window(&self, warm: usize, measured: usize) -> Self {
         let mut builder = Builder::default();
         let mut blocks = vec![None; self.slots];
-        for (index, op) in self.ops.iter().take(self.warm + limit).enumerate() {
-            if index == self.warm {
+        for (index, op) in self.ops.iter().take(warm + measured).enumerate() {
+            if index == warm {
                 builder.begin();
             }
             let block = &mut blocks[op.slot as usize];

@@ -1,0 +1,201 @@
+//! Instructions and mispredicted branches per call, as callgrind counts them.
+//!
+//! One child process of this program, under valgrind, replays everything that is asked for; after
+//! each replay callgrind dumps what it has counted inside of the measured loop and nowhere else.
+
+use super::{traces, Options};
+use crate::arena::Arena;
+use crate::contender::{baseline, by_name, everyone, Entry, Kind};
+use crate::replay::{Slots, Verdict};
+use crate::report::{mean_cell, number, Chart, Figure, Table};
+use crate::rounds::arena_for;
+use crate::workload::random::Plan;
+use crate::workload::Workload;
+use anyhow::{ensure, Context, Result};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// Calls of each trace that are counted, from its beginning.
+const CALLS: usize = 60_000;
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    instructions: f64,
+    mispredictions: f64,
+}
+
+/// It does not start under valgrind, which refuses it the address space it wants to set aside.
+const NOT_UNDER_VALGRIND: &str = "snmalloc";
+
+/// Measures the figure.
+pub fn measure(options: &Options) -> Result<Figure> {
+    let mut entries = options.select(everyone());
+    entries.retain(|entry| entry.name != NOT_UNDER_VALGRIND);
+    let workloads = workloads(options)?;
+    let mut slots = Slots::default();
+    let mut arena = Arena::new(workloads.iter().map(Workload::roomy_arena).max().unwrap_or(0));
+    let mut plan: Vec<(usize, Entry)> = Vec::new();
+    for (index, workload) in workloads.iter().enumerate() {
+        let arena = arena.region().first(workload.roomy_arena());
+        for &entry in &entries {
+            let patience = Duration::from_millis(100);
+            let sound = (entry.verify)(workload, arena, &mut slots, patience) == Verdict::Sound;
+            // The loop alone keeps no promises about payloads; slow ones would take hours.
+            if sound || entry.kind == Kind::Loop {
+                plan.push((index, entry));
+            }
+        }
+    }
+    let counts = count(&workloads, &plan, options)?;
+    let net = |index: usize, name: &str| -> Option<Count> {
+        let loop_alone = entries.iter().find(|entry| entry.kind == Kind::Loop)?;
+        let (own, empty) = (counts.get(&(index, name))?, counts.get(&(index, loop_alone.name))?);
+        Some(Count {
+            instructions: own.instructions - empty.instructions,
+            mispredictions: own.mispredictions - empty.mispredictions,
+        })
+    };
+
+    let names: Vec<String> = workloads.iter().map(|workload| workload.name.clone()).collect();
+    let table = |title: &str, field: fn(Count) -> f64| {
+        let columns = [String::from("per call")].into_iter().chain(names.clone());
+        let mut table = Table::new(title, columns.chain([format!("mean, over {}", baseline())]));
+        for entry in entries.iter().filter(|entry| entry.kind != Kind::Loop) {
+            let values: Vec<Option<f64>> =
+                (0..names.len()).map(|index| net(index, entry.name).map(field)).collect();
+            let ratios: Vec<Option<f64>> = (0..names.len())
+                .map(|index| Some(values[index]? / field(net(index, baseline())?)))
+                .collect();
+            let cells = values.iter().map(|value| value.map_or("–".into(), number));
+            let cells: Vec<String> = cells.collect();
+            table.row([entry.name.to_owned()].into_iter().chain(cells).chain([mean_cell(&ratios)]));
+        }
+        table
+    };
+    let chart = |file: &str, title: &str, field: fn(Count) -> f64| Chart {
+        file: file.to_owned(),
+        title: title.to_owned(),
+        axis: String::from("per call"),
+        groups: names.clone(),
+        series: entries
+            .iter()
+            .filter(|entry| entry.uses_arena())
+            .map(|entry| {
+                let values = (0..names.len()).map(|index| net(index, entry.name).map(field));
+                (entry.name.to_owned(), values.collect())
+            })
+            .collect(),
+        cut: (file == "instructions").then_some(250.0),
+        floor: 0.0,
+    };
+    Ok(Figure {
+        id: String::from("counts"),
+        title: String::from("Instructions and mispredicted branches"),
+        text: format!(
+            "Counted by `valgrind --tool=callgrind --branch-sim=yes` over the first {CALLS} calls \
+             of each trace and over random actions, without those of the measuring loop. The same \
+             from run to run; the simulated branch predictor is simpler than a real one. A dash: \
+             too slow to be run under valgrind. snmalloc does not start there."
+        ),
+        tables: vec![
+            table("Instructions per call", |count| count.instructions),
+            table("Mispredicted branches per call", |count| count.mispredictions),
+        ],
+        charts: vec![
+            chart("instructions", "Instructions per call", |count| count.instructions),
+            chart("mispredictions", "Mispredicted branches per call", |c| c.mispredictions),
+        ],
+        ..Figure::default()
+    })
+}
+
+fn workloads(options: &Options) -> Result<Vec<Workload>> {
+    let mut workloads: Vec<Workload> = traces::load(options)?
+        .into_iter()
+        .map(|subject| subject.variants[0].window(0, CALLS))
+        .collect();
+    for max_size in [200, 3000, 30_000] {
+        let plan = Plan { max_size, live: 300, realloc: false, actions: 20_000, seed: 42 };
+        let mut workload = plan.build();
+        workload.name = format!("random {max_size}");
+        if options.wants_trace(&workload.name) {
+            workloads.push(workload);
+        }
+    }
+    Ok(workloads)
+}
+
+type Counts = HashMap<(usize, &'static str), Count>;
+
+fn count(workloads: &[Workload], plan: &[(usize, Entry)], options: &Options) -> Result<Counts> {
+    let folder = std::env::temp_dir().join(format!("talc-counts-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let progress = super::progress("counts", 1);
+    progress.step(&format!("{} replays under callgrind", plan.len()));
+    let mut child = Command::new("valgrind");
+    // Of two options about the same pattern only one takes effect, so they are spelt differently.
+    child
+        .args(["--tool=callgrind", "--branch-sim=yes", "--collect-atstart=no"])
+        .args(["--toggle-collect=*measured_calls*", "--dump-after=*sured_calls*"])
+        .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
+        .arg(std::env::current_exe()?)
+        .arg("replay-plan");
+    for trace in &options.traces {
+        child.args(["--trace", trace]);
+    }
+    for (index, entry) in plan {
+        child.arg(format!("{index}:{}", entry.name));
+    }
+    let output = child.output().context("running valgrind")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut counts = HashMap::new();
+    for (number, &(index, entry)) in plan.iter().enumerate() {
+        let count = parse(&folder.join(format!("out.{}", number + 1)))?;
+        let calls = workloads[index].measured().len() as f64;
+        let per_call = Count {
+            instructions: count.instructions / calls,
+            mispredictions: count.mispredictions / calls,
+        };
+        counts.insert((index, entry.name), per_call);
+    }
+    std::fs::remove_dir_all(&folder)?;
+    Ok(counts)
+}
+
+/// Reads the totals of one dump.
+fn parse(path: &Path) -> Result<Count> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let line = |start: &str| {
+        let line = text.lines().rev().find_map(|line| line.strip_prefix(start));
+        line.with_context(|| format!("no {start} in {}", path.display()))
+    };
+    let events: Vec<&str> = line("events:")?.split_whitespace().collect();
+    let totals: Vec<f64> = line("totals:")
+        .or_else(|_| line("summary:"))?
+        .split_whitespace()
+        .flat_map(str::parse)
+        .collect();
+    let of = |event: &str| {
+        let position = events.iter().position(|name| *name == event);
+        position.and_then(|index| totals.get(index)).copied().unwrap_or(0.0)
+    };
+    Ok(Count { instructions: of("Ir"), mispredictions: of("Bcm") + of("Bim") })
+}
+
+/// What the child does: each `workload:contender` once, in order.
+pub fn replay_plan(options: &Options, plan: &[String]) -> Result<()> {
+    let workloads = workloads(options)?;
+    let mut slots = Slots::default();
+    let subjects: Vec<_> = workloads.iter().cloned().map(Into::into).collect();
+    let mut arena = arena_for(&subjects);
+    for item in plan {
+        let (index, name) = item.split_once(':').context("workload:contender")?;
+        let workload = workloads.get(index.parse::<usize>()?).context("no such workload")?;
+        let entry = by_name(name).context("no such contender")?;
+        let arena = arena.region().first(workload.roomy_arena());
+        ensure!((entry.time)(workload, arena, &mut slots).is_some(), "{item} failed");
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The simplest patterns: pairs, stacks, queues, and a growing vector.
+
+use super::speed::Contests;
+use super::Options;
+use crate::contender::everyone;
+use crate::report::Figure;
+use crate::rounds::Subject;
+use crate::workload::{BlockId, Builder, Workload};
+use std::collections::VecDeque;
+
+/// Calls per workload, about.
+const CALLS: usize = 20_000;
+
+/// Measures the figure.
+pub fn measure(options: &Options) -> Figure {
+    let pairs = [8, 32, 100, 512, 2000, 20_000].map(pair);
+    let mixed = [stack(), queue(), vector()];
+    let subjects: Vec<Subject> = pairs.into_iter().chain(mixed).map(Subject::from).collect();
+    let contests = Contests::run(&options.select(everyone()), &subjects, options.setup(25), "pair");
+    let title = "Pairs, stacks, queues and a growing vector";
+    Figure {
+        id: String::from("pair"),
+        title: String::from(title),
+        text: String::from(
+            "A block of the given size allocated and freed at once; 200 blocks of 48 bytes \
+             freed in the reverse order and in the order of their allocation; a vector that \
+             doubles from 32 bytes to 64 KiB. In each case 300 blocks of other sizes are live.",
+        ),
+        tables: vec![contests.ratio_table(), contests.time_table()],
+        charts: vec![contests.chart("pair", title)],
+        losses: contests.losses("pair"),
+        ..Figure::default()
+    }
+}
+
+/// A heap with something in it, and the gaps that come of use.
+fn lived_in() -> Builder {
+    let mut builder = Builder::default();
+    let blocks: Vec<BlockId> =
+        (0..600).map(|index| builder.alloc(16 + index * 37 % 700, 3)).collect();
+    for &block in blocks.iter().step_by(2) {
+        builder.free(block);
+    }
+    builder
+}
+
+fn pair(size: u32) -> Workload {
+    let mut builder = lived_in();
+    builder.begin();
+    for _ in 0..CALLS / 2 {
+        let block = builder.alloc(size, 3);
+        builder.free(block);
+    }
+    builder.finish(format!("pair of {size}"))
+}
+
+fn stack() -> Workload {
+    let mut builder = lived_in();
+    builder.begin();
+    for _ in 0..CALLS / 400 {
+        let blocks: Vec<BlockId> = (0..200).map(|_| builder.alloc(48, 3)).collect();
+        blocks.into_iter().rev().for_each(|block| builder.free(block));
+    }
+    builder.finish("stack")
+}
+
+fn queue() -> Workload {
+    let mut builder = lived_in();
+    let mut queue: VecDeque<BlockId> = (0..200).map(|_| builder.alloc(48, 3)).collect();
+    builder.begin();
+    for _ in 0..CALLS / 2 {
+        queue.push_back(builder.alloc(48, 3));
+        queue.pop_front().into_iter().for_each(|block| builder.free(block));
+    }
+    builder.finish("queue")
+}
+
+fn vector() -> Workload {
+    let mut builder = lived_in();
+    builder.begin();
+    for _ in 0..CALLS / 13 {
+        let vector = builder.alloc(32, 3);
+        (6..=16).for_each(|log2| builder.realloc(vector, 1 << log2));
+        builder.free(vector);
+    }
+    builder.finish("vector")
+}
