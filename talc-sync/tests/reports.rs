@@ -66,6 +66,9 @@ type Lock = TalcLock<Watched, Claim>;
 /// behaviour in others.
 const CHECKED: bool = cfg!(debug_assertions);
 
+/// A size that ends where its chunk ends: the next chunk's header is just above.
+const WHOLE: usize = 1024 - std::mem::size_of::<usize>();
+
 /// The message of a panic of `f`; asserts that no lock was held when it was made.
 fn report<T>(f: impl FnOnce() -> T) -> String {
     static HOOK: Once = Once::new();
@@ -134,20 +137,20 @@ fn a_write_beyond_the_end_is_reported_with_the_lock_free() {
     }
     let (_memory, claim) = arena(1 << 14);
     let talc = Lock::new(claim);
-    let [block, _above] = [(); 2].map(|()| talc.allocate(layout(1000, 8)).unwrap().cast::<u8>());
-    let above = unsafe { block.as_ptr().add(1000).cast::<usize>() };
+    let [block, _above] = [(); 2].map(|()| talc.allocate(layout(WHOLE, 8)).unwrap().cast::<u8>());
+    let above = unsafe { block.as_ptr().add(WHOLE).cast::<usize>() };
     // The scan of all heaps that comes first with `error-scanning` would follow the second one.
     let values: &[usize] = if cfg!(feature = "error-scanning") { &[0] } else { &[0, usize::MAX] };
     for &value in values {
         unsafe {
             let sound = above.read();
             above.write(value);
-            let message = report(|| talc.deallocate(block, layout(1000, 8)));
+            let message = report(|| talc.deallocate(block, layout(WHOLE, 8)));
             assert!(cfg!(feature = "error-scanning") || message.contains("wrote beyond the end"));
             above.write(sound);
         }
     }
-    unsafe { talc.deallocate(block, layout(1000, 8)) };
+    unsafe { talc.deallocate(block, layout(WHOLE, 8)) };
     assert_eq!(talc.lock().audit(), Ok(()));
 }
 
@@ -201,8 +204,8 @@ fn damage_is_reported_with_the_lock_free() {
     let talc: &'static Lock = Box::leak(Box::new(Lock::new(claim)));
     let large = layout(40_000, 8);
     let [block, victim, _above] =
-        [40_000, 1000, 8].map(|size| talc.allocate(layout(size, 8)).unwrap().cast::<u8>());
-    let end = unsafe { victim.as_ptr().add(1000).cast::<usize>() };
+        [40_000, WHOLE, 8].map(|size| talc.allocate(layout(size, 8)).unwrap().cast::<u8>());
+    let end = unsafe { victim.as_ptr().add(WHOLE).cast::<usize>() };
     let sound = unsafe { end.read() };
     let damage = || unsafe { end.write(sound | 2) };
     let repair = || unsafe { end.write(sound) };

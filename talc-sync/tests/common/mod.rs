@@ -22,7 +22,7 @@ pub fn arena(size: usize) -> (Vec<u64>, Claim) {
 pub trait Wrapper: GlobalAlloc {
     type Source: Source;
     fn new(source: Self::Source) -> Self;
-    fn largest_gap(&self) -> usize;
+    fn gap(&self) -> usize;
     fn check(&self);
 }
 
@@ -31,7 +31,7 @@ impl<S: Source> Wrapper for TalcCell<S> {
     fn new(source: S) -> Self {
         Self::new(source)
     }
-    fn largest_gap(&self) -> usize {
+    fn gap(&self) -> usize {
         TalcCell::largest_gap(self).unwrap_or(0)
     }
     fn check(&self) {
@@ -44,7 +44,7 @@ impl<S: Source> Wrapper for TalcSyncCell<S> {
     fn new(source: S) -> Self {
         unsafe { Self::new(TalcCell::new(source)) }
     }
-    fn largest_gap(&self) -> usize {
+    fn gap(&self) -> usize {
         TalcCell::largest_gap(self).unwrap_or(0)
     }
     fn check(&self) {
@@ -57,7 +57,7 @@ impl<R: RawMutex, S: Source> Wrapper for TalcLock<R, S> {
     fn new(source: S) -> Self {
         Self::new(source)
     }
-    fn largest_gap(&self) -> usize {
+    fn gap(&self) -> usize {
         Talc::largest_gap(&self.lock()).unwrap_or(0)
     }
     fn check(&self) {
