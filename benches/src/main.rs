@@ -5,10 +5,21 @@ use benches::figures::{self, Options};
 use benches::plot;
 use benches::report::{self, Figure, Origin};
 use clap::{Args, Parser, Subcommand};
+use std::time::Instant;
 
-/// The figures in the order of `RESULTS.md`.
-const ORDER: [&str; 9] =
-    ["traces", "random", "pair", "counts", "tail", "smallest", "growing", "fill", "locked"];
+/// All figures, in the order of `RESULTS.md`.
+const ALL: [Task; 10] = [
+    Task::Traces,
+    Task::Random,
+    Task::Pair,
+    Task::Counts,
+    Task::Tail,
+    Task::Smallest,
+    Task::Growing,
+    Task::Fill,
+    Task::Programs,
+    Task::Locked,
+];
 
 /// Talc measured beside its peers, all in one interleaved run.
 #[derive(Parser)]
@@ -30,12 +41,15 @@ struct Common {
     /// Rounds per contest
     #[arg(long, global = true)]
     rounds: Option<usize>,
+    /// What `replay-plan` replays, as workload:contender
+    #[arg(long, global = true, hide = true)]
+    replay: Vec<String>,
     /// Keep the figure in results/ and write RESULTS.md and the plots anew
     #[arg(long, global = true)]
     save: bool,
 }
 
-#[derive(Subcommand)]
+#[derive(Clone, Copy, Subcommand)]
 enum Task {
     /// Random allocations, frees and reallocs
     Random,
@@ -55,14 +69,36 @@ enum Task {
     Tail,
     /// Pairs, stacks, queues and a growing vector
     Pair,
+    /// Whole programs with each allocator as their global one
+    Programs,
+    /// Every figure, kept in results/ (as with --save)
+    All,
     /// What `counts` runs under valgrind
     #[command(hide = true)]
-    ReplayPlan {
-        /// workload:contender
-        items: Vec<String>,
-    },
+    ReplayPlan,
     /// Write RESULTS.md and the plots from the figures kept in results/
     Report,
+}
+
+impl Task {
+    /// Its name on the command line and in `results/`.
+    fn id(self) -> &'static str {
+        match self {
+            Task::Random => "random",
+            Task::Traces => "traces",
+            Task::Locked => "locked",
+            Task::Smallest => "smallest",
+            Task::Growing => "growing",
+            Task::Fill => "fill",
+            Task::Counts => "counts",
+            Task::Tail => "tail",
+            Task::Pair => "pair",
+            Task::Programs => "programs",
+            Task::All => "all",
+            Task::ReplayPlan => "replay-plan",
+            Task::Report => "report",
+        }
+    }
 }
 
 fn main() -> Result<()> {
@@ -71,25 +107,41 @@ fn main() -> Result<()> {
         Options { only: cli.common.only, traces: cli.common.trace, rounds: cli.common.rounds };
     let tasks = match cli.command {
         Task::Report => return write_report(),
-        Task::ReplayPlan { items } => return figures::counts::replay_plan(&options, &items),
+        Task::ReplayPlan => {
+            return figures::counts::replay_plan(&options, &cli.common.replay);
+        }
+        Task::All => ALL.to_vec(),
         task => vec![task],
     };
-    for task in tasks {
-        let mut figure = measure(&task, &options)?;
-        figure.command = format!("cargo run --release -p benches -- {}", figure.id);
+    let save = cli.common.save || tasks.len() > 1;
+    let start = Instant::now();
+    for (index, &task) in tasks.iter().enumerate() {
+        let minutes = start.elapsed().as_secs_f64() / 60.0;
+        eprintln!("figure {} of {}, {minutes:.1} minutes so far", index + 1, tasks.len());
+        let mut figure = measure(task, &options)?;
+        figure.command = command(task);
         figure.origin = Origin::here();
         figure.print();
-        if cli.common.save {
+        if save {
             figure.save()?;
         }
     }
-    if cli.common.save {
+    if save {
         write_report()?;
     }
     Ok(())
 }
 
-fn measure(task: &Task, options: &Options) -> Result<Figure> {
+/// How to measure a figure again: with the same options, but alone.
+fn command(task: Task) -> String {
+    let mut words = vec![String::from("cargo run --release -p benches --"), task.id().to_owned()];
+    let given = std::env::args().skip(1);
+    let names = ALL.map(Task::id);
+    words.extend(given.filter(|word| word != "all" && !names.contains(&word.as_str())));
+    words.join(" ")
+}
+
+fn measure(task: Task, options: &Options) -> Result<Figure> {
     Ok(match task {
         Task::Random => figures::random::measure(options),
         Task::Traces => figures::traces::measure(options)?,
@@ -100,15 +152,16 @@ fn measure(task: &Task, options: &Options) -> Result<Figure> {
         Task::Counts => figures::counts::measure(options)?,
         Task::Tail => figures::tail::measure(options)?,
         Task::Pair => figures::pair::measure(options),
-        Task::Report | Task::ReplayPlan { .. } => unreachable!("not a figure"),
+        Task::Programs => figures::programs::measure(options)?,
+        Task::All | Task::Report | Task::ReplayPlan => unreachable!("not a figure"),
     })
 }
 
 /// `RESULTS.md` and the plots from all kept figures, in the order of the document.
 fn write_report() -> Result<()> {
     let mut kept = Vec::new();
-    for id in ORDER {
-        let path = report::home().join("results").join(format!("{id}.json"));
+    for task in ALL {
+        let path = report::home().join("results").join(format!("{}.json", task.id()));
         if path.exists() {
             kept.push(Figure::load(&path)?);
         }

@@ -196,7 +196,7 @@ pub(crate) fn ticks() -> u64 {
     // SAFETY: every x86-64 of the last fifteen years has these instructions.
     unsafe {
         _mm_lfence();
-        let now = __rdtscp(&mut processor);
+        let now = __rdtscp(&raw mut processor);
         _mm_lfence();
         now
     }
@@ -258,7 +258,7 @@ pub fn verify<C: Contender>(
             return Verdict::OutOfMemory;
         }
         let size = if op.kind == OpKind::Alloc { old.size() } else { op.new_size as usize };
-        if (ptr as usize) % old.align() != 0 {
+        if !(ptr as usize).is_multiple_of(old.align()) {
             return Verdict::Corrupt(format!("misaligned block from call {index}"));
         }
         let inside = ptr >= arena.base && ptr.wrapping_add(size) <= arena.end();

@@ -106,7 +106,7 @@ mod trap {
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = on_step as extern "C" fn(libc::c_int) as usize;
-                libc::sigaction(libc::SIGTRAP, &action, std::ptr::null_mut());
+                libc::sigaction(libc::SIGTRAP, &raw const action, std::ptr::null_mut());
             }
         });
         STEPS.store(0, Ordering::Relaxed);

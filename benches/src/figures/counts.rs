@@ -146,7 +146,7 @@ fn count(workloads: &[Workload], plan: &[(usize, Entry)], options: &Options) -> 
         child.args(["--trace", trace]);
     }
     for (index, entry) in plan {
-        child.arg(format!("{index}:{}", entry.name));
+        child.arg(format!("--replay={index}:{}", entry.name));
     }
     let output = child.output().context("running valgrind")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -5,6 +5,7 @@ pub mod fill;
 pub mod growing;
 pub mod memory;
 pub mod pair;
+pub mod programs;
 pub mod random;
 pub mod smallest;
 pub mod speed;

@@ -12,7 +12,7 @@ use anyhow::Result;
 pub fn measure(options: &Options) -> Result<Figure> {
     let subjects = load(options)?;
     let contests =
-        Contests::run(&options.select(everyone()), &subjects, options.setup(15), "traces");
+        Contests::run(&options.select(everyone()), &subjects, options.setup(31), "traces");
     let mut figure = Figure {
         id: String::from("traces"),
         title: String::from("Traces of real programs"),
@@ -41,7 +41,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
 
 /// The same behind a lock.
 pub fn measure_locked(options: &Options) -> Result<Figure> {
-    let setup = Setup { locked: true, ..options.setup(9) };
+    let setup = Setup { locked: true, ..options.setup(15) };
     let subjects = load(options)?;
     let contests = Contests::run(&options.select(everyone()), &subjects, setup, "locked");
     Ok(Figure {

@@ -24,7 +24,7 @@ pub struct Program {
     pub description: &'static str,
     /// Does the work this many times over and answers a checksum.
     pub run: fn(scale: u32) -> u64,
-    /// How many times over makes about half a second of work.
+    /// How many times over makes about a tenth of a second of work.
     pub end_to_end: u32,
 }
 
@@ -35,19 +35,19 @@ pub const ALL: &[Program] = &[
         description: "zip archives of text files written and read (zip), images encoded and \
                       decoded (png)",
         run: archive::run,
-        end_to_end: 6,
+        end_to_end: 8,
     },
     Program {
         name: "codegen",
         description: "Rust source parsed (syn), rewritten and printed (prettyplease)",
         run: codegen::run,
-        end_to_end: 6,
+        end_to_end: 5,
     },
     Program {
         name: "entities",
         description: "a game's entities spawned, moved, fought over and removed (hecs)",
         run: entities::run,
-        end_to_end: 6,
+        end_to_end: 8,
     },
     Program {
         name: "graph",
@@ -60,7 +60,7 @@ pub const ALL: &[Program] = &[
         name: "javascript",
         description: "a script with objects, closures, maps and sorting (boa_engine)",
         run: javascript::run,
-        end_to_end: 6,
+        end_to_end: 4,
     },
     Program {
         name: "json",
@@ -78,42 +78,42 @@ pub const ALL: &[Program] = &[
         name: "messages",
         description: "telemetry through protocol buffers (prost) and CBOR (ciborium)",
         run: messages::run,
-        end_to_end: 6,
+        end_to_end: 5,
     },
     Program {
         name: "search",
         description: "patterns compiled and run over log lines (regex)",
         run: search::run,
-        end_to_end: 6,
+        end_to_end: 2,
     },
     Program {
         name: "server",
         description: "HTTP requests with JSON bodies on one thread (tokio, hyper)",
         run: server::run,
-        end_to_end: 6,
+        end_to_end: 16,
     },
     Program {
         name: "sql",
         description: "tables in memory filled, joined, grouped and updated (gluesql)",
         run: sql::run,
-        end_to_end: 6,
+        end_to_end: 12,
     },
     Program {
         name: "templates",
         description: "pages rendered from templates with inheritance and loops (minijinja)",
         run: templates::run,
-        end_to_end: 6,
+        end_to_end: 8,
     },
     Program {
         name: "toml",
         description: "manifests parsed, edited in place and written (toml_edit)",
         run: toml::run,
-        end_to_end: 6,
+        end_to_end: 2,
     },
     Program {
         name: "xml",
         description: "a catalogue read into a tree, changed and written (quick-xml)",
         run: xml::run,
-        end_to_end: 6,
+        end_to_end: 8,
     },
 ];
