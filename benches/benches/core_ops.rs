@@ -3,10 +3,10 @@
 //! `cargo bench -p benches`. Each benchmark works on a heap that has been used: live blocks of
 //! many sizes, and a gap between any two of them.
 
-use benches::arena::{Arena, Region};
+use benches::arena::Arena;
 use benches::contender::{Contender, Dl, Rlsf, Talc, Talc5};
 use criterion::measurement::WallTime;
-use criterion::{criterion_group, criterion_main, BatchSize, BenchmarkGroup, Criterion};
+use criterion::{criterion_group, criterion_main, BenchmarkGroup, Criterion};
 use std::alloc::Layout;
 use std::hint::black_box;
 use std::time::Duration;
@@ -17,10 +17,8 @@ fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).expect("a valid layout")
 }
 
-/// A heap that has been used.
-fn used<C: Contender>(arena: Region) -> C {
-    // SAFETY: the arena is this benchmark's alone.
-    let mut heap = unsafe { C::over(arena) }.expect("room");
+/// Uses a heap for a while.
+fn wear<C: Contender>(heap: &mut C) {
     // SAFETY: sizes are not zero; each block is freed at most once, with its layout.
     unsafe {
         let blocks: Vec<(*mut u8, Layout)> = (0..2000)
@@ -31,13 +29,14 @@ fn used<C: Contender>(arena: Region) -> C {
             heap.dealloc(block, layout);
         }
     }
-    heap
 }
 
 fn operations<C: Contender>(group: &mut BenchmarkGroup<'_, WallTime>, operation: Operation) {
     let mut arena = Arena::new(ARENA);
     let region = arena.region();
-    let mut heap = used::<C>(region);
+    // SAFETY: the arena is this benchmark's alone.
+    let mut heap = unsafe { C::over(region) }.expect("room");
+    wear(&mut heap);
     let name = C::NAME;
     // SAFETY, for all operations: sizes are not zero; each block is freed once, with the layout
     // that it has then.
@@ -77,12 +76,8 @@ fn operations<C: Contender>(group: &mut BenchmarkGroup<'_, WallTime>, operation:
         }
         Operation::FirstHeap => {
             group.bench_function(name, |bencher| {
-                // SAFETY: the arena is this benchmark's alone, and each heap gone before the next.
-                bencher.iter_batched(
-                    || (),
-                    |()| unsafe { black_box(C::over(region)).is_some() },
-                    BatchSize::SmallInput,
-                );
+                // SAFETY: each heap is gone before the next, and the worn one not used again.
+                bencher.iter(|| unsafe { black_box(C::over(region)).is_some() });
             });
         }
     }

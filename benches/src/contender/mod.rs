@@ -48,7 +48,8 @@ pub enum Kind {
 
 /// An allocator that can be replayed against.
 ///
-/// A failing request answers null, as in `GlobalAlloc`.
+/// A failing request answers null, as in `GlobalAlloc`. Once the first request has been made, the
+/// allocator must stay where it is: dlmalloc's lists lead through its own fields.
 pub trait Contender: Sized {
     /// The name in tables and on the command line.
     const NAME: &'static str;

@@ -6,6 +6,8 @@ use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer};
 use std::fmt::Write;
 
+// Each child in a box of its own, as trees with parent links have them.
+#[allow(clippy::vec_box)]
 #[derive(Default)]
 struct Node {
     name: String,
