@@ -38,7 +38,7 @@ pub fn draw(chart: &Chart) -> Result<()> {
     std::fs::create_dir_all(folder())?;
     let path = folder().join(format!("{}.svg", chart.file));
     let bars = chart.groups.len() * (chart.series.len() + 2);
-    let width = (bars as u32 * 9 + 120).clamp(720, 1800);
+    let width = (bars as u32 * 9 + 120).clamp(1000, 1800);
     let area = SVGBackend::new(&path, (width, HEIGHT)).into_drawing_area();
     paint(chart, &area).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
     area.present().map_err(|error| anyhow!("writing {}: {error}", path.display()))
@@ -86,7 +86,8 @@ fn paint(chart: &Chart, area: &Area<'_>) -> Painted {
             if value > top {
                 let turned = ("sans-serif", 10).into_font().transform(FontTransform::Rotate90);
                 let style = turned.color(&WHITE).pos(Pos::new(HPos::Left, VPos::Center));
-                let label = Text::new(number(value), (x + 0.5, top), style);
+                let below_top = top - (top - chart.floor) * 0.015;
+                let label = Text::new(number(value), (x + 0.5, below_top), style);
                 plane.draw_series([label])?;
             }
         }

@@ -263,13 +263,19 @@ pub fn document(figures: &[Figure]) -> String {
             table.row([
                 bar.what.clone(),
                 format!("{sign} {}", number(bar.goal)),
-                number(bar.value),
+                match bar.value {
+                    value if value < 10.0 => format!("{value:.3}"),
+                    value => number(value),
+                },
                 String::from(if bar.reached() { "yes" } else { "no" }),
             ]);
         }
         let _ = writeln!(out, "{}", table.markdown());
     }
-    out.push_str("## Where we lose\n\n");
+    out.push_str(
+        "## Where we lose\n\n\
+         Each allocator that does better, and where; in brackets, how many times as fast it is.\n\n",
+    );
     let losses: Vec<&String> = figures.iter().flat_map(|figure| &figure.losses).collect();
     for loss in &losses {
         let _ = writeln!(out, "- {loss}");

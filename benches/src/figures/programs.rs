@@ -3,7 +3,7 @@
 //! The programs are a workspace of their own, which is built first.
 
 use super::{progress, Options};
-use crate::contender::{baseline, everyone, ours, Kind};
+use crate::contender::{baseline, everyone, Kind};
 use crate::report::{home, mean_cell, Chart, Figure, Table};
 use crate::stats::{median, quantile};
 use anyhow::{ensure, Context, Result};
@@ -30,7 +30,7 @@ struct Run {
 /// Measures the figure.
 pub fn measure(options: &Options) -> Result<Figure> {
     let folder = build()?;
-    let names: Vec<&str> = options
+    let names: Vec<&'static str> = options
         .select(everyone())
         .into_iter()
         .filter(|entry| entry.kind != Kind::Loop && folder.join(binary(entry.name)).exists())
@@ -106,7 +106,9 @@ pub fn measure(options: &Options) -> Result<Figure> {
         speed_chart.push(((*name).to_owned(), speeds));
         memory_chart.push(((*name).to_owned(), peak));
     }
-    let losses = losses(&programs, &speed_chart);
+    let speeds: Vec<(&'static str, Vec<Option<f64>>)> =
+        names.iter().copied().zip(speed_chart.iter().map(|(_, speeds)| speeds.clone())).collect();
+    let losses = super::speed::losses("whole programs", &programs, &speeds);
     tables.extend([milliseconds, memory]);
     let chart = |file: &str, title: &str, axis: &str, series| Chart {
         file: String::from(file),
@@ -134,27 +136,6 @@ pub fn measure(options: &Options) -> Result<Figure> {
         losses,
         ..Figure::default()
     })
-}
-
-fn losses(programs: &[String], speeds: &[(String, Vec<Option<f64>>)]) -> Vec<String> {
-    let Some((_, our_speeds)) = speeds.iter().find(|(name, _)| name == ours()) else {
-        return Vec::new();
-    };
-    let mut losses = Vec::new();
-    for (index, program) in programs.iter().enumerate() {
-        for (name, theirs) in speeds {
-            if let (Some(theirs), Some(our_speed)) = (theirs[index], our_speeds[index]) {
-                // What is within a hundredth is a draw.
-                if theirs > our_speed * 1.01 {
-                    let ratio = theirs / our_speed;
-                    losses.push(format!(
-                        "whole programs, {program}: {name} is {ratio:.2} times as fast"
-                    ));
-                }
-            }
-        }
-    }
-    losses
 }
 
 /// Builds the programs and answers where their binaries are.

@@ -1,6 +1,6 @@
 //! What the speed figures share: contests over a list of workloads, as tables and a chart.
 
-use crate::contender::{baseline, ours, Entry, Kind};
+use crate::contender::{baseline, ours, Contender, Entry, Kind, Null};
 use crate::replay::Slots;
 use crate::report::{mean_cell, number, Chart, Table};
 use crate::rounds::{arena_for, contest, Outcome, Row, Setup, Subject};
@@ -119,26 +119,35 @@ impl Contests {
         }
     }
 
-    /// Workloads on which a peer is faster.
+    /// Who is faster than we are, on which workloads: a line for each.
     pub fn losses(&self, figure: &str) -> Vec<String> {
-        let mut losses = Vec::new();
-        for (index, workload) in self.workloads.iter().enumerate() {
-            let Some(ours) = self.row(index, ours()).and_then(Row::speedup) else { continue };
-            for row in self.rows[index].iter().filter(|row| row.kind != Kind::Loop) {
-                if row.name != crate::contender::ours() {
-                    if let Some(ratio) = row.speedup().map(|theirs| theirs / ours) {
-                        if ratio > 1.0 {
-                            let name = row.name;
-                            losses.push(format!(
-                                "{figure}, {workload}: {name} is {ratio:.2} times as fast"
-                            ));
-                        }
-                    }
-                }
-            }
-        }
-        losses
+        let speeds = self.names().into_iter().map(|name| (name, self.speedups(name)));
+        losses(figure, &self.workloads, &speeds.collect::<Vec<_>>())
     }
+}
+
+/// Given everyone's speed on each workload, a line for each who is faster than we are anywhere.
+/// What is within a hundredth is a draw.
+pub fn losses(
+    figure: &str,
+    workloads: &[String],
+    speeds: &[(&'static str, Vec<Option<f64>>)],
+) -> Vec<String> {
+    let Some((_, own)) = speeds.iter().find(|(name, _)| *name == ours()) else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for (name, theirs) in speeds.iter().filter(|(name, _)| *name != Null::NAME) {
+        let places: Vec<String> = (0..workloads.len())
+            .filter_map(|index| Some((&workloads[index], theirs[index]? / own[index]?)))
+            .filter(|&(_, ratio)| ratio > 1.01)
+            .map(|(workload, ratio)| format!("{workload} ({ratio:.2})"))
+            .collect();
+        if !places.is_empty() {
+            lines.push(format!("{figure}: {name} is faster on {}", places.join(", ")));
+        }
+    }
+    lines
 }
 
 /// The geometric mean of what is known; `NAN` when nothing is.
