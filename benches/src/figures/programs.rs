@@ -64,8 +64,8 @@ pub fn measure(options: &Options) -> Result<Figure> {
     let base = names.iter().position(|name| *name == baseline());
     let mut milliseconds = Table::new("Time, milliseconds: median (quartiles)", columns("ms"));
     let mut memory = Table::new("Peak resident memory, MiB: median", columns("MiB"));
-    let mut speed_chart = Vec::new();
-    let mut memory_chart = Vec::new();
+    let mut speed_chart: Vec<(String, Vec<Option<f64>>)> = Vec::new();
+    let mut memory_chart: Vec<(String, Vec<Option<f64>>)> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let of = |field: fn(&Run) -> f64| {
             times.iter().map(move |runs| runs[index].iter().map(field).collect::<Vec<f64>>())
