@@ -44,23 +44,25 @@ fn for_each_action(bytes: &[u8], mut step: impl FnMut(&Action)) {
 /// # Panics
 /// If the allocator does anything that it must not do.
 pub fn fuzz_core(bytes: &[u8]) {
-    fn run<const P: usize, const W: usize, const S: usize>(bytes: &[u8]) {
-        let mut model = CoreModel::<P, W, S>::new();
+    fn run<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize>(
+        bytes: &[u8],
+    ) {
+        let mut model = CoreModel::<L, P, W, S, C>::new();
         for_each_action(bytes, |action| model.step(action));
         model.finish();
     }
     let Some((binning, bytes)) = bytes.split_first() else { return };
     match binning % 4 {
-        0 => run::<8, 3, 0>(bytes),
-        1 => run::<4, 1, 0>(bytes),
-        2 => run::<1, 1, 0>(bytes),
-        _ => run::<16, 4, 0>(bytes),
+        0 => run::<64, 8, 3, 4096, 16>(bytes),
+        1 => run::<8, 4, 1, 0, 0>(bytes),
+        2 => run::<1, 1, 1, 256, 3>(bytes),
+        _ => run::<16, 16, 4, 512, 8>(bytes),
     }
 }
 
 // The first two above.
-const _: fn(DefaultBinning) -> Bins<8, 3, 0> = |bins| bins;
-const _: fn(SmallBinning) -> Bins<4, 1, 0> = |bins| bins;
+const _: fn(DefaultBinning) -> Bins<64, 8, 3, 4096, 16> = |bins| bins;
+const _: fn(SmallBinning) -> Bins<8, 4, 1, 0, 0> = |bins| bins;
 
 /// Runs the driver over `GlobalAllocSource`.
 ///

@@ -86,6 +86,8 @@ impl<S: BlockSource> SourceModel<S> {
             unsafe { self.talc().deallocate(ptr, layout) };
         }
         self.check();
+        self.talc().trim();
+        self.check();
         // The block with the table, the spare one, and none besides.
         let blocks = self.backing.blocks();
         assert!(blocks.len() <= 2, "empty blocks must go back: {blocks:?}");

@@ -8,8 +8,13 @@ use crate::chunk::{chunk_size, max_front, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST}
 use crate::header::Header;
 use crate::{RawTalc, SEARCH_LIMIT};
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// Allocates memory for `layout`, or answers `None` and changes nothing.
     ///
@@ -25,6 +30,26 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         if self.table.is_null() || layout.size() > MAX_REQUEST {
             return None;
         }
+        if let Some(slot) = self.allocate_slot(layout) {
+            return Some(slot);
+        }
+        match self.allocate_chunk(layout) {
+            None if SLAB != 0 => self.allocate_chunk_after_trim(layout),
+            result => result,
+        }
+    }
+
+    /// Gives slabs back that are kept without need, and allocates a chunk.
+    #[cold]
+    #[inline(never)]
+    fn allocate_chunk_after_trim(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        while self.trim().is_some() {}
+        self.allocate_chunk(layout)
+    }
+
+    /// Allocates a chunk.
+    #[inline]
+    fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = chunk_size(layout.size());
         // SAFETY: the table exists; the bin that is found is not empty (I8), and what the searches
         // find is a gap in a list that is large enough.
@@ -33,7 +58,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                 let (gap, front) = self.search_aligned(need, layout.align())?;
                 self.take(gap, front, need)
             } else {
-                let bin = Bins::<PER_DOUBLING, WORDS, SLAB>::bin_above(need);
+                let bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_above(need);
                 match Bins::first_from(self.table, bin) {
                     Some(bin) => self.take_first(bin, need),
                     None => self.take(self.search_one_bin(need)?, 0, need),
@@ -41,6 +66,10 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             }
         };
         self.tally.record(|counters| counters.allocated(layout.size()));
+        if Self::class_of(layout) < CLASSES {
+            // SAFETY: just allocated.
+            unsafe { self.count_small_chunk(Chunk::of_payload(payload.as_ptr())) };
+        }
         Some(payload)
     }
 
@@ -56,7 +85,9 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             let header = gap.header();
             let size = header.size();
             let rest = size - need;
-            if rest >= CHUNK_UNIT && Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(rest) == bin {
+            if rest >= CHUNK_UNIT
+                && Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(rest) == bin
+            {
                 // What is left stays where it is in the list: as of a large gap at the top of a
                 // heap, time and again.
                 let above = gap.above(need);
@@ -77,7 +108,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
     #[cold]
     #[inline(never)]
     fn search_one_bin(&self, need: usize) -> Option<Chunk> {
-        let bin = Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(need);
+        let bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(need);
         self.search_bin(bin, |_, size| size >= need)
     }
 
@@ -89,7 +120,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             gap.front_for(align).checked_add(need).map_or(false, |needed| needed <= size)
         };
         let sure = need.checked_add(max_front(align))?;
-        let sure_bin = Bins::<PER_DOUBLING, WORDS, SLAB>::bin_above(sure);
+        let sure_bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_above(sure);
         // SAFETY: `try_allocate` checked that the table exists; the bin is not empty (I8).
         unsafe {
             if let Some(bin) = Bins::first_from(self.table, sure_bin) {
@@ -98,7 +129,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             }
         }
         // The gaps that may fit are smaller than that, and no smaller than the chunk.
-        let mut bin = Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(need);
+        let mut bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(need);
         // SAFETY: as above.
         while let Some(found) = unsafe { Bins::first_from(self.table, bin) } {
             if let Some(gap) = self.search_bin(found, fits) {

@@ -1,10 +1,12 @@
 //! Checking every invariant, over everything there is.
 
 use core::fmt;
+use core::ptr::addr_of_mut;
 
 use crate::bins::Bins;
 use crate::chunk::{Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
 use crate::header::Header;
+use crate::slab::{Slab, State, FIRST_SLOT};
 use crate::visit::for_each_chunk;
 use crate::RawTalc;
 
@@ -27,24 +29,42 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A set of gaps, as far as two equal ones have the same sums.
+/// A set of gaps or slabs, as far as two equal ones have the same sums.
 #[derive(Default, PartialEq, Eq, Clone, Copy)]
-struct Gaps {
+struct Set {
     count: usize,
     bytes: usize,
     address_sum: usize,
 }
 
-impl Gaps {
-    fn add(&mut self, gap: Chunk, size: usize) {
+impl Set {
+    fn add(&mut self, chunk: Chunk, bytes: usize) {
         self.count += 1;
-        self.bytes += size;
-        self.address_sum = self.address_sum.wrapping_add(gap.addr());
+        self.bytes += bytes;
+        self.address_sum = self.address_sum.wrapping_add(chunk.addr());
     }
 }
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+/// What a walk over all heaps has come across.
+#[derive(Default)]
+struct Found {
+    heaps: usize,
+    heap_bytes: usize,
+    gaps: Set,
+    current: Set,
+    partial: Set,
+    /// Of all slabs.
+    free_slot_bytes: usize,
+    small_chunks: usize,
+}
+
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
     ///
@@ -56,17 +76,15 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
     /// O(n) in chunks and gaps.
     pub fn audit(&self) -> Result<(), Fault> {
         let mut fault = None;
-        let mut in_heaps = Gaps::default();
-        let mut heaps = 0;
-        let mut claimed = 0;
+        let mut found = Found::default();
         let mut table_seen = self.table.is_null();
         self.for_each_heap(|heap| {
-            heaps += 1;
+            found.heaps += 1;
             let first = HeapBase::first_chunk(heap);
             table_seen |= first.payload().cast() == self.table;
-            match audit_heap(first, &mut in_heaps) {
-                Ok(end) => claimed += end.addr() - heap as usize,
-                Err(found) => fault = fault.or(Some(found)),
+            match self.audit_heap(first, &mut found) {
+                Ok(end) => found.heap_bytes += end.addr() - heap as usize,
+                Err(broken) => fault = fault.or(Some(broken)),
             }
         });
         if let Some(fault) = fault {
@@ -75,19 +93,20 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         if !table_seen {
             return Err(Fault { invariant: 10, address: 0 });
         }
-        if self.audit_bins()? != in_heaps {
+        if self.audit_bins()? != found.gaps {
             return Err(Fault { invariant: 7, address: 0 });
         }
-        self.audit_counters(in_heaps, heaps, claimed)
+        self.audit_slabs(&found)?;
+        self.audit_counters(&found)
     }
 
     /// Checks each list, and answers what gaps are in them.
-    fn audit_bins(&self) -> Result<Gaps, Fault> {
-        let mut in_bins = Gaps::default();
+    fn audit_bins(&self) -> Result<Set, Fault> {
+        let mut in_bins = Set::default();
         if self.table.is_null() {
             return Ok(in_bins);
         }
-        for bin in 0..Bins::<PER_DOUBLING, WORDS, SLAB>::COUNT {
+        for bin in 0..Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::COUNT {
             let mut gap = None;
             // SAFETY: the table exists, and gaps come from this bin's list; a broken link may
             // lead anywhere, of which the documentation warns.
@@ -95,13 +114,16 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                 while let Some(next) = Bins::next_gap(self.table, bin, gap) {
                     let fault = Fault { invariant: 7, address: next.addr() };
                     if next.payload() as usize % GRAIN != 0
-                        || !Bins::<PER_DOUBLING, WORDS, SLAB>::is_linked(self.table, next)
+                        || !Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::is_linked(
+                            self.table, next,
+                        )
                     {
                         return Err(fault);
                     }
                     let header = next.header();
                     if !header.is_gap()
-                        || Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(header.size()) != bin
+                        || Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(header.size())
+                            != bin
                     {
                         return Err(fault);
                     }
@@ -116,14 +138,61 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         Ok(in_bins)
     }
 
+    /// Checks the table of slabs against those that are in the heaps.
+    fn audit_slabs(&self, found: &Found) -> Result<(), Fault> {
+        let fault = Err(Fault { invariant: 13, address: 0 });
+        if self.table.is_null() {
+            return Ok(());
+        }
+        let mut current = Set::default();
+        let mut partial = Set::default();
+        // SAFETY: the table exists, and has only slabs; a broken link may lead anywhere, of which
+        // the documentation warns.
+        unsafe {
+            let none = addr_of_mut!((*self.table).none);
+            for class in 0..CLASSES {
+                let slab = (*self.table).current[class];
+                if slab != none {
+                    if usize::from((*slab).class) != class {
+                        return fault;
+                    }
+                    current.add(Slab::chunk(slab), SLAB);
+                }
+                let first = (*self.table).partial[class];
+                let mut slab = first;
+                while !slab.is_null() {
+                    if usize::from((*slab).class) != class || (*(*slab).next).back != slab {
+                        return fault;
+                    }
+                    partial.add(Slab::chunk(slab), SLAB);
+                    slab = (*slab).next;
+                    if slab == first {
+                        break;
+                    }
+                }
+            }
+            let counted: usize = (*self.table).small_chunks.iter().map(|&n| n as usize).sum();
+            if current != found.current
+                || partial != found.partial
+                || (*self.table).open != current.count + partial.count
+                || (*self.table).heap_bytes != found.heap_bytes
+                || counted != found.small_chunks
+            {
+                return fault;
+            }
+        }
+        Ok(())
+    }
+
     #[cfg(feature = "counters")]
-    fn audit_counters(&self, gaps: Gaps, heaps: usize, claimed: usize) -> Result<(), Fault> {
+    fn audit_counters(&self, found: &Found) -> Result<(), Fault> {
         let counters = self.counters();
-        if counters.fragment_count == gaps.count
-            && counters.available_bytes == gaps.bytes
-            && counters.heap_count == heaps
-            && counters.claimed_bytes == claimed
-            && counters.allocated_bytes <= claimed - gaps.bytes
+        let available = found.gaps.bytes + found.free_slot_bytes;
+        if counters.fragment_count == found.gaps.count
+            && counters.available_bytes == available
+            && counters.heap_count == found.heaps
+            && counters.claimed_bytes == found.heap_bytes
+            && counters.allocated_bytes <= found.heap_bytes - available
             && counters.allocated_bytes <= counters.peak_allocated_bytes
         {
             Ok(())
@@ -133,45 +202,92 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
     }
 
     #[cfg(not(feature = "counters"))]
-    fn audit_counters(&self, _: Gaps, _heaps: usize, _claimed: usize) -> Result<(), Fault> {
+    fn audit_counters(&self, _: &Found) -> Result<(), Fault> {
         Ok(())
     }
-}
 
-/// Checks the chunks of one heap, adds its gaps to `gaps`, and answers the heap end.
-fn audit_heap(first: Chunk, gaps: &mut Gaps) -> Result<HeapEnd, Fault> {
-    let mut fault = None;
-    let mut end = None;
-    let mut below: Option<(Chunk, Header)> = None;
-    for_each_chunk(first, |chunk, header| {
-        let mut check = |invariant: u8, holds: bool| {
-            if !holds && fault.is_none() {
-                fault = Some(Fault { invariant, address: chunk.addr() });
+    /// Checks the chunks of one heap, notes what is found, and answers the heap end.
+    fn audit_heap(&self, first: Chunk, found: &mut Found) -> Result<HeapEnd, Fault> {
+        let mut fault = None;
+        let mut end = None;
+        let mut below: Option<(Chunk, Header)> = None;
+        for_each_chunk(first, |chunk, header| {
+            let mut check = |invariant: u8, holds: bool| {
+                if !holds && fault.is_none() {
+                    fault = Some(Fault { invariant, address: chunk.addr() });
+                }
+            };
+            let below_gap = below.filter(|(_, header)| header.is_gap());
+            check(2, chunk.payload() as usize % GRAIN == 0);
+            check(4, header.is_below_free() == below_gap.is_some());
+            check(6, header.is_base() == (chunk == first));
+            if let Some((gap, gap_header)) = below_gap {
+                check(3, !header.is_gap());
+                check(6, gap_header.is_top() == header.is_sentinel());
+                // SAFETY: the gap below is there, so its last word can be read.
+                check(5, unsafe { chunk.size_below() } == gap_header.size());
+                found.gaps.add(gap, gap_header.size());
             }
-        };
-        let below_gap = below.filter(|(_, header)| header.is_gap());
-        check(2, chunk.payload() as usize % GRAIN == 0);
-        check(4, header.is_below_free() == below_gap.is_some());
-        check(6, header.is_base() == (chunk == first));
-        if let Some((gap, gap_header)) = below_gap {
-            check(3, !header.is_gap());
-            check(6, gap_header.is_top() == header.is_sentinel());
-            // SAFETY: the gap below is there, so its last word can be read.
-            check(5, unsafe { chunk.size_below() } == gap_header.size());
-            gaps.add(gap, gap_header.size());
+            if header.size() == 0 {
+                check(1, header.is_sentinel());
+                end = Some(HeapEnd::of_sentinel(chunk));
+            } else {
+                check(2, header.size() >= CHUNK_UNIT);
+                if !header.is_gap() && header.is_marked() {
+                    check(12, self.audit_marked(chunk, header.size(), found));
+                }
+            }
+            below = Some((chunk, header));
+        });
+        match (fault, end) {
+            (None, Some(end)) => Ok(end),
+            (fault, _) => Err(fault.unwrap_or(Fault { invariant: 1, address: first.addr() })),
         }
-        if header.size() == 0 {
-            check(1, header.is_sentinel());
-            end = Some(HeapEnd::of_sentinel(chunk));
-        } else {
-            check(2, header.size() >= CHUNK_UNIT);
-            check(6, header.is_gap() || !header.is_top());
+    }
+
+    /// Checks a chunk that is a slab or counted.
+    fn audit_marked(&self, chunk: Chunk, size: usize, found: &mut Found) -> bool {
+        if size != SLAB {
+            found.small_chunks += 1;
+            return Self::small_chunk_index(size) < CLASSES;
         }
-        below = Some((chunk, header));
-    });
-    match (fault, end) {
-        (None, Some(end)) => Ok(end),
-        (fault, _) => Err(fault.unwrap_or(Fault { invariant: 1, address: first.addr() })),
+        let slab = chunk.payload().cast::<Slab>();
+        // SAFETY: the chunk is large enough for a slab; pointers in it are only followed once they
+        // have been found to stay in it.
+        unsafe {
+            let class = usize::from((*slab).class);
+            let fresh = usize::from((*slab).fresh);
+            if slab as usize % SLAB != 0 || class >= CLASSES || fresh < FIRST_SLOT || fresh > SLAB {
+                return false;
+            }
+            let (slots, slot_size) = (Slab::slots(SLAB, class), Slab::slot_size(class));
+            let mut free = slots - (fresh - FIRST_SLOT) / slot_size;
+            let mut slot = (*slab).free;
+            while !slot.is_null() {
+                let offset = (slot as usize).wrapping_sub(slab as usize);
+                free += 1;
+                if offset < FIRST_SLOT
+                    || offset >= fresh
+                    || (offset - FIRST_SLOT) % slot_size != 0
+                    || free > slots
+                {
+                    return false;
+                }
+                slot = (*slot).next;
+            }
+            found.free_slot_bytes += free * slot_size;
+            match (*slab).state {
+                State::Current => {
+                    found.current.add(chunk, SLAB);
+                    true
+                }
+                State::Partial => {
+                    found.partial.add(chunk, SLAB);
+                    (*slab).countdown as usize == slots - free && free > 0
+                }
+                State::Full => free == 0 && (*slab).countdown == 1,
+            }
+        }
     }
 }
 

@@ -10,7 +10,8 @@
 
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 
-use crate::chunk::{Chunk, HeapBase, CHUNK_UNIT, GRAIN};
+use crate::chunk::{Chunk, HeapBase, GRAIN};
+use crate::slab::Slab;
 
 /// The links of a gap in its bin's list.
 #[repr(C)]
@@ -25,10 +26,14 @@ pub(crate) struct Links {
 /// As a type parameter of [`RawTalc`](crate::RawTalc) it says how gaps are sorted by size. The
 /// table itself is placed at the start of the first heap that is claimed, never on its own.
 ///
-/// - `PER_DOUBLING`: bins per doubling of the gap size, a power of two. Gaps of up to that many
-///   times 16 bytes have a bin for each size. More bins fit more tightly; fewer are smaller.
+/// - `LINEAR`: gaps of less than this many times 16 bytes have a bin for each size, so that a gap
+///   is found again by an allocation like the one that left it. A power of two.
+/// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two. More bins
+///   fit more tightly; fewer are smaller.
 /// - `WORDS`: bitmap words. There are `64 * WORDS` bins, of one machine word each.
-/// - `SLAB`: the size of a slab in bytes; 0 for no slabs, and the only value for now.
+/// - `SLAB`: the size of a slab in bytes, a power of two; 0 for no slabs.
+/// - `CLASSES`: how many classes of slots the slabs have: sizes of 16 bytes, 32, and so on up to
+///   `16 * CLASSES`. At least two of the largest must fit into a slab.
 ///
 /// Gaps beyond the range of the bins share the last one, of which a search looks at
 /// [`SEARCH_LIMIT`](crate::SEARCH_LIMIT) gaps: choose `WORDS` so that such gaps are rare.
@@ -36,27 +41,51 @@ pub(crate) struct Links {
 /// ```
 /// use talc_core::{Bins, RawTalc};
 ///
-/// // 128 bins, four for each doubling: up to 64 GiB in 1 KiB of table on 64-bit targets.
-/// let talc = RawTalc::<Bins<4, 2, 0>>::new();
+/// // 128 bins: eight for single sizes, then four for each doubling; no slabs.
+/// let talc = RawTalc::<Bins<8, 4, 2>>::new();
 /// ```
 #[repr(C)]
-pub struct Bins<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> {
+pub struct Bins<
+    const LINEAR: usize,
+    const PER_DOUBLING: usize,
+    const WORDS: usize,
+    const SLAB: usize = 0,
+    const CLASSES: usize = 0,
+> {
     map: [u64; WORDS],
     heads: [[*mut Links; 64]; WORDS],
     tail: Links,
     /// The root of the list of heaps.
     pub(crate) heaps: *mut HeapBase,
+    /// The sum of all heaps' sizes.
+    pub(crate) heap_bytes: usize,
+    /// For each class, the slab that it allocates from, or `none`.
+    pub(crate) current: [*mut Slab; CLASSES],
+    /// For each class, the first of its partial slabs, in a circular list.
+    pub(crate) partial: [*mut Slab; CLASSES],
+    /// For each size of a small chunk, how many live ones slots could hold.
+    pub(crate) small_chunks: [u32; CLASSES],
+    /// How many slabs are current or partial.
+    pub(crate) open: usize,
+    /// What stands for a slab where a class has none.
+    pub(crate) none: Slab,
 }
 
-/// Eight bins per doubling up to 2 GiB: the best fit, in 1.6 KiB on 64-bit targets.
-pub type DefaultBinning = Bins<8, 3, 0>;
+/// A bin for each size below 1 KiB, eight per doubling up to 64 MiB, and slabs of 4 KiB for sizes of
+/// up to 256 bytes.
+pub type DefaultBinning = Bins<64, 8, 3, 4096, 16>;
 
-/// Four bins per doubling up to 3.5 MiB: for microcontrollers, a table of under 300 bytes on
-/// 32-bit targets.
-pub type SmallBinning = Bins<4, 1, 0>;
+/// Four bins per doubling up to 2 MiB: for microcontrollers, a table of under 300 bytes on
+/// 32-bit targets, and no slabs.
+pub type SmallBinning = Bins<8, 4, 1>;
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    Bins<PER_DOUBLING, WORDS, SLAB>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>
 {
     pub(crate) const COUNT: usize = 64 * WORDS;
 
@@ -65,15 +94,25 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
     /// Fails to compile for parameters that cannot work.
     pub(crate) const CHECKED: () = {
         assert!(
-            PER_DOUBLING.is_power_of_two() && PER_DOUBLING <= 64,
-            "Bins: PER_DOUBLING must be a power of two, at most 64"
+            LINEAR.is_power_of_two() && PER_DOUBLING.is_power_of_two() && PER_DOUBLING <= LINEAR,
+            "Bins: LINEAR and PER_DOUBLING must be powers of two, the latter not larger"
         );
-        assert!(WORDS >= 1, "Bins: at least one bitmap word is needed");
-        assert!(SLAB == 0, "Bins: slabs are not available yet, SLAB must be 0");
+        assert!(LINEAR < Self::COUNT, "Bins: there must be more bins than LINEAR");
+        assert!(
+            (SLAB == 0) == (CLASSES == 0),
+            "Bins: SLAB and CLASSES must both be 0, for no slabs, or neither"
+        );
+        if SLAB != 0 {
+            assert!(
+                SLAB.is_power_of_two() && SLAB >= 256 && SLAB <= 32 << 10,
+                "Bins: SLAB must be a power of two from 256 to 32768"
+            );
+            assert!(
+                CLASSES <= 256 && Slab::slots(SLAB, CLASSES - 1) >= 2,
+                "Bins: two slots of the largest class must fit into a slab"
+            );
+        }
     };
-
-    /// Makes the smallest index that is asked for, one grain below the smallest chunk's, 0.
-    const BIAS: usize = PER_DOUBLING + 1 - CHUNK_UNIT / GRAIN;
 
     /// The bin of gaps of `size` bytes.
     #[inline]
@@ -93,15 +132,25 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         Self::index(size / GRAIN - 1) + 1
     }
 
-    /// The index of a size in grains: that of a floating-point number, exponent above mantissa.
-    /// The bias makes it a normalised one, so that small sizes are no special case.
+    /// The index of a size in grains: the size itself up to `LINEAR`, from there on that of a
+    /// floating-point number, exponent above mantissa. Written so that no branch is needed.
     #[inline]
     const fn index(grains: usize) -> usize {
-        let biased = grains + Self::BIAS;
-        let exponent = usize::BITS - 1 - biased.leading_zeros();
+        let exponent = usize::BITS - 1 - (grains | LINEAR).leading_zeros();
         let shift = exponent - Self::MANTISSA_BITS;
-        ((shift as usize) << Self::MANTISSA_BITS) + (biased >> shift) - PER_DOUBLING
+        let index = ((shift as usize) << Self::MANTISSA_BITS) + (grains >> shift);
+        if grains < LINEAR {
+            grains
+        } else {
+            index + Self::AFTER_LINEAR - PER_DOUBLING
+        }
     }
+
+    /// What makes the first index above `LINEAR` the next one.
+    const AFTER_LINEAR: usize = {
+        let shift = LINEAR.trailing_zeros() - Self::MANTISSA_BITS;
+        LINEAR - ((shift as usize) << Self::MANTISSA_BITS)
+    };
 
     /// Makes a table of empty lists at `table`.
     ///
@@ -113,6 +162,13 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             addr_of_mut!((*table).map).write([0; WORDS]);
             addr_of_mut!((*table).tail).write(Links { next: null_mut(), back: null_mut() });
             addr_of_mut!((*table).heaps).write(null_mut());
+            addr_of_mut!((*table).heap_bytes).write(0);
+            addr_of_mut!((*table).open).write(0);
+            addr_of_mut!((*table).none).write(Slab::NONE);
+            let none = addr_of_mut!((*table).none);
+            addr_of_mut!((*table).current).write([none; CLASSES]);
+            addr_of_mut!((*table).partial).write([null_mut(); CLASSES]);
+            addr_of_mut!((*table).small_chunks).write([0; CLASSES]);
             for bin in 0..Self::COUNT {
                 Self::head(table, bin).write(Self::tail(table));
             }
@@ -336,8 +392,9 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CHUNK_UNIT;
 
-    fn check<const P: usize, const W: usize>() {
+    fn check<const L: usize, const P: usize, const W: usize>() {
         let mut last = 0;
         for size in
             (CHUNK_UNIT..1 << 16).step_by(GRAIN).chain((16..usize::BITS - 1).flat_map(|n| {
@@ -345,13 +402,13 @@ mod tests {
                 [power - GRAIN, power, power + GRAIN, power + power / 2]
             }))
         {
-            let (bin, above) = (Bins::<P, W, 0>::bin_of(size), Bins::<P, W, 0>::bin_above(size));
+            let (bin, above) = (Bins::<L, P, W>::bin_of(size), Bins::<L, P, W>::bin_above(size));
             assert!(bin >= last, "bins must grow with sizes");
             last = bin;
-            if above < Bins::<P, W, 0>::COUNT {
+            if above < Bins::<L, P, W>::COUNT {
                 // No smaller size may be found from `above` on, and this one's own bin is there
                 // or just below.
-                assert!(Bins::<P, W, 0>::bin_of(size - GRAIN) < above);
+                assert!(Bins::<L, P, W>::bin_of(size - GRAIN) < above);
                 assert!(bin == above || bin + 1 == above);
             }
         }
@@ -359,19 +416,20 @@ mod tests {
 
     #[test]
     fn indices_are_monotonic_and_sure() {
-        check::<1, 1>();
-        check::<2, 1>();
-        check::<4, 1>();
-        check::<8, 3>();
-        check::<16, 2>();
-        check::<64, 8>();
+        check::<1, 1, 1>();
+        check::<2, 1, 1>();
+        check::<8, 4, 1>();
+        check::<64, 8, 3>();
+        check::<16, 16, 2>();
+        check::<128, 2, 3>();
+        check::<64, 64, 8>();
     }
 
     #[test]
     fn the_tables_are_as_small_as_documented() {
         use core::mem::size_of;
         if cfg!(target_pointer_width = "64") {
-            assert!(size_of::<DefaultBinning>() <= 1640);
+            assert!(size_of::<DefaultBinning>() <= 2048);
         } else {
             assert!(size_of::<SmallBinning>() < 300);
         }

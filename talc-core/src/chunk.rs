@@ -153,6 +153,24 @@ impl Chunk {
             front
         }
     }
+
+    /// How many bytes of this gap of `size` bytes lie below the highest slab of `slab` bytes that
+    /// it can hold, so that the bytes left on both sides are gaps or nothing.
+    pub(crate) fn front_for_slab(self, size: usize, slab: usize) -> Option<usize> {
+        let lowest = self.payload() as usize;
+        let highest = (lowest + size).checked_sub(slab)?;
+        let mut payload = highest & !(slab - 1);
+        let above = highest - payload;
+        if above != 0 && above < CHUNK_UNIT {
+            payload = payload.checked_sub(slab)?;
+        }
+        let front = payload.checked_sub(lowest)?;
+        if front == 0 || front >= CHUNK_UNIT {
+            Some(front)
+        } else {
+            None
+        }
+    }
 }
 
 /// The most that [`Chunk::front_for`] answers.

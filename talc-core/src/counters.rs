@@ -21,7 +21,7 @@ pub struct Counters {
     /// The most that `allocated_bytes` ever was.
     pub peak_allocated_bytes: usize,
 
-    /// Bytes in gaps, which are available for allocation.
+    /// Bytes in gaps and in free slots of slabs, which are available for allocation.
     pub available_bytes: usize,
     /// Gaps: free chunks, none of which is next to another.
     pub fragment_count: usize,
@@ -102,6 +102,18 @@ impl Counters {
     #[inline]
     pub(crate) fn shrank(&mut self, by: usize) {
         self.allocated_bytes -= by;
+    }
+
+    /// A slot is allocated: its bytes are available no longer.
+    #[inline]
+    pub(crate) fn slots_taken(&mut self, bytes: usize) {
+        self.available_bytes -= bytes;
+    }
+
+    /// Slots are freed or come into being with a slab: their bytes are available.
+    #[inline]
+    pub(crate) fn slots_added(&mut self, bytes: usize) {
+        self.available_bytes += bytes;
     }
 
     #[inline]

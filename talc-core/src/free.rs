@@ -6,10 +6,16 @@ use core::ptr::NonNull;
 use crate::bins::Bins;
 use crate::chunk::{Chunk, HeapEnd};
 use crate::header::Header;
+use crate::slots::is_slot;
 use crate::RawTalc;
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// Frees an allocation. Answers the heap end that the freed space now touches, if it touches
     /// one: an occasion to [`truncate`](Self::truncate).
@@ -26,9 +32,17 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         // SAFETY: required of the caller.
         unsafe { self.debug_check(ptr, layout) };
         self.tally.record(|counters| counters.deallocated(layout.size()));
-        let chunk = Chunk::of_payload(ptr);
-        // SAFETY: an allocation's pointer is the payload of an allocated chunk (I2).
-        unsafe { self.free(chunk, chunk.header()) }
+        // SAFETY: an allocation's pointer is a slot in use (I12), or the payload of an allocated
+        // chunk (I2).
+        unsafe {
+            if SLAB != 0 && is_slot(ptr) {
+                return self.free_slot(ptr);
+            }
+            let chunk = Chunk::of_payload(ptr);
+            let header = chunk.header();
+            self.uncount_small_chunk(header);
+            self.free(chunk, header)
+        }
     }
 
     /// Makes a gap of an allocated chunk whose header is, or would be, `header`.
@@ -46,11 +60,16 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             let above_header = above.header();
             // The gap, among the neighbours, whose place in a list may do for the new one.
             let mut place = None;
+            let mut top = Header::allocated(0);
             if above_header.is_gap() {
                 place = Some((above, above_header.size()));
                 size += above_header.size();
+                top = above_header;
             } else {
                 above.set_header(above_header.with_below_free());
+                if above_header.is_sentinel() {
+                    top = Header::SENTINEL;
+                }
             }
 
             let mut lower = header;
@@ -68,12 +87,13 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                 size += size_below;
             }
 
-            // The sentinel and the gap that touches it are both marked TOP (I6).
-            let gap = Header::gap(size).with_lower_flags_of(lower).with_top_of(above_header);
+            let gap = Header::gap(size).with_lower_flags_of(lower).with_top_of(top);
             match place {
                 Some((neighbour, old)) if Self::same_bin(old, size) => {
                     if neighbour != chunk {
-                        Bins::<PER_DOUBLING, WORDS, SLAB>::replace(neighbour, chunk);
+                        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::replace(
+                            neighbour, chunk,
+                        );
                     }
                     chunk.set_gap(gap);
                     self.tally.record(|counters| counters.gap_resized(old, size));
@@ -95,7 +115,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
 
     #[inline]
     fn same_bin(size: usize, other: usize) -> bool {
-        Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(size)
-            == Bins::<PER_DOUBLING, WORDS, SLAB>::bin_of(other)
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(size)
+            == Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(other)
     }
 }

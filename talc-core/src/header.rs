@@ -6,6 +6,7 @@
 /// | `FREE` | `TOP` | size | what stands there |
 /// |:------:|:-----:|:----:|-------------------|
 /// | 0      | 0     | > 0  | an allocated chunk |
+/// | 0      | 1     | > 0  | an allocated chunk with a mark: a slab, or a small one that is counted |
 /// | 1      | 0     | > 0  | a gap |
 /// | 1      | 1     | > 0  | a gap that touches the heap end |
 /// | 0      | 1     | 0    | the sentinel at the heap end |
@@ -60,10 +61,21 @@ impl Header {
         self.0 & Self::BASE != 0
     }
 
-    /// Whether this is the sentinel, or a gap that touches it.
+    /// Whether this is a gap that touches the heap end; for gaps only.
     #[inline]
     pub(crate) const fn is_top(self) -> bool {
         self.0 & Self::TOP != 0
+    }
+
+    /// Whether this is an allocated chunk with a mark; not for gaps.
+    #[inline]
+    pub(crate) const fn is_marked(self) -> bool {
+        self.0 & Self::TOP != 0 && self.size() != 0
+    }
+
+    #[inline]
+    pub(crate) const fn with_mark(self) -> Self {
+        Self(self.0 | Self::TOP)
     }
 
     #[inline]

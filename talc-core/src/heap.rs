@@ -6,7 +6,7 @@ use core::ptr::{addr_of_mut, NonNull};
 use crate::bins::Bins;
 use crate::chunk::{chunk_size, place_heap, Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
 use crate::header::Header;
-use crate::RawTalc;
+use crate::{Counters, RawTalc};
 
 /// What of a heap is in use; the answer of [`RawTalc::reserved`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,13 @@ pub struct Reserved {
     pub any: bool,
 }
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// Establishes a heap in a region of memory, and answers the heap end.
     ///
@@ -69,15 +74,14 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                 first.set_header(Header::allocated(Self::TABLE_CHUNK + free).with_base());
             }
         }
-        self.tally.record(|counters| {
-            counters.heap_added();
-            counters.claimed(end.addr() - heap as usize);
-        });
+        self.tally.record(Counters::heap_added);
+        self.resized_by(0, end.addr() - heap as usize);
         Some(end.public())
     }
 
     /// The size of the chunk that holds the table.
-    pub(crate) const TABLE_CHUNK: usize = chunk_size(size_of::<Bins<PER_DOUBLING, WORDS, SLAB>>());
+    pub(crate) const TABLE_CHUNK: usize =
+        chunk_size(size_of::<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>());
 
     /// Moves the end of a heap up to `new_end`, and answers where it is now: below `new_end` by
     /// less than 16 bytes, or where it was, if `new_end` is not higher by [`CHUNK_UNIT`] or more.
@@ -112,7 +116,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             new.sentinel().set_header(Header::SENTINEL);
             self.add_top_gap(gap, new, lower);
         }
-        self.tally.record(|counters| counters.claimed(new.addr() - old.addr()));
+        self.resized_by(0, new.addr() - old.addr());
         new.public()
     }
 
@@ -162,14 +166,12 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                     gap.set_header(Header::SENTINEL);
                 }
             }
-            self.tally.record(|counters| {
-                counters.released(old.addr() - new.addr());
-                if is_gone {
-                    counters.heap_removed();
-                    let base = HeapBase::of_first_chunk(gap) as usize;
-                    counters.released(new.addr() - base);
-                }
-            });
+            if is_gone {
+                self.tally.record(Counters::heap_removed);
+                self.resized_by(old.addr() - HeapBase::of_first_chunk(gap) as usize, 0);
+            } else {
+                self.resized_by(old.addr() - new.addr(), 0);
+            }
             if is_gone {
                 None
             } else {
@@ -200,6 +202,9 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
 
     /// How much of a heap is in use: how far down it could be truncated.
     ///
+    /// A slab that is empty but kept for the next allocation counts as in use:
+    /// [`trim`](Self::trim) gives it back.
+    ///
     /// # Complexity
     /// O(1).
     ///
@@ -216,6 +221,16 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             let gap = sentinel.below(sentinel.size_below());
             Reserved { up_to: HeapEnd::of_sentinel(gap).public(), any: !gap.header().is_base() }
         }
+    }
+
+    /// Notes that the heaps are smaller by `released` bytes, or larger by `claimed`.
+    fn resized_by(&mut self, released: usize, claimed: usize) {
+        // SAFETY: the table exists as long as there are heaps (I10).
+        unsafe { (*self.table).heap_bytes = (*self.table).heap_bytes - released + claimed };
+        self.tally.record(|counters| {
+            counters.claimed(claimed);
+            counters.released(released);
+        });
     }
 
     /// Makes everything from `gap` to the sentinel of `end` one gap, with the lower flags of

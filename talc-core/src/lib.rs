@@ -17,6 +17,8 @@ mod heap;
 mod misuse;
 mod resize;
 mod sizing;
+mod slab;
+mod slots;
 mod tally;
 mod visit;
 
@@ -74,7 +76,16 @@ pub const SEARCH_LIMIT: usize = 32;
 ///   of allocated chunks, which are their owners' and are never touched here.
 /// - **I10**: the table is the payload of the first chunk of the first heap, allocated and never
 ///   freed. Every heap is in the table's list of heaps, once.
-/// - **I11**: an allocated chunk is less than [`CHUNK_UNIT`] larger than its layout needs.
+/// - **I11**: an allocated chunk that is no slab is less than [`CHUNK_UNIT`] larger than its layout needs.
+///
+/// - **I12**: a slab is the payload of a chunk of `SLAB` bytes, begins at a multiple of `SLAB`, and
+///   is cut into equal slots at 8 mod 16. Its free list, and the slots never used, are the slots
+///   that are free, each once. The chunks of slabs are marked, and so are those small ones that are
+///   counted, and only these.
+/// - **I13**: a slab is current if and only if it is its class's in the table; partial if and only
+///   if it is in its class's list, and then its countdown is the number of slots in use; full if no
+///   slot is free, and then its countdown is 1. The table's counts of open slabs, of heap bytes and
+///   of small chunks are true.
 ///
 /// # Example
 ///
@@ -130,19 +141,29 @@ impl<B> RawTalc<B> {
     }
 }
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// An allocator without a heap: nothing fits until one is [claimed](Self::claim).
     #[inline]
     pub const fn new() -> Self {
-        let () = Bins::<PER_DOUBLING, WORDS, SLAB>::CHECKED;
+        let () = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::CHECKED;
         Self::EMPTY
     }
 }
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> Default
-    for RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > Default for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     fn default() -> Self {
         Self::new()

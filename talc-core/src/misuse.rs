@@ -5,6 +5,8 @@ use core::fmt;
 
 use crate::bins::Bins;
 use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST};
+use crate::slab::{Slab, FIRST_SLOT};
+use crate::slots::is_slot;
 use crate::RawTalc;
 
 /// A rule that a caller of an unsafe method broke. `Display` says which, and what to look for.
@@ -40,8 +42,13 @@ impl fmt::Display for Misuse {
     }
 }
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// Looks for signs that `ptr` is not a live allocation of `layout`: a check for those who
     /// report errors themselves. `None` is no proof that all is well.
@@ -50,13 +57,20 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
     /// assertions are enabled.
     ///
     /// # Complexity
-    /// O(1).
+    /// O(1); for a slot, O(n) in the constant number of slots of a slab.
     ///
     /// # Safety
     /// `ptr` must be, or have been, an allocation of this `RawTalc`, in a heap that still exists.
     pub unsafe fn misuse(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
         let addr = ptr as usize;
-        if self.table.is_null() || addr == 0 || addr % GRAIN != 0 {
+        if self.table.is_null() || addr == 0 {
+            return Some(Misuse::NotAnAllocation);
+        }
+        if SLAB != 0 && is_slot(ptr) {
+            // SAFETY: required of the caller.
+            return unsafe { self.misuse_of_slot(ptr, layout) };
+        }
+        if addr % GRAIN != 0 {
             return Some(Misuse::NotAnAllocation);
         }
         if addr % layout.align() != 0 {
@@ -82,6 +96,40 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                 || (above.size() == 0) != above.is_sentinel()
             {
                 return Some(Misuse::Overrun);
+            }
+        }
+        None
+    }
+
+    /// The same for what is, by its address, a slot.
+    ///
+    /// # Safety
+    /// As for [`misuse`](Self::misuse).
+    unsafe fn misuse_of_slot(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
+        let slab = Slab::of_slot(ptr, SLAB);
+        let offset = ptr as usize - slab as usize;
+        // SAFETY: in a heap, which is readable; the slab is only read as one if its chunk says it
+        // is one.
+        unsafe {
+            let header = Slab::chunk(slab).header();
+            if header.is_gap() {
+                return Some(Misuse::AlreadyFree);
+            }
+            if !header.is_marked() || header.size() != SLAB {
+                return Some(Misuse::NotAnAllocation);
+            }
+            let slot_size = Slab::slot_size((*slab).class.into());
+            if offset < FIRST_SLOT || (offset - FIRST_SLOT) % slot_size != 0 {
+                return Some(Misuse::NotAnAllocation);
+            }
+            if layout.align() > GRAIN / 2 {
+                return Some(Misuse::WrongAlignment);
+            }
+            if layout.size() > slot_size {
+                return Some(Misuse::WrongSize);
+            }
+            if Slab::is_free(slab, ptr) {
+                return Some(Misuse::AlreadyFree);
             }
         }
         None

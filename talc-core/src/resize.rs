@@ -7,10 +7,17 @@ use core::ptr::NonNull;
 use crate::bins::Bins;
 use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
 use crate::header::Header;
+use crate::slab::Slab;
+use crate::slots::is_slot;
 use crate::RawTalc;
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// Grows an allocation without moving it, if there is room above it.
     ///
@@ -39,6 +46,15 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         if new_size > MAX_REQUEST {
             return false;
         }
+        if SLAB != 0 && is_slot(ptr) {
+            // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
+            let class = unsafe { (*Slab::of_slot(ptr, SLAB)).class };
+            let fits = new_size <= Slab::slot_size(class.into());
+            if fits {
+                self.tally.record(|counters| counters.grew(new_size - layout.size()));
+            }
+            return fits;
+        }
         let need = chunk_size(new_size);
         let chunk = Chunk::of_payload(ptr);
         // SAFETY: an allocation is the payload of an allocated chunk, above which stands a chunk
@@ -51,6 +67,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                 if !above.is_gap() || size + above.size() < need {
                     return false;
                 }
+                self.uncount_small_chunk(header);
                 self.remove_gap(chunk.above(size), above.size());
                 self.occupy(chunk, size + above.size(), need, header, above);
             }
@@ -84,6 +101,9 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
         // SAFETY: required of the caller.
         unsafe { self.debug_check(ptr, layout) };
         self.tally.record(|counters| counters.shrank(layout.size() - new_size));
+        if SLAB != 0 && is_slot(ptr) {
+            return None;
+        }
         let need = chunk_size(new_size);
         let chunk = Chunk::of_payload(ptr);
         // SAFETY: an allocation is the payload of an allocated chunk (I2). The bytes that its
@@ -94,6 +114,7 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
             if rest == 0 || (rest < CHUNK_UNIT && !chunk.above(header.size()).header().is_gap()) {
                 return None;
             }
+            self.uncount_small_chunk(header);
             chunk.set_header(Header::allocated(need).with_lower_flags_of(header));
             self.free(chunk.above(need), Header::allocated(rest))
         }

@@ -34,8 +34,13 @@ pub const fn min_first_heap_layout<B>() -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, GRAIN) }
 }
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// How many bytes, [claimed](Self::claim) anywhere, make an allocation of `layout` succeed
     /// next; `None` if no number does.

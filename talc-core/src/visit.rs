@@ -6,6 +6,7 @@ use core::ptr::{addr_of, NonNull};
 use crate::bins::Bins;
 use crate::chunk::{Chunk, HeapBase, WORD};
 use crate::header::Header;
+use crate::slab::Slab;
 use crate::RawTalc;
 
 /// A part of a heap, as [`RawTalc::visit`] comes across it.
@@ -28,6 +29,19 @@ pub enum Part {
         /// The size of the payload in bytes, which is that of the layout or a bit larger.
         size: usize,
     },
+    /// A slab: a chunk that is cut into equal slots for small allocations.
+    Slab {
+        /// The address of the payload.
+        payload: NonNull<u8>,
+        /// The size of the payload in bytes.
+        size: usize,
+        /// The size of a slot in bytes.
+        slot_size: usize,
+        /// How many slots there are.
+        slots: usize,
+        /// How many of them are free.
+        free_slots: usize,
+    },
     /// A gap.
     Gap {
         /// The address of the payload that the gap could hold.
@@ -39,8 +53,13 @@ pub enum Part {
     End(NonNull<u8>),
 }
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
-    RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     /// Calls `visitor` for each part of each heap, from each heap's base upwards; the heap that
     /// was claimed last comes first. Allocates nothing.
@@ -79,6 +98,13 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize>
                     Part::Gap { payload, size }
                 } else if payload.as_ptr().cast() == self.table {
                     Part::Table { payload, size }
+                } else if header.is_marked() && header.size() == SLAB {
+                    let slab = payload.as_ptr().cast::<Slab>();
+                    // SAFETY: a marked chunk of this size is a slab (I12).
+                    let (class, free_slots) =
+                        unsafe { ((*slab).class.into(), Slab::free_slots(slab, SLAB)) };
+                    let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(SLAB, class));
+                    Part::Slab { payload, size, slot_size, slots, free_slots }
                 } else {
                     Part::Allocated { payload, size }
                 });
@@ -118,8 +144,13 @@ pub(crate) fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk, Header
 }
 
 /// Shows each heap: where it lies, and what is allocated and free in it.
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> fmt::Debug
-    for RawTalc<Bins<PER_DOUBLING, WORDS, SLAB>>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > fmt::Debug for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut heaps = f.debug_list();
@@ -130,6 +161,12 @@ impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> fmt::Debu
             Part::Allocated { size, .. } => {
                 heap.allocations += 1;
                 heap.allocated_bytes += size;
+            }
+            Part::Slab { slot_size, slots, free_slots, .. } => {
+                heap.slabs += 1;
+                heap.allocations += slots - free_slots;
+                heap.allocated_bytes += (slots - free_slots) * slot_size;
+                heap.free_bytes += free_slots * slot_size;
             }
             Part::Gap { size, .. } => {
                 heap.gaps += 1;
@@ -154,6 +191,7 @@ struct HeapSummary {
     table_bytes: usize,
     allocations: usize,
     allocated_bytes: usize,
+    slabs: usize,
     gaps: usize,
     free_bytes: usize,
     largest_gap: usize,

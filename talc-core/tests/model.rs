@@ -27,8 +27,10 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     proptest::collection::vec(action, 1..400)
 }
 
-fn run<const P: usize, const W: usize, const S: usize>(actions: &[Action]) {
-    let mut model = CoreModel::<P, W, S>::new();
+fn run<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize>(
+    actions: &[Action],
+) {
+    let mut model = CoreModel::<L, P, W, S, C>::new();
     for action in actions {
         model.step(action);
     }
@@ -38,23 +40,29 @@ fn run<const P: usize, const W: usize, const S: usize>(actions: &[Action]) {
 proptest! {
     #[test]
     fn default_binning(actions in actions()) {
-        run::<8, 3, 0>(&actions);
+        run::<64, 8, 3, 4096, 16>(&actions);
     }
 
     #[test]
     fn small_binning(actions in actions()) {
-        run::<4, 1, 0>(&actions);
+        run::<8, 4, 1, 0, 0>(&actions);
     }
 
     /// One bin for each doubling, and so long lists.
     #[test]
     fn coarse_binning(actions in actions()) {
-        run::<1, 1, 0>(&actions);
+        run::<1, 1, 1, 0, 0>(&actions);
+    }
+
+    /// Slabs that are so small that all of their states come by often.
+    #[test]
+    fn smallest_slabs(actions in actions()) {
+        run::<32, 8, 2, 256, 3>(&actions);
     }
 
     /// The last bin holds everything from 32 KiB on.
     #[test]
     fn fine_binning(actions in actions()) {
-        run::<16, 2, 0>(&actions);
+        run::<16, 16, 2, 256, 4>(&actions);
     }
 }

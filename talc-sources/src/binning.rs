@@ -36,8 +36,8 @@ macro_rules! binning {
             )*
         }
 
-        impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> Binning
-            for Bins<PER_DOUBLING, WORDS, SLAB>
+        impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize, const CLASSES: usize> Binning
+            for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>
         {
             const NEW: RawTalc<Self> = RawTalc::<Self>::new();
 
@@ -58,8 +58,13 @@ macro_rules! binning {
     };
 }
 
-impl<const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize> sealed::Sealed
-    for Bins<PER_DOUBLING, WORDS, SLAB>
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > sealed::Sealed for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>
 {
 }
 
@@ -75,6 +80,7 @@ binning! {
     [unsafe] try_realloc_in_place(
         &mut RawTalc<Self>, ptr: *mut u8, layout: Layout, new_size: usize
     ) -> Option<Option<NonNull<u8>>>;
+    [] trim(&mut RawTalc<Self>) -> Option<NonNull<u8>>;
     [unsafe] misuse(&RawTalc<Self>, ptr: *mut u8, layout: Layout) -> Option<Misuse>;
     [unsafe] claim(&mut RawTalc<Self>, base: *mut u8, size: usize) -> Option<NonNull<u8>>;
     [unsafe] extend(&mut RawTalc<Self>, end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8>;

@@ -154,6 +154,14 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         }
     }
 
+    /// Gives slabs back that are empty but kept: [`RawTalc::trim`]. Offers the source each heap
+    /// whose top falls free.
+    pub fn trim(&mut self) {
+        while let Some(end) = B::trim(&mut self.raw) {
+            self.offer(Some(end));
+        }
+    }
+
     /// Offers the source the heap whose top has fallen free, if one has.
     #[inline]
     fn offer(&mut self, touched: Option<NonNull<u8>>) {

@@ -13,6 +13,9 @@ use crate::{Binning, OutOfMemory, Source};
 ///
 /// The block of the first heap, which holds the table, is kept until then.
 ///
+/// Memory that `G` hands out must stay valid when the value of type `G` is moved: an allocator with
+/// its memory inside of itself must be given by reference.
+///
 /// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`.
 ///
 /// # Example

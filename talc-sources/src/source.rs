@@ -21,8 +21,8 @@ use talc_core::{DefaultBinning, RawTalc};
 /// # Safety
 /// - Implementations must keep what the methods of [`RawTalc`] that they call require, and leave
 ///   the allocator in place: not swap it for another, nor move it out of its reference.
-/// - They must not touch the allocator that they serve in any other way than through their `talc`
-///   parameter. A [`TalcLock`] that is called from its own source deadlocks, a [`TalcCell`] is
+/// - They, and their `Clone` and `Drop`, must not touch the allocator that they serve in any other
+///   way than through the `talc` parameter. A [`TalcLock`] that is called from its own source deadlocks, a [`TalcCell`] is
 ///   borrowed twice. This includes what allocates behind the scenes where that is the global
 ///   allocator: `println!`, a growing `Vec`, and for most targets the message of a panic.
 ///
@@ -92,11 +92,11 @@ pub unsafe trait Source<B = DefaultBinning>: Sized {
 }
 
 /// A source that may be exchanged for another of its type while its heaps are in use: nothing
-/// depends on it any more once it has brought memory.
+/// depends on it any more once it has brought memory, nor does it depend on its allocator.
 ///
 /// # Safety
-/// Dropping the source, or replacing it with any other that safe code can make, must leave all
-/// memory that it has brought valid.
+/// Dropping the source, replacing it with any other that safe code can make, and then using it for
+/// another allocator, must be sound and leave all memory that it has brought valid.
 pub unsafe trait Replaceable {}
 
 /// There is no memory to be had.

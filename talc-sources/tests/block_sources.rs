@@ -188,8 +188,8 @@ fn other_binnings_work() {
         assert!(backing.blocks() <= 2, "the table's and a spare one");
     }
     check::<SmallBinning>();
-    check::<Bins<1, 1, 0>>();
-    check::<Bins<16, 8, 0>>();
+    check::<Bins<1, 1, 1>>();
+    check::<Bins<16, 16, 8, 512, 8>>();
 }
 
 /// An allocator that writes down what happens to it.

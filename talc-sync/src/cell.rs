@@ -16,7 +16,7 @@ use crate::heap_api::heap_api;
 /// It implements `GlobalAlloc` and `Allocator`; pass `&talc` to collections.
 ///
 /// In debug builds it notices being called from its own source, which
-/// [`Source`](talc_sources::Source) forbids, and panics with the place of the first call.
+/// [`Source`] forbids, and panics with the place of the first call.
 ///
 /// # Example
 ///
@@ -78,6 +78,12 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
         S: Clone,
     {
         self.with(|talc| talc.source().clone())
+    }
+
+    /// Gives empty slabs back, and heaps that fall free to the source: [`Talc::trim`].
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn trim(&self) {
+        self.with(|talc| talc.trim());
     }
 
     /// Statistics of all heaps and allocations.

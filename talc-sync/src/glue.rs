@@ -151,10 +151,14 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
         Resized::OutOfMemory => None,
         Resized::Moving(moved) => {
             // SAFETY: both are still live, and nobody else's.
-            unsafe {
-                moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
-                wrapper.with(|talc| talc.deallocate(ptr.as_ptr(), old));
-            }
+            unsafe { moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept) };
+            checked(
+                wrapper,
+                // SAFETY: required of the caller.
+                |talc| unsafe { talc.report_of(ptr.as_ptr(), old) },
+                // SAFETY: required of the caller.
+                |talc| unsafe { talc.deallocate(ptr.as_ptr(), old) },
+            );
             Some(moved)
         }
     }

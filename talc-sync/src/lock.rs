@@ -1,5 +1,6 @@
 //! Allocating from many threads, under a lock.
 
+use core::alloc::Layout;
 use core::fmt;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -14,7 +15,7 @@ use crate::heap_api::heap_api;
 /// An allocator under a lock: for global allocators and whatever threads share.
 ///
 /// It implements `GlobalAlloc` and `Allocator`. The lock `R` is any
-/// [`RawMutex`](lock_api::RawMutex) of lock_api 0.4; `RawSpinlock` is one in the box.
+/// [`RawMutex`] of lock_api 0.4; `RawSpinlock` is one in the box.
 ///
 /// # Example
 ///
@@ -108,13 +109,100 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
         self.0.source_mut()
     }
 
-    /// The driver, for its allocation methods: all of them are `unsafe`.
+    /// The driver itself.
     ///
     /// # Safety
     /// The driver must not be moved out of or replaced.
     #[inline]
     pub unsafe fn talc_mut(&mut self) -> &mut Talc<S, B> {
         &mut self.0
+    }
+
+    /// Allocates memory: [`Talc::allocate`].
+    ///
+    /// # Safety
+    /// That of [`Talc::allocate`].
+    #[inline]
+    pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        self.with_driver(None, |talc| unsafe { talc.allocate(layout) })
+    }
+
+    /// Allocates memory without asking the source: [`Talc::try_allocate`].
+    ///
+    /// # Safety
+    /// That of [`Talc::try_allocate`].
+    #[inline]
+    pub unsafe fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        self.with_driver(None, |talc| unsafe { talc.try_allocate(layout) })
+    }
+
+    /// Frees an allocation: [`Talc::deallocate`].
+    ///
+    /// # Safety
+    /// That of [`Talc::deallocate`].
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: required of the caller.
+        let report = unsafe { self.0.report_of(ptr, layout) };
+        // SAFETY: required of the caller.
+        self.with_driver(report, |talc| unsafe { talc.deallocate(ptr, layout) });
+    }
+
+    /// Grows an allocation in place: [`Talc::try_grow_in_place`].
+    ///
+    /// # Safety
+    /// That of [`Talc::try_grow_in_place`].
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn try_grow_in_place(
+        &mut self,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> bool {
+        // SAFETY: required of the caller.
+        let report = unsafe { self.0.report_of(ptr, layout) };
+        // SAFETY: required of the caller.
+        self.with_driver(report, |talc| unsafe { talc.try_grow_in_place(ptr, layout, new_size) })
+    }
+
+    /// Shrinks an allocation in place: [`Talc::shrink`].
+    ///
+    /// # Safety
+    /// That of [`Talc::shrink`].
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn shrink(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) {
+        // SAFETY: required of the caller.
+        let report = unsafe { self.0.report_of(ptr, layout) };
+        // SAFETY: required of the caller.
+        self.with_driver(report, |talc| unsafe { talc.shrink(ptr, layout, new_size) });
+    }
+
+    /// Grows or shrinks an allocation in place: [`Talc::try_realloc_in_place`].
+    ///
+    /// # Safety
+    /// That of [`Talc::try_realloc_in_place`].
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn try_realloc_in_place(
+        &mut self,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> bool {
+        // SAFETY: required of the caller.
+        let report = unsafe { self.0.report_of(ptr, layout) };
+        // SAFETY: required of the caller.
+        self.with_driver(report, |talc| unsafe { talc.try_realloc_in_place(ptr, layout, new_size) })
+    }
+
+    /// Gives empty slabs back, and heaps that fall free to the source: [`Talc::trim`].
+    pub fn trim(&mut self) {
+        self.0.trim();
     }
 
     #[inline]
@@ -129,6 +217,12 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
             MutexGuard::unlocked(&mut self.0, || panic!("{report}"));
         }
         f(&mut self.0)
+    }
+}
+
+impl<R: RawMutex, S: Source<B>, B: Binning> fmt::Debug for TalcGuard<'_, R, S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 

@@ -23,13 +23,14 @@ unsafe impl<B: Binning> Source<B> for WasmGrowAndClaim {
     }
 }
 
-// SAFETY: memory of a module is never given back.
+// SAFETY: memory of a module is never given back, and the source knows no allocator.
 unsafe impl Replaceable for WasmGrowAndClaim {}
 
 /// Brings new pages by extending the heap, as long as nobody else has grown the memory in between;
 /// else by a new heap.
 ///
-/// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`.
+/// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`. It cannot
+/// be replaced by another, as it knows the end of its allocator's heap.
 #[derive(Debug, Default)]
 pub struct WasmGrowAndExtend {
     /// The end of the heap that was grown last.
@@ -73,9 +74,6 @@ unsafe impl<B: Binning> Source<B> for WasmGrowAndExtend {
         Ok(())
     }
 }
-
-// SAFETY: memory of a module is never given back.
-unsafe impl Replaceable for WasmGrowAndExtend {}
 
 /// Grows the memory by a heap in which `layout` fits.
 fn claim_pages<B: Binning>(

@@ -13,7 +13,7 @@ use talc_sync::TalcSyncCell;
 
 /// A binning for WebAssembly: one 64-bit bitmap, which `wasm32` has instructions for, and so less
 /// code than the default.
-pub type WasmBinning = Bins<4, 1, 0>;
+pub type WasmBinning = Bins<8, 4, 1>;
 
 /// What [`new_wasm_arena_allocator`] makes.
 pub type WasmArenaTalc = TalcSyncCell<Claim, WasmBinning>;

@@ -16,7 +16,7 @@ fn fixed_inputs() {
         }
         // Each pair of neighbouring actions, with numbers that differ.
         for step in 1..32_usize {
-            let bytes: Vec<u8> = (0..4096).map(|at| (at * step * step >> 3) as u8).collect();
+            let bytes: Vec<u8> = (0..4096).map(|at| ((at * step * step) >> 3) as u8).collect();
             body(&bytes);
         }
     }

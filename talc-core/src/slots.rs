@@ -1,0 +1,347 @@
+//! Allocating and freeing slots: the tier of small objects above the chunks.
+
+use core::alloc::Layout;
+use core::ptr::{addr_of_mut, NonNull};
+
+use crate::bins::Bins;
+use crate::chunk::{Chunk, CHUNK_UNIT, GRAIN};
+use crate::header::Header;
+use crate::slab::{Slab, Slot, State, COUNTDOWN, FIRST_SLOT};
+use crate::RawTalc;
+
+/// A class gets a slab while those with free slots take less than this part of the heaps.
+const OPEN_PART: usize = 64;
+
+/// Whether `ptr` is a slot: slots are at 8 mod 16, payloads of chunks at 0 mod 16.
+#[inline]
+pub(crate) fn is_slot(ptr: *mut u8) -> bool {
+    ptr as usize & (GRAIN / 2) != 0
+}
+
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+{
+    /// The class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
+    #[inline]
+    pub(crate) fn class_of(layout: Layout) -> usize {
+        if layout.align() > GRAIN / 2 {
+            return CLASSES;
+        }
+        // A size of zero shares the slots of the smallest size.
+        layout.size().saturating_sub(1) / GRAIN
+    }
+
+    /// Allocates a slot, if there is one for `layout` or a slab to be had for it.
+    #[inline]
+    pub(crate) fn allocate_slot(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let class = Self::class_of(layout);
+        if class >= CLASSES {
+            return None;
+        }
+        // SAFETY: the table exists, as `try_allocate` has checked; what `current` points to is a
+        // slab or `none`, and what is in a free list is a slot that is the allocator's (I12).
+        unsafe {
+            let slab = self.current(class).read();
+            let mut slot = (*slab).free;
+            if slot.is_null() {
+                slot = self.refill(class, layout)?;
+                (*self.current(class).read()).free = (*slot).next;
+            } else {
+                (*slab).free = (*slot).next;
+            }
+            self.tally.record(|counters| {
+                counters.allocated(layout.size());
+                counters.slots_taken(Slab::slot_size(class));
+            });
+            Some(NonNull::new_unchecked(slot.cast()))
+        }
+    }
+
+    /// The word that points to a class's current slab.
+    #[inline]
+    unsafe fn current(&self, class: usize) -> *mut *mut Slab {
+        debug_assert!(class < CLASSES);
+        // SAFETY: the table exists, and the class is one.
+        unsafe { addr_of_mut!((*self.table).current).cast::<*mut Slab>().add(class) }
+    }
+
+    /// The word that points to the first of a class's partial slabs.
+    unsafe fn partial(&self, class: usize) -> *mut *mut Slab {
+        debug_assert!(class < CLASSES);
+        // SAFETY: the table exists, and the class is one.
+        unsafe { addr_of_mut!((*self.table).partial).cast::<*mut Slab>().add(class) }
+    }
+
+    /// The number of live chunks of a small size.
+    unsafe fn small_chunks(&self, index: usize) -> *mut u32 {
+        debug_assert!(index < CLASSES);
+        // SAFETY: the table exists, and the index is one.
+        unsafe { addr_of_mut!((*self.table).small_chunks).cast::<u32>().add(index) }
+    }
+
+    /// Finds a class whose current slab's free list is empty another slot: of the same slab, of a
+    /// partial one, or of a new one. Answers the first slot of the current slab's free list.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self, class: usize, layout: Layout) -> Option<*mut Slot> {
+        // SAFETY: the table exists; slabs in it are slabs (I12, I13).
+        unsafe {
+            let current = self.current(class);
+            let old = current.read();
+            if Slab::freshen(old, SLAB) {
+                return Some((*old).free);
+            }
+            let mut slab = self.partial(class).read();
+            if slab.is_null() {
+                slab = self.open_slab(class, layout)?;
+            } else {
+                Slab::unlink(slab, self.partial(class));
+            }
+            self.retire(old);
+            (*slab).state = State::Current;
+            (*slab).countdown = COUNTDOWN;
+            current.write(slab);
+            if (*slab).free.is_null() {
+                Slab::freshen(slab, SLAB);
+            }
+            Some((*slab).free)
+        }
+    }
+
+    /// Makes a current slab, whose free list is empty, one that is full.
+    unsafe fn retire(&mut self, slab: *mut Slab) {
+        // SAFETY: the table exists; the slab is one or `none`.
+        unsafe {
+            if slab != addr_of_mut!((*self.table).none) {
+                (*slab).state = State::Full;
+                (*slab).countdown = 1;
+                (*self.table).open -= 1;
+            }
+        }
+    }
+
+    /// Makes a slab for `class`, if it is time for one: if the slabs with free slots take little of
+    /// the heaps, or the class already has many chunks; so that a small heap does not pay for
+    /// slabs that it hardly fills.
+    unsafe fn open_slab(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
+        // SAFETY: the table exists; what is found is a gap that is large enough, the allocator's
+        // to cut up (I9).
+        unsafe {
+            let is_cheap =
+                ((*self.table).open + 1) * (SLAB * OPEN_PART) <= (*self.table).heap_bytes;
+            let index = Self::small_chunk_index(crate::chunk::chunk_size(layout.size()));
+            let is_wanted = index < CLASSES
+                && self.small_chunks(index).read() as usize * 2 >= Slab::slots(SLAB, class);
+            if !is_cheap && !is_wanted {
+                return None;
+            }
+            let chunk = self.take_slab_chunk()?;
+            let slab = chunk.payload().cast::<Slab>();
+            slab.write(Slab { class: class as u8, fresh: FIRST_SLOT as u16, ..Slab::NONE });
+            (*self.table).open += 1;
+            self.tally.record(|counters| {
+                counters.slots_added(Slab::slots(SLAB, class) * Slab::slot_size(class));
+            });
+            Some(slab)
+        }
+    }
+
+    /// Takes a chunk for a slab out of the upper end of a gap, of one that is not at the top of its
+    /// heap if there is one.
+    unsafe fn take_slab_chunk(&mut self) -> Option<Chunk> {
+        // SAFETY: gaps in the lists are the allocator's to cut up (I9).
+        unsafe {
+            let (gap, front) = self.search_slab_gap()?;
+            let header = gap.header();
+            let size = header.size();
+            self.remove_gap(gap, size);
+            let chunk = gap.above(front);
+            let mut lower = header;
+            if front != 0 {
+                self.add_gap(gap, Header::gap(front).with_lower_flags_of(header));
+                lower = Header::allocated(0).with_below_free();
+            }
+            self.occupy(chunk, size - front, SLAB, lower, header);
+            let header = chunk.header();
+            debug_assert!(header.size() == SLAB);
+            chunk.set_header(header.with_mark());
+            Some(chunk)
+        }
+    }
+
+    /// Looks for a gap that a slab fits into, and how much of the gap lies below the slab.
+    unsafe fn search_slab_gap(&self) -> Option<(Chunk, usize)> {
+        let mut top = None;
+        // Gaps of about a slab's size are often what a slab has left behind.
+        let mut bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(SLAB);
+        for _ in 0..SLAB_SEARCHES {
+            // SAFETY: the table exists; gaps come from the list of their bin (I7).
+            unsafe {
+                let found = match Bins::first_from(self.table, bin) {
+                    Some(found) => found,
+                    None => return top,
+                };
+                let gap = Bins::first_gap(self.table, found);
+                if let Some(front) = gap.front_for_slab(gap.header().size(), SLAB) {
+                    if !gap.header().is_top() {
+                        return Some((gap, front));
+                    }
+                    top = top.or(Some((gap, front)));
+                }
+                bin = found + 1;
+            }
+        }
+        top
+    }
+
+    /// Frees a slot. Answers as [`deallocate`](Self::deallocate).
+    ///
+    /// # Safety
+    /// `ptr` must be a slot in use, and nobody's.
+    #[inline]
+    pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
+        let slab = Slab::of_slot(ptr, SLAB);
+        let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize).cast::<Slot>();
+        // SAFETY: a slot in use is the allocator's again, and its slab begins at the multiple of
+        // `SLAB` below it (I12).
+        unsafe {
+            self.tally.record(|counters| {
+                counters.slots_added(Slab::slot_size((*slab).class.into()));
+            });
+            (*slot).next = (*slab).free;
+            (*slab).free = slot;
+            (*slab).countdown -= 1;
+            if (*slab).countdown == 0 {
+                self.count_has_run_out(slab)
+            } else {
+                None
+            }
+        }
+    }
+
+    /// What becomes of a slab whose countdown has reached zero.
+    #[cold]
+    #[inline(never)]
+    unsafe fn count_has_run_out(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
+        // SAFETY: the slab is one (I12), and its list, if it is in one, that of its class (I13).
+        unsafe {
+            match (*slab).state {
+                State::Current => (*slab).countdown = COUNTDOWN,
+                State::Full => {
+                    let class = usize::from((*slab).class);
+                    (*slab).state = State::Partial;
+                    (*slab).countdown = Slab::slots(SLAB, class) as u32 - 1;
+                    Slab::link(slab, self.partial(class));
+                    (*self.table).open += 1;
+                }
+                State::Partial => {
+                    Slab::unlink(slab, self.partial((*slab).class.into()));
+                    return self.close_slab(slab);
+                }
+            }
+        }
+        None
+    }
+
+    /// Gives an empty slab, that is in no list, back to the chunks.
+    unsafe fn close_slab(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
+        // SAFETY: the slab is the payload of a chunk, and nobody's (I12).
+        unsafe {
+            let class = usize::from((*slab).class);
+            self.tally.record(|counters| {
+                counters.slots_taken(Slab::slots(SLAB, class) * Slab::slot_size(class));
+            });
+            (*self.table).open -= 1;
+            let chunk = Slab::chunk(slab);
+            self.free(chunk, chunk.header())
+        }
+    }
+
+    /// Gives slabs back that are empty but kept for their class's next allocation; the others go
+    /// back by themselves. Stops after one whose space touches a heap end, and answers that heap
+    /// end: [`truncate`](Self::truncate) may be worth while. Call it again until it answers `None`.
+    ///
+    /// Before it answers `None`, [`try_allocate`](Self::try_allocate) does the same.
+    ///
+    /// # Complexity
+    /// O(1): at most one slab for each class is looked at, each with a constant number of slots.
+    pub fn trim(&mut self) -> Option<NonNull<u8>> {
+        if SLAB == 0 || self.table.is_null() {
+            return None;
+        }
+        for class in 0..CLASSES {
+            // SAFETY: the table exists, and `current` has slabs or `none` (I13).
+            unsafe {
+                if let Some(slab) = self.take_empty(class) {
+                    let touched = self.close_slab(slab);
+                    if touched.is_some() {
+                        return touched;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes a class's current slab from it, if that slab is empty.
+    unsafe fn take_empty(&mut self, class: usize) -> Option<*mut Slab> {
+        // SAFETY: as in `trim`.
+        unsafe {
+            let none = addr_of_mut!((*self.table).none);
+            let slab = self.current(class).read();
+            if slab == none || Slab::free_slots(slab, SLAB) < Slab::slots(SLAB, class) {
+                return None;
+            }
+            self.current(class).write(none);
+            Some(slab)
+        }
+    }
+
+    /// The place in the books of live chunks of `size` bytes; [`CLASSES`](Bins) or more if they are
+    /// too large to be counted.
+    #[inline]
+    pub(crate) fn small_chunk_index(size: usize) -> usize {
+        if SLAB == 0 {
+            return usize::MAX;
+        }
+        (size - CHUNK_UNIT) / GRAIN
+    }
+
+    /// Counts a new chunk, if it is one that slots could hold.
+    ///
+    /// # Safety
+    /// `chunk` must be an allocated chunk that is not counted yet.
+    #[inline]
+    pub(crate) unsafe fn count_small_chunk(&mut self, chunk: Chunk) {
+        // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
+        unsafe {
+            let header = chunk.header();
+            let index = Self::small_chunk_index(header.size());
+            if index < CLASSES {
+                chunk.set_header(header.with_mark());
+                *self.small_chunks(index) += 1;
+            }
+        }
+    }
+
+    /// Counts a chunk no longer.
+    ///
+    /// # Safety
+    /// `header` must be that of an allocated chunk that is not a slab, which the caller will
+    /// write anew.
+    #[inline]
+    pub(crate) unsafe fn uncount_small_chunk(&mut self, header: Header) {
+        if header.is_marked() {
+            // SAFETY: as for counting it.
+            unsafe { *self.small_chunks(Self::small_chunk_index(header.size())) -= 1 };
+        }
+    }
+}
+
+/// How many gaps are looked at for a slab, each the first of its bin.
+const SLAB_SEARCHES: usize = 8;
