@@ -230,7 +230,7 @@ impl<
     #[inline]
     pub(crate) unsafe fn remove_gap(&mut self, gap: Chunk, size: usize) {
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
-        unsafe { Bins::unlink(self.table, gap, size) };
+        unsafe { Bins::unlink(self.table, gap) };
         self.tally.record(|counters| counters.gap_removed(size));
     }
 }

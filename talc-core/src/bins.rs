@@ -8,6 +8,7 @@
 //!        ▲──back───┘  ▲───back────┘  ▲───back───┘ (written, never read)
 //! ```
 
+use core::mem::size_of;
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 
 use crate::chunk::{Chunk, HeapBase, GRAIN};
@@ -290,21 +291,23 @@ impl<
         }
     }
 
-    /// Takes a gap of `size` bytes out of its list.
+    /// Takes a gap out of its list.
     ///
     /// # Safety
-    /// `table` must be a table, and `gap` a gap of `size` bytes in the list of its bin.
+    /// `table` must be a table, and `gap` a gap in the list of its bin.
     #[inline]
-    pub(crate) unsafe fn unlink(table: *mut Self, gap: Chunk, size: usize) {
-        let bin = Self::bin_of(size);
+    pub(crate) unsafe fn unlink(table: *mut Self, gap: Chunk) {
         // SAFETY: both neighbours in a list are links, a head or the tail, valid for writes (I7).
         unsafe {
             let Links { next, back } = gap.links().read();
             addr_of_mut!((*back).next).write(next);
             addr_of_mut!((*next).back).write(back);
-            // Whether the list is now empty is a coin flip: no branch.
-            let is_empty = Self::head(table, bin).read() == Self::tail(table);
-            let (word, bit) = Self::map_word(table, bin);
+            // The list is empty now if the gap stood between the bin's head and the tail; then
+            // the head's address says which bin it is. It is a coin flip: no branch.
+            let heads = addr_of_mut!((*table).heads) as usize;
+            let bin = (back as usize).wrapping_sub(heads) / size_of::<*mut Links>();
+            let is_empty = (bin < Self::COUNT) & (next == Self::tail(table));
+            let (word, bit) = Self::map_word(table, if is_empty { bin } else { 0 });
             word.write(word.read() & !(bit * u64::from(is_empty)));
         }
     }
@@ -427,7 +430,6 @@ mod tests {
 
     #[test]
     fn the_tables_are_as_small_as_documented() {
-        use core::mem::size_of;
         if cfg!(target_pointer_width = "64") {
             assert!(size_of::<DefaultBinning>() <= 2048);
         } else {

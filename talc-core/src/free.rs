@@ -113,9 +113,12 @@ impl<
         }
     }
 
+    /// Whether a gap that grows from `old` to `new` bytes stays in its bin.
     #[inline]
-    fn same_bin(size: usize, other: usize) -> bool {
-        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(size)
-            == Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(other)
+    fn same_bin(old: usize, new: usize) -> bool {
+        // Bins are at most as wide as this, which is quicker to see.
+        new - old < old / PER_DOUBLING
+            && Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(old)
+                == Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(new)
     }
 }
