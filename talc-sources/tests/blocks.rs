@@ -10,7 +10,7 @@ use common::{bytes, impossible_layouts, rounds, Backing, BlockSource, Random};
 use talc_sources::talc_core::{min_first_heap_size, DefaultBinning};
 use talc_sources::Talc;
 
-/// What the tests use. The table of the first heap fits twice.
+/// What the tests use: the table and 3000 bytes may fit, the table and 3500 bytes do not.
 const BLOCK: usize = 4096;
 
 common::for_each_block_source! {
@@ -106,7 +106,7 @@ fn fails_cleanly_at_each_call<K: BlockSource>() {
 fn keeps_one_spare_block<K: BlockSource>() {
     let backing = Backing::new();
     let mut talc = talc::<K>(&backing);
-    let layout = bytes(3000);
+    let layout = bytes(3500);
     let allocate = |talc: &mut Talc<K::Source<'_>>| unsafe { talc.allocate(layout) }.unwrap();
     // The table and five allocations, none of which share a block.
     let table = unsafe { talc.allocate(bytes(8)) }.unwrap();
@@ -135,7 +135,7 @@ fn keeps_one_spare_block<K: BlockSource>() {
 fn a_used_spare_makes_room_for_another<K: BlockSource>() {
     let backing = Backing::new();
     let mut talc = talc::<K>(&backing);
-    let layout = bytes(3000);
+    let layout = bytes(3500);
     unsafe {
         let small = talc.allocate(bytes(8)).unwrap();
         let mut a = talc.allocate(layout).unwrap();

@@ -39,14 +39,14 @@ fn the_heap_end_is_taken_once_and_can_be_used() {
     let range = region.as_mut_ptr_range();
     let mut talc = Talc::<_>::new(unsafe { Claim::array(&raw mut region) });
     unsafe {
-        let block = talc.allocate(bytes(100)).unwrap().as_ptr();
+        let block = talc.allocate(bytes(1000)).unwrap().as_ptr();
         let end = talc.source_mut().take_claim().expect("the region was claimed");
         assert!(end.as_ptr() <= range.end && end.as_ptr() > range.end.wrapping_sub(16));
         assert_eq!(talc.source_mut().take_claim(), None, "only once");
 
         let low = talc.truncate(end, null_mut()).expect("the table stays");
         assert!(low.as_ptr() > block && low < end);
-        assert!(talc.allocate(bytes(1000)).is_none());
+        assert!(talc.allocate(bytes(2000)).is_none());
         assert_eq!(talc.extend(low, range.end), end);
         assert!(talc.allocate(bytes(1000)).is_some());
     }

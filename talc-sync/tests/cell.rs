@@ -22,9 +22,9 @@ fn heaps_are_managed_through_a_shared_reference() {
     let (base, size) = (memory.as_mut_ptr().cast::<u8>(), 1 << 14);
     let talc = TalcCell::<Manual>::new(Manual);
     unsafe {
-        assert!(talc.alloc(layout(100, 8)).is_null());
+        assert!(talc.alloc(layout(1000, 8)).is_null());
         let end = talc.claim(base, size / 2).expect("large enough");
-        let block = talc.alloc(layout(100, 8));
+        let block = talc.alloc(layout(1000, 8));
         let further = talc.extend(end, base.add(size));
         assert!(further > end && talc.largest_gap().unwrap() > size / 2);
         let end = talc.truncate(further, null_mut()).expect("something is allocated");
@@ -43,7 +43,7 @@ fn heaps_are_managed_through_a_shared_reference() {
                 Part::End(_)
             ]
         ));
-        talc.dealloc(block, layout(100, 8));
+        talc.dealloc(block, layout(1000, 8));
     }
     assert_eq!(talc.audit(), Ok(()));
     // Debug shows no heaps, so that what it is written into may be allocated here.

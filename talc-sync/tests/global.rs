@@ -165,7 +165,7 @@ fn aborted_saying(code: Option<i32>, said: &str, sentence: &str) {
 }
 
 /// Ends where its chunk ends: the next chunk's header is just above.
-const LAYOUT: Layout = Layout::new::<[usize; 51]>();
+const LAYOUT: Layout = Layout::new::<[usize; 203]>();
 
 /// Rules that only debug builds look at; elsewhere, breaking them is undefined behaviour.
 const CHECKED: bool = cfg!(debug_assertions);
@@ -182,21 +182,21 @@ case!(a_double_free, allocator 1, unsafe {
 
 case!(a_wrong_layout, allocator 1, if CHECKED { unsafe {
     let block = LOCK.alloc(LAYOUT);
-    LOCK.dealloc(block, Layout::new::<[usize; 10]>());
+    LOCK.dealloc(block, Layout::new::<[usize; 150]>());
 } }, |code, said| if CHECKED {
     aborted_saying(code, said, "talc: this allocation has another size than the layout says");
 });
 
 case!(a_wrong_layout_in_realloc, allocator 1, if CHECKED { unsafe {
     let block = LOCK.alloc(LAYOUT);
-    LOCK.realloc(block, Layout::new::<[usize; 80]>(), 1000);
+    LOCK.realloc(block, Layout::new::<[usize; 300]>(), 1000);
 } }, |code, said| if CHECKED {
     aborted_saying(code, said, "talc: this allocation has another size than the layout says");
 });
 
 case!(a_wrong_layout_in_a_cell, allocator 4, if CHECKED { unsafe {
     let block = CELL.alloc(LAYOUT);
-    CELL.dealloc(block, Layout::new::<[usize; 10]>());
+    CELL.dealloc(block, Layout::new::<[usize; 150]>());
 } }, |code, said| if CHECKED {
     aborted_saying(code, said, "talc: this allocation has another size than the layout says");
 });

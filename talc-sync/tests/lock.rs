@@ -37,11 +37,11 @@ fn the_guard_manages_heaps() {
     let (mut memory, _) = arena(1 << 14);
     let (base, size) = (memory.as_mut_ptr().cast::<u8>(), 1 << 14);
     let talc = TalcLock::<RawSpinlock, Manual>::new(Manual);
-    assert!(unsafe { talc.alloc(layout(100, 8)) }.is_null());
+    assert!(unsafe { talc.alloc(layout(1000, 8)) }.is_null());
     let (end, block);
     unsafe {
         end = talc.lock().claim(base, size / 2).expect("large enough");
-        block = talc.alloc(layout(100, 8));
+        block = talc.alloc(layout(1000, 8));
         assert!(!block.is_null());
         assert!(talc.alloc(layout(size / 2, 8)).is_null());
 
@@ -64,7 +64,7 @@ fn the_guard_manages_heaps() {
         guard.talc_mut().deallocate(more.as_ptr(), layout(size / 2, 8));
         assert_eq!(guard.audit(), Ok(()));
     }
-    unsafe { talc.dealloc(block, layout(100, 8)) };
+    unsafe { talc.dealloc(block, layout(1000, 8)) };
 }
 
 #[test]
@@ -90,13 +90,13 @@ fn the_source_can_be_looked_at_and_replaced() {
 fn get_mut_and_into_inner_need_no_lock() {
     let (_memory, claim) = arena(1 << 14);
     let mut talc = Lock::new(claim);
-    let block = unsafe { talc.get_mut().allocate(layout(10, 8)) }.unwrap().as_ptr();
+    let block = unsafe { talc.get_mut().allocate(layout(1000, 8)) }.unwrap().as_ptr();
     // A guard that was forgotten leaves the lock locked, and that does not matter here.
     std::mem::forget(talc.lock());
     assert!(talc.try_lock().is_none());
     assert_eq!(talc.get_mut().audit(), Ok(()));
     let mut inner = talc.into_inner();
-    unsafe { inner.deallocate(block, layout(10, 8)) };
+    unsafe { inner.deallocate(block, layout(1000, 8)) };
     assert_eq!(inner.audit(), Ok(()));
     assert_eq!(common::stress::allocations(&inner), 0);
 }
