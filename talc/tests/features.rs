@@ -62,6 +62,13 @@ fn no_two_allocations_share_a_cache_line() {
         assert_eq!(block as usize % line.max(layout.align()), 0, "{layout:?}");
         live.push((block, layout));
     }
+    // They fill their lines: the header of the next one is beyond them.
+    let mut sorted = live.clone();
+    sorted.sort_by_key(|&(block, _)| block);
+    for pair in sorted.windows(2) {
+        let lines = (pair[0].1.size() + line - 1) / line;
+        assert!(pair[1].0 as usize - pair[0].0 as usize > lines * line);
+    }
     // Resizing keeps to that, whether it moves or not.
     for (n, (block, layout)) in live.iter_mut().enumerate() {
         let size = 1 + (n * 37) % 900;
