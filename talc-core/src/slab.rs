@@ -71,7 +71,7 @@ pub(crate) const FIRST_SLOT: usize = {
 };
 
 /// How many slots that were never used are put into the free list at a time.
-const FRESH_AT_ONCE: usize = 8;
+const FRESH_AT_ONCE: usize = 4;
 
 impl Slab {
     /// What a class has for a current slab before it has one: nothing is ever free in it.

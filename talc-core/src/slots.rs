@@ -344,4 +344,4 @@ impl<
 }
 
 /// How many gaps are looked at for a slab, each the first of its bin.
-const SLAB_SEARCHES: usize = 8;
+const SLAB_SEARCHES: usize = 4;

@@ -38,6 +38,9 @@ use crate::{Binning, Replaceable, Source};
 pub struct Talc<S, B = DefaultBinning> {
     raw: RawTalc<B>,
     source: S,
+    /// Whether damage has been reported: once, so that the message can be allocated here.
+    #[cfg(feature = "error-scanning")]
+    has_reported: core::sync::atomic::AtomicBool,
 }
 
 /// Forwards heap management, which only the source may do if it says so.
@@ -53,7 +56,12 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// An allocator without a heap, and its source.
     #[inline]
     pub const fn new(source: S) -> Self {
-        Self { raw: B::NEW, source }
+        Self {
+            raw: B::NEW,
+            source,
+            #[cfg(feature = "error-scanning")]
+            has_reported: core::sync::atomic::AtomicBool::new(false),
+        }
     }
 
     /// Allocates memory for `layout`; asks the source until it fits or the source has no more.
@@ -285,14 +293,17 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     }
 
     /// What is wrong with the heaps, if they are looked at before each operation: with the
-    /// feature `error-scanning`.
+    /// feature `error-scanning`. Says it once.
     ///
     /// For wrappers, which must not panic before they have released their lock.
     #[inline]
     pub fn report(&self) -> Option<Report> {
         #[cfg(feature = "error-scanning")]
-        if let Err(fault) = self.audit() {
-            return Some(Report::Fault(fault));
+        if !self.has_reported.load(core::sync::atomic::Ordering::Relaxed) {
+            if let Err(fault) = self.audit() {
+                self.has_reported.store(true, core::sync::atomic::Ordering::Relaxed);
+                return Some(Report::Fault(fault));
+            }
         }
         None
     }
@@ -304,12 +315,13 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// That of [`RawTalc::misuse`].
     #[inline]
     pub unsafe fn report_of(&self, ptr: *mut u8, layout: Layout) -> Option<Report> {
-        let mut report = self.report();
-        if cfg!(debug_assertions) && report.is_none() {
+        if cfg!(debug_assertions) {
             // SAFETY: required of the caller.
-            report = unsafe { B::misuse(&self.raw, ptr, layout) }.map(Report::Misuse);
+            if let Some(misuse) = unsafe { B::misuse(&self.raw, ptr, layout) } {
+                return Some(Report::Misuse(misuse));
+            }
         }
-        report
+        self.report()
     }
 
     /// What is wrong with managing heaps by hand here. Looks only if debug assertions are enabled.
