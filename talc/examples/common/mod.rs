@@ -46,6 +46,12 @@ impl<const ROWS: usize> Picture<ROWS> {
                 let payload = payload.as_ptr() as usize;
                 self.spread(payload - HEADER..payload + size, |cell| &mut cell.used);
             }
+            // Drawn as if the free slots were all at the end, which is less than a cell away.
+            Part::Slab { payload, size, slot_size, free_slots, .. } => {
+                let payload = payload.as_ptr() as usize;
+                let used = size - free_slots * slot_size;
+                self.spread(payload - HEADER..payload + used, |cell| &mut cell.used);
+            }
             Part::End(end) => {
                 self.spread(self.base..end.as_ptr() as usize, |cell| &mut cell.claimed);
             }
