@@ -5,6 +5,7 @@ use core::fmt;
 
 use crate::bins::Bins;
 use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST};
+use crate::header::Header;
 use crate::slab::{Slab, FIRST_SLOT};
 use crate::slots::is_slot;
 use crate::RawTalc;
@@ -57,7 +58,7 @@ impl<
     /// assertions are enabled.
     ///
     /// # Complexity
-    /// O(1); for a slot, O(n) in the constant number of slots of a slab.
+    /// O(1); for a slot, O(n) in heaps and in the constant number of slots of a slab.
     ///
     /// # Safety
     /// `ptr` must be, or have been, an allocation of this `RawTalc`, in a heap that still exists.
@@ -108,11 +109,21 @@ impl<
     unsafe fn misuse_of_slot(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
         let slab = Slab::of_slot(ptr, SLAB);
         let offset = ptr as usize - slab as usize;
+        // What is no slot, but looks like one, may be near the base of a heap.
+        let mut heap = 0;
+        self.for_each_heap(|base| {
+            if base as usize <= ptr as usize {
+                heap = heap.max(base as usize);
+            }
+        });
+        if Slab::chunk(slab).addr() < heap {
+            return Some(Misuse::NotAnAllocation);
+        }
         // SAFETY: in a heap, which is readable; the slab is only read as one if its chunk says it
         // is one.
         unsafe {
             let header = Slab::chunk(slab).header();
-            if header.is_gap() {
+            if header == Header::FREED || (header.is_gap() && header.size() == SLAB) {
                 return Some(Misuse::AlreadyFree);
             }
             if !header.is_marked() || header.size() != SLAB {

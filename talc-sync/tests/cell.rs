@@ -1,6 +1,7 @@
 //! TalcCell and TalcSyncCell: their methods, sources that panic, and the debug check for an
 //! allocator that is called from its own source.
 #![allow(clippy::undocumented_unsafe_blocks)] // Regions are local, frees of what was allocated.
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 #[macro_use]
 mod common;

@@ -4,6 +4,7 @@
 //! Each case runs in a child process, which is this program again.
 #![allow(clippy::undocumented_unsafe_blocks)] // Misuse is what is tested; the heaps are static.
 #![allow(clippy::incompatible_msrv)] // The MSRV is that of the library.
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Read;

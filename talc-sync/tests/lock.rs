@@ -1,5 +1,6 @@
 //! TalcLock: its methods, the guard, and what is `Send` and `Sync`.
 #![allow(clippy::undocumented_unsafe_blocks)] // Regions are local, frees of what was allocated.
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 #[macro_use]
 mod common;

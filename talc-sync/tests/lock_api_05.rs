@@ -1,6 +1,7 @@
 //! Locks of lock_api 0.5, by way of `Compat`: parking_lot 0.13 and spinning_top 0.4.
 #![cfg(feature = "lock_api-05")]
 #![allow(clippy::undocumented_unsafe_blocks)] // Regions are local, frees of what was allocated.
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 #[macro_use]
 mod common;

@@ -1,5 +1,6 @@
 //! TalcLock under threads, with the lock in the box and with locks of lock_api 0.4.
 #![allow(clippy::undocumented_unsafe_blocks)] // Blocks belong to the thread that has them.
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 #[macro_use]
 mod common;
