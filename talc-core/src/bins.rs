@@ -73,7 +73,7 @@ pub struct Bins<
 }
 
 /// A bin for each size below 1 KiB, eight per doubling up to 64 MiB, and slabs of 4 KiB for sizes of
-/// up to 256 bytes.
+/// up to 128 bytes.
 pub type DefaultBinning = Bins<64, 8, 3, 4096, 8>;
 
 /// Four bins per doubling up to 2 MiB: for microcontrollers, a table of under 300 bytes on

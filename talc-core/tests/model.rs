@@ -40,7 +40,7 @@ fn run<const L: usize, const P: usize, const W: usize, const S: usize, const C: 
 proptest! {
     #[test]
     fn default_binning(actions in actions()) {
-        run::<64, 8, 3, 4096, 16>(&actions);
+        run::<64, 8, 3, 4096, 8>(&actions);
     }
 
     #[test]
