@@ -18,7 +18,8 @@ impl<
 {
     /// Allocates memory for `layout`, or answers `None` and changes nothing.
     ///
-    /// A layout of size zero gets memory of its own, too.
+    /// A layout of size zero gets memory of its own, too. After `None`, [`trim`](Self::trim) may
+    /// make room.
     ///
     /// # Complexity
     /// O(1): the first gap of the first bin all of whose gaps fit. Before it answers `None` it
@@ -33,17 +34,6 @@ impl<
         if let Some(slot) = self.allocate_slot(layout) {
             return Some(slot);
         }
-        match self.allocate_chunk(layout) {
-            None if SLAB != 0 => self.allocate_chunk_after_trim(layout),
-            result => result,
-        }
-    }
-
-    /// Gives slabs back that are kept without need, and allocates a chunk.
-    #[cold]
-    #[inline(never)]
-    fn allocate_chunk_after_trim(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        while self.trim().is_some() {}
         self.allocate_chunk(layout)
     }
 

@@ -266,7 +266,7 @@ impl<
     /// back by themselves. Stops after one whose space touches a heap end, and answers that heap
     /// end: [`truncate`](Self::truncate) may be worth while. Call it again until it answers `None`.
     ///
-    /// Before it answers `None`, [`try_allocate`](Self::try_allocate) does the same.
+    /// An allocation that does not fit may fit after it.
     ///
     /// # Complexity
     /// O(1): at most one slab for each class is looked at, each with a constant number of slots.

@@ -71,22 +71,34 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.panic_if_reported(self.report());
-        loop {
-            if let Some(block) = B::try_allocate(&mut self.raw, layout) {
-                return Some(block);
-            }
-            self.acquire(layout)?;
+        match B::try_allocate(&mut self.raw, layout) {
+            None => self.make_room(layout),
+            block => block,
         }
     }
 
+    /// Allocates what did not fit: gives empty slabs back, and then asks the source.
     #[cold]
     #[inline(never)]
-    fn acquire(&mut self, layout: Layout) -> Option<()> {
-        // SAFETY: this is the allocator that the source serves; both are dropped together.
-        unsafe { self.source.acquire(&mut self.raw, layout).ok() }
+    fn make_room(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        loop {
+            while let Some(end) = B::trim(&mut self.raw) {
+                let block = B::try_allocate(&mut self.raw, layout);
+                self.offer(Some(end));
+                if block.is_some() {
+                    return block;
+                }
+            }
+            if let Some(block) = B::try_allocate(&mut self.raw, layout) {
+                return Some(block);
+            }
+            // SAFETY: this is the allocator that the source serves; both are dropped together.
+            unsafe { self.source.acquire(&mut self.raw, layout).ok()? };
+        }
     }
 
-    /// Allocates memory for `layout` without asking the source.
+    /// Allocates memory for `layout` if it fits, without [trimming](Self::trim) and without asking
+    /// the source.
     ///
     /// # Safety
     /// Nothing is required; see [`allocate`](Self::allocate).
@@ -174,7 +186,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     fn offer(&mut self, touched: Option<NonNull<u8>>) {
         if let Some(end) = touched {
-            // SAFETY: as in `acquire`; `end` is what the core just answered.
+            // SAFETY: as in `make_room`; `end` is what the core just answered.
             unsafe { self.source.release(&mut self.raw, end) };
         }
     }

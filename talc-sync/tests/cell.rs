@@ -30,7 +30,9 @@ fn heaps_are_managed_through_a_shared_reference() {
         assert!(further > end && talc.largest_gap().unwrap() > size / 2);
         let end = talc.truncate(further, null_mut()).expect("something is allocated");
         assert_eq!(talc.reserved(end).up_to, end);
-        assert!(talc.reserved(end).any && talc.largest_gap().is_none());
+        assert!(talc.reserved(end).any);
+        // A cache line begins somewhere above the table.
+        assert!(talc.largest_gap().is_none() || cfg!(feature = "cache-aligned-allocations"));
         assert_eq!(talc.resize(end, base.add(size)), Some(further));
         let mut parts = Vec::new();
         talc.visit(|part| parts.push(part));
