@@ -8,13 +8,8 @@ use crate::chunk::{chunk_size, max_front, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST}
 use crate::header::Header;
 use crate::{RawTalc, SEARCH_LIMIT};
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// Allocates memory for `layout`, or answers `None` and changes nothing.
     ///
@@ -48,7 +43,7 @@ impl<
                 let (gap, front) = self.search_aligned(need, layout.align())?;
                 self.take(gap, front, need)
             } else {
-                let bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_above(need);
+                let bin = Bins::<L, P, W, SLAB, CLASSES>::bin_above(need);
                 match Bins::first_from(self.table, bin) {
                     Some(bin) => self.take_first(bin, need),
                     None => self.take(self.search_one_bin(need)?, 0, need),
@@ -75,9 +70,7 @@ impl<
             let header = gap.header();
             let size = header.size();
             let rest = size - need;
-            if rest >= CHUNK_UNIT
-                && Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(rest) == bin
-            {
+            if rest >= CHUNK_UNIT && Bins::<L, P, W, SLAB, CLASSES>::bin_of(rest) == bin {
                 // What is left stays where it is in the list: as of a large gap at the top of a
                 // heap, time and again.
                 let above = gap.above(need);
@@ -98,7 +91,7 @@ impl<
     #[cold]
     #[inline(never)]
     fn search_one_bin(&self, need: usize) -> Option<Chunk> {
-        let bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(need);
+        let bin = Bins::<L, P, W, SLAB, CLASSES>::bin_of(need);
         self.search_bin(bin, |_, size| size >= need)
     }
 
@@ -110,7 +103,7 @@ impl<
             gap.front_for(align).checked_add(need).map_or(false, |needed| needed <= size)
         };
         let sure = need.checked_add(max_front(align))?;
-        let sure_bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_above(sure);
+        let sure_bin = Bins::<L, P, W, SLAB, CLASSES>::bin_above(sure);
         // SAFETY: `try_allocate` checked that the table exists; the bin is not empty (I8).
         unsafe {
             if let Some(bin) = Bins::first_from(self.table, sure_bin) {
@@ -119,7 +112,7 @@ impl<
             }
         }
         // The gaps that may fit are smaller than that, and no smaller than the chunk.
-        let mut bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(need);
+        let mut bin = Bins::<L, P, W, SLAB, CLASSES>::bin_of(need);
         // SAFETY: as above.
         while let Some(found) = unsafe { Bins::first_from(self.table, bin) } {
             if let Some(gap) = self.search_bin(found, fits) {

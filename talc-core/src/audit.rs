@@ -58,13 +58,8 @@ struct Found {
     small_chunks: usize,
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
     ///
@@ -106,7 +101,7 @@ impl<
         if self.table.is_null() {
             return Ok(in_bins);
         }
-        for bin in 0..Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::COUNT {
+        for bin in 0..Bins::<L, P, W, SLAB, CLASSES>::COUNT {
             let mut gap = None;
             // SAFETY: the table exists, and gaps come from this bin's list; a broken link may
             // lead anywhere, of which the documentation warns.
@@ -114,16 +109,13 @@ impl<
                 while let Some(next) = Bins::next_gap(self.table, bin, gap) {
                     let fault = Fault { invariant: 7, address: next.addr() };
                     if next.payload() as usize % GRAIN != 0
-                        || !Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::is_linked(
-                            self.table, next,
-                        )
+                        || !Bins::<L, P, W, SLAB, CLASSES>::is_linked(self.table, next)
                     {
                         return Err(fault);
                     }
                     let header = next.header();
                     if !header.is_gap()
-                        || Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(header.size())
-                            != bin
+                        || Bins::<L, P, W, SLAB, CLASSES>::bin_of(header.size()) != bin
                     {
                         return Err(fault);
                     }

@@ -126,6 +126,13 @@ impl<
         }
     }
 
+    /// Whether a gap that grows from `old` to `new` bytes stays in its bin.
+    #[inline]
+    pub(crate) const fn is_same_bin(old: usize, new: usize) -> bool {
+        // Bins are at most as wide as this, which is quicker to see.
+        new - old < old / PER_DOUBLING && Self::bin_of(old) == Self::bin_of(new)
+    }
+
     /// The first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if there
     /// is none.
     #[inline]

@@ -9,13 +9,8 @@ use crate::header::Header;
 use crate::slots::is_slot;
 use crate::RawTalc;
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// Frees an allocation. Answers the heap end that the freed space now touches, if it touches
     /// one: an occasion to [`truncate`](Self::truncate).
@@ -89,11 +84,11 @@ impl<
 
             let gap = Header::gap(size).with_lower_flags_of(lower).with_top_of(top);
             match place {
-                Some((neighbour, old)) if Self::same_bin(old, size) => {
+                Some((neighbour, old))
+                    if Bins::<L, P, W, SLAB, CLASSES>::is_same_bin(old, size) =>
+                {
                     if neighbour != chunk {
-                        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::replace(
-                            neighbour, chunk,
-                        );
+                        Bins::<L, P, W, SLAB, CLASSES>::replace(neighbour, chunk);
                     }
                     chunk.set_gap(gap);
                     self.tally.record(|counters| counters.gap_resized(old, size));
@@ -111,14 +106,5 @@ impl<
                 None
             }
         }
-    }
-
-    /// Whether a gap that grows from `old` to `new` bytes stays in its bin.
-    #[inline]
-    fn same_bin(old: usize, new: usize) -> bool {
-        // Bins are at most as wide as this, which is quicker to see.
-        new - old < old / PER_DOUBLING
-            && Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(old)
-                == Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(new)
     }
 }

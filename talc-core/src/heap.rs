@@ -18,13 +18,8 @@ pub struct Reserved {
     pub any: bool,
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// Establishes a heap in a region of memory, and answers the heap end.
     ///
@@ -80,8 +75,7 @@ impl<
     }
 
     /// The size of the chunk that holds the table.
-    pub(crate) const TABLE_CHUNK: usize =
-        chunk_size(size_of::<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>());
+    pub(crate) const TABLE_CHUNK: usize = chunk_size(size_of::<Bins<L, P, W, SLAB, CLASSES>>());
 
     /// Moves the end of a heap up to `new_end`, and answers where it is now: below `new_end` by
     /// less than 16 bytes, or where it was, if `new_end` is not higher by [`CHUNK_UNIT`] or more.

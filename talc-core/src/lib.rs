@@ -141,29 +141,19 @@ impl<B> RawTalc<B> {
     }
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// An allocator without a heap: nothing fits until one is [claimed](Self::claim).
     #[inline]
     pub const fn new() -> Self {
-        let () = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::CHECKED;
+        let () = Bins::<L, P, W, SLAB, CLASSES>::CHECKED;
         Self::EMPTY
     }
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > Default for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    Default for RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     fn default() -> Self {
         Self::new()

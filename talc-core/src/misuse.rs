@@ -43,13 +43,8 @@ impl fmt::Display for Misuse {
     }
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// Looks for signs that `ptr` is not a live allocation of `layout`: a check for those who
     /// report errors themselves. `None` is no proof that all is well.

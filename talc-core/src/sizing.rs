@@ -34,13 +34,8 @@ pub const fn min_first_heap_layout<B>() -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, GRAIN) }
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// How many bytes, [claimed](Self::claim) anywhere, make an allocation of `layout` succeed
     /// next; `None` if no number does.

@@ -18,13 +18,8 @@ pub(crate) fn is_slot(ptr: *mut u8) -> bool {
     ptr as usize & (GRAIN / 2) != 0
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// The class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
     #[inline]
@@ -178,7 +173,7 @@ impl<
     unsafe fn search_slab_gap(&self) -> Option<(Chunk, usize)> {
         let mut top = None;
         // Gaps of about a slab's size are often what a slab has left behind.
-        let mut bin = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::bin_of(SLAB);
+        let mut bin = Bins::<L, P, W, SLAB, CLASSES>::bin_of(SLAB);
         for _ in 0..SLAB_SEARCHES {
             // SAFETY: the table exists; gaps come from the list of their bin (I7).
             unsafe {

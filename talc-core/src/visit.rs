@@ -53,13 +53,8 @@ pub enum Part {
     End(NonNull<u8>),
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     /// Calls `visitor` for each part of each heap, from each heap's base upwards; the heap that
     /// was claimed last comes first. Allocates nothing.
@@ -144,13 +139,8 @@ pub(crate) fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk, Header
 }
 
 /// Shows each heap: where it lies, and what is allocated and free in it.
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > fmt::Debug for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    fmt::Debug for RawTalc<Bins<L, P, W, SLAB, CLASSES>>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut heaps = f.debug_list();

@@ -36,8 +36,8 @@ macro_rules! binning {
             )*
         }
 
-        impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize, const SLAB: usize, const CLASSES: usize> Binning
-            for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>
+        impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize> Binning
+            for Bins<L, P, W, SLAB, CLASSES>
         {
             const NEW: RawTalc<Self> = RawTalc::<Self>::new();
 
@@ -58,13 +58,8 @@ macro_rules! binning {
     };
 }
 
-impl<
-        const LINEAR: usize,
-        const PER_DOUBLING: usize,
-        const WORDS: usize,
-        const SLAB: usize,
-        const CLASSES: usize,
-    > sealed::Sealed for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>
+impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
+    sealed::Sealed for Bins<L, P, W, SLAB, CLASSES>
 {
 }
 

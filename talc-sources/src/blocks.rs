@@ -168,3 +168,58 @@ impl<K: Backing> Drop for Blocks<K> {
         }
     }
 }
+
+/// Defines a source over [`Blocks`]: `$source<$t>` takes them from a `$t: $bound`, by way of its
+/// [`Backing`], the newtype `$backing<$t>`.
+macro_rules! block_source {
+    ($(#[$doc:meta])* $source:ident<$t:ident: $bound:ident>, $backing:ident) => {
+        /// Brings memory in blocks from another allocator, and gives blocks back that have fallen
+        /// empty: all but one of the usual size, and all of them when it is dropped.
+        ///
+        /// The block of the first heap, which holds the table, is kept until then.
+        ///
+        /// Heaps must not be managed by hand: [`MANUAL_HEAPS`](crate::Source::MANUAL_HEAPS) is
+        /// `false`.
+        ///
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $source<$t: $bound>(crate::blocks::Blocks<$backing<$t>>);
+
+        impl<$t: $bound> $source<$t> {
+            /// Takes blocks of 1 MiB or, for larger allocations, of a multiple of it.
+            pub const fn new(allocator: $t) -> Self {
+                Self::with_block_size(allocator, 1 << 20)
+            }
+
+            /// Takes blocks of a multiple of `block_size` bytes.
+            ///
+            /// # Panics
+            /// If `block_size` is not a power of two.
+            pub const fn with_block_size(allocator: $t, block_size: usize) -> Self {
+                Self(crate::blocks::Blocks::new($backing(allocator), block_size))
+            }
+        }
+
+        // SAFETY: the blocks are new and belong to the source, which gives them back when they are
+        // empty.
+        unsafe impl<$t: $bound, B: crate::Binning> crate::Source<B> for $source<$t> {
+            const MANUAL_HEAPS: bool = false;
+
+            unsafe fn acquire(
+                &mut self,
+                talc: &mut talc_core::RawTalc<B>,
+                layout: Layout,
+            ) -> Result<(), crate::OutOfMemory> {
+                self.0.acquire(talc, layout)
+            }
+
+            #[inline]
+            unsafe fn release(&mut self, talc: &mut talc_core::RawTalc<B>, end: NonNull<u8>) {
+                // SAFETY: all heaps are this source's, as they must not be managed by hand.
+                unsafe { self.0.release(talc, end) }
+            }
+        }
+    };
+}
+
+pub(crate) use block_source;
