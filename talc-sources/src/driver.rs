@@ -38,7 +38,7 @@ use crate::{Binning, Replaceable, Source};
 pub struct Talc<S, B = DefaultBinning> {
     raw: RawTalc<B>,
     source: S,
-    /// Whether damage has been reported: once, so that the message can be allocated here.
+    /// Whether a report was made: damage is reported once, so that the message can be allocated.
     #[cfg(feature = "error-scanning")]
     has_reported: core::sync::atomic::AtomicBool,
 }
@@ -330,6 +330,9 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         if cfg!(debug_assertions) {
             // SAFETY: required of the caller.
             if let Some(misuse) = unsafe { B::misuse(&self.raw, ptr, layout) } {
+                // What broke the rule may have done damage; the message is allocated here.
+                #[cfg(feature = "error-scanning")]
+                self.has_reported.store(true, core::sync::atomic::Ordering::Relaxed);
                 return Some(Report::Misuse(misuse));
             }
         }

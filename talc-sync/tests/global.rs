@@ -236,7 +236,9 @@ case!(damage_in_the_heap, allocator 1, if cfg!(feature = "error-scanning") { uns
     header.write(header.read() | 2);
     LOCK.dealloc(block.cast(), LAYOUT);
 } }, |code, said| if cfg!(feature = "error-scanning") {
-    aborted_saying(code, said, "talc: invariant I4 of RawTalc is broken");
+    // Debug builds look at the allocation itself before they look at everything.
+    let sentence = if CHECKED { "wrote beyond the end" } else { "invariant I4 of RawTalc is broken" };
+    aborted_saying(code, said, sentence);
 });
 
 case!(running_out_of_memory, allocator 1, {

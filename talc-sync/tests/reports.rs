@@ -202,33 +202,36 @@ fn damage_is_reported_with_the_lock_free() {
     if !cfg!(feature = "error-scanning") {
         return;
     }
-    let (_memory, claim) = arena(1 << 18);
-    let talc: &'static Lock = Box::leak(Box::new(Lock::new(claim)));
-    let large = layout(40_000, 8);
-    let [block, victim, _above] =
-        [40_000, WHOLE, 8].map(|size| talc.allocate(layout(size, 8)).unwrap().cast::<u8>());
-    let end = unsafe { victim.as_ptr().add(WHOLE).cast::<usize>() };
-    let sound = unsafe { end.read() };
-    let damage = || unsafe { end.write(sound | 2) };
-    let repair = || unsafe { end.write(sound) };
-
-    damage();
-    let reports = [
-        report(|| talc.allocate(layout(8, 8))),
-        report(|| unsafe { talc.deallocate(block, large) }),
-        report(|| unsafe { Allocator::grow(talc, block, large, layout(50_000, 8)) }),
-        report(|| unsafe { Allocator::shrink(talc, block, large, layout(10, 8)) }),
-    ];
-    repair();
-    assert!(reports.iter().all(|message| message.contains("invariant I4")), "{reports:?}");
-
-    // Done by another thread while a large block is copied.
-    let address = end as usize;
-    MEANWHILE.set(Some(Box::new(move || unsafe { (address as *mut usize).write(sound | 2) })));
-    let message = report(|| unsafe { Allocator::grow(talc, block, large, layout(90_000, 8)) });
-    assert!(message.contains("invariant I4"), "{message}");
-    repair();
-    assert_eq!(talc.lock().audit(), Ok(()));
+    // Damage is reported once: each operation has an allocator of its own.
+    for operation in 0..5 {
+        let (_memory, claim) = arena(1 << 18);
+        let talc: &'static Lock = Box::leak(Box::new(Lock::new(claim)));
+        let large = layout(40_000, 8);
+        let [block, victim, _above] =
+            [40_000, WHOLE, 8].map(|size| talc.allocate(layout(size, 8)).unwrap().cast::<u8>());
+        let end = unsafe { victim.as_ptr().add(WHOLE).cast::<usize>() };
+        let sound = unsafe { end.read() };
+        let (address, damaged) = (end as usize, sound | 2);
+        let damage = move || unsafe { (address as *mut usize).write(damaged) };
+        if operation == 4 {
+            // Done by another thread while a large block is copied.
+            MEANWHILE.set(Some(Box::new(damage)));
+        } else {
+            damage();
+        }
+        let message = report(|| unsafe {
+            match operation {
+                0 => drop(talc.allocate(layout(8, 8))),
+                1 => talc.deallocate(block, large),
+                2 => drop(Allocator::grow(talc, block, large, layout(50_000, 8))),
+                3 => drop(Allocator::shrink(talc, block, large, layout(10, 8))),
+                _ => drop(Allocator::grow(talc, block, large, layout(90_000, 8))),
+            }
+        });
+        assert!(message.contains("invariant I4"), "{message}");
+        unsafe { end.write(sound) };
+        assert_eq!(talc.lock().audit(), Ok(()));
+    }
 }
 
 #[test]
