@@ -67,10 +67,10 @@ impl Header {
         self.0 & Self::TOP != 0
     }
 
-    /// Whether this is an allocated chunk with a mark; not for gaps.
+    /// Whether this allocated chunk has a mark; for allocated chunks only.
     #[inline]
     pub(crate) const fn is_marked(self) -> bool {
-        self.0 & Self::TOP != 0 && self.size() != 0
+        self.0 & Self::TOP != 0
     }
 
     #[inline]
