@@ -64,6 +64,8 @@ pub enum Action {
     Grow { block: Pick, by: Size },
     /// Shrink one where it stands.
     Shrink { block: Pick, to: Size },
+    /// Grow one into the gap below it, if possible.
+    GrowDownwards { block: Pick, by: Size },
     /// Grow or shrink one where it stands, or else move it.
     Reallocate { block: Pick, to: Size },
     /// Claim part of a region of memory.

@@ -79,6 +79,7 @@ impl<const L: usize, const P: usize, const W: usize, const S: usize, const C: us
             }
             Action::Deallocate { block } => self.deallocate(block),
             Action::Grow { block, by } => self.grow(block, by),
+            Action::GrowDownwards { block, by } => self.grow_downwards(block, by),
             Action::Shrink { block, to } => self.shrink(block, to),
             Action::Reallocate { block, to } => self.reallocate(block, to),
             Action::Claim { region, offset, size } => {
@@ -211,6 +212,17 @@ impl<const L: usize, const P: usize, const W: usize, const S: usize, const C: us
             if unsafe { self.talc.try_grow_in_place(ptr, layout, new_size) } {
                 self.shadow.resize(ptr, new_size, &self.heaps());
             }
+        }
+    }
+
+    fn grow_downwards(&mut self, block: Pick, by: Size) {
+        let Some((ptr, layout)) = self.shadow.pick(block) else { return };
+        let new_size = layout.size().saturating_add(by.bytes());
+        // SAFETY: live, and not smaller.
+        if let Some(moved) = unsafe { self.talc.try_grow_downwards(ptr, layout, new_size) } {
+            assert!(moved.as_ptr() < ptr);
+            let Ok(layout) = Layout::from_size_align(new_size, layout.align()) else { return };
+            self.shadow.moved(ptr, moved.as_ptr(), layout, &self.heaps());
         }
     }
 

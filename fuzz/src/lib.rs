@@ -53,7 +53,7 @@ pub fn fuzz_core(bytes: &[u8]) {
     }
     let Some((binning, bytes)) = bytes.split_first() else { return };
     match binning % 4 {
-        0 => run::<64, 8, 3, 4096, 8>(bytes),
+        0 => run::<64, 16, 4, 4096, 16>(bytes),
         1 => run::<8, 4, 1, 0, 0>(bytes),
         2 => run::<1, 1, 1, 256, 3>(bytes),
         _ => run::<16, 16, 4, 512, 8>(bytes),
@@ -61,7 +61,7 @@ pub fn fuzz_core(bytes: &[u8]) {
 }
 
 // The first two above.
-const _: fn(DefaultBinning) -> Bins<64, 8, 3, 4096, 8> = |bins| bins;
+const _: fn(DefaultBinning) -> Bins<64, 16, 4, 4096, 16> = |bins| bins;
 const _: fn(SmallBinning) -> Bins<8, 4, 1, 0, 0> = |bins| bins;
 
 /// Runs the driver over `GlobalAllocSource`.

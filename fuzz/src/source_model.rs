@@ -68,6 +68,7 @@ impl<S: BlockSource> SourceModel<S> {
             Action::Grow { block, by } => {
                 self.resize(block, |size| size.saturating_add(by.small_bytes()));
             }
+            Action::GrowDownwards { block, by } => self.grow_downwards(block, by),
             Action::Shrink { block, to } => self.resize(block, |size| to.small_bytes().min(size)),
             Action::Reallocate { block, to } => self.reallocate(block, to),
             Action::FailAfter { calls } => self.backing.fail_after(calls.map(usize::from)),
@@ -127,6 +128,17 @@ impl<S: BlockSource> SourceModel<S> {
                 let heaps = self.heaps();
                 self.shadow.resize(ptr, new_size, &heaps);
             }
+        }
+    }
+
+    fn grow_downwards(&mut self, block: Pick, by: Size) {
+        let Some((ptr, layout)) = self.shadow.pick(block) else { return };
+        let new_size = layout.size().saturating_add(by.small_bytes());
+        let Ok(new) = Layout::from_size_align(new_size, layout.align()) else { return };
+        // SAFETY: live, and not smaller.
+        if let Some(moved) = unsafe { self.talc().try_grow_downwards(ptr, layout, new_size) } {
+            let heaps = self.heaps();
+            self.shadow.moved(ptr, moved.as_ptr(), new, &heaps);
         }
     }
 

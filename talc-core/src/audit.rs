@@ -53,6 +53,7 @@ struct Found {
     gaps: Set,
     current: Set,
     partial: Set,
+    spare: Set,
     /// Of all slabs.
     free_slot_bytes: usize,
     small_chunks: usize,
@@ -138,6 +139,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         }
         let mut current = Set::default();
         let mut partial = Set::default();
+        let mut spare = Set::default();
         // SAFETY: the table exists, and has only slabs; a broken link may lead anywhere, of which
         // the documentation warns.
         unsafe {
@@ -163,10 +165,16 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                     }
                 }
             }
+            let mut slab = (*self.table).spare;
+            while !slab.is_null() && spare.count <= found.spare.count {
+                spare.add(Slab::chunk(slab), SLAB);
+                slab = (*slab).next;
+            }
             let counted: usize = (*self.table).small_chunks.iter().map(|&n| n as usize).sum();
             if current != found.current
                 || partial != found.partial
-                || (*self.table).open != current.count + partial.count
+                || spare != found.spare
+                || (*self.table).open != current.count + partial.count + spare.count
                 || (*self.table).heap_bytes != found.heap_bytes
                 || counted != found.small_chunks
             {
@@ -278,6 +286,10 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                     (*slab).countdown as usize == slots - free && free > 0
                 }
                 State::Full => free == 0 && (*slab).countdown == 1,
+                State::Spare => {
+                    found.spare.add(chunk, SLAB);
+                    free == slots
+                }
             }
         }
     }

@@ -22,6 +22,13 @@ pub(crate) struct Links {
     back: *mut Links,
 }
 
+/// How the sizes from one power of two up to the next are spread over bins.
+#[derive(Clone, Copy)]
+struct Step {
+    shift: u16,
+    base: u16,
+}
+
 /// The shape of the free lists, and the table that holds them.
 ///
 /// As a type parameter of [`RawTalc`](crate::RawTalc) it says how gaps are sorted by size. The
@@ -29,8 +36,8 @@ pub(crate) struct Links {
 ///
 /// - `LINEAR`: gaps of less than this many times 16 bytes have a bin for each size, so that a gap
 ///   is found again by an allocation like the one that left it. A power of two.
-/// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two. More bins
-///   fit more tightly; fewer are smaller.
+/// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two; half as many
+///   in the last quarter of the bins. More bins fit more tightly; fewer are smaller.
 /// - `WORDS`: bitmap words. There are `64 * WORDS` bins, of one machine word each.
 /// - `SLAB`: the size of a slab in bytes, a power of two; 0 for no slabs.
 /// - `CLASSES`: how many classes of slots the slabs have: sizes of 16 bytes, 32, and so on up to
@@ -66,18 +73,20 @@ pub struct Bins<
     pub(crate) partial: [*mut Slab; CLASSES],
     /// For each size of a small chunk, how many live ones slots could hold.
     pub(crate) small_chunks: [u32; CLASSES],
-    /// How many slabs are current or partial.
+    /// How many slabs are current, partial or spare.
     pub(crate) open: usize,
+    /// The first of the spare slabs, each of which points to the next one.
+    pub(crate) spare: *mut Slab,
     /// What stands for a slab where a class has none.
     pub(crate) none: Slab,
 }
 
-/// A bin for each size below 1 KiB, eight per doubling up to 64 MiB, and slabs of 4 KiB for sizes of
-/// up to 128 bytes.
-pub type DefaultBinning = Bins<64, 8, 3, 4096, 8>;
+/// A bin for each size below 1 KiB, sixteen per doubling up to 256 KiB, eight up to 64 MiB, and slabs
+/// of 4 KiB for sizes of up to 256 bytes.
+pub type DefaultBinning = Bins<64, 16, 4, 4096, 16>;
 
-/// Four bins per doubling up to 2 MiB: for microcontrollers, a first heap of under 400 bytes
-/// on 32-bit targets, and no slabs.
+/// Four bins per doubling up to 128 KiB, two up to 32 MiB: for microcontrollers, a first heap of
+/// under 400 bytes on 32-bit targets, and no slabs.
 pub type SmallBinning = Bins<8, 4, 1>;
 
 impl<
@@ -98,7 +107,10 @@ impl<
             LINEAR.is_power_of_two() && PER_DOUBLING.is_power_of_two() && PER_DOUBLING <= LINEAR,
             "Bins: LINEAR and PER_DOUBLING must be powers of two, the latter not larger"
         );
-        assert!(LINEAR < Self::COUNT, "Bins: there must be more bins than LINEAR");
+        assert!(
+            LINEAR < Self::COUNT && Self::COUNT <= 1 << 15,
+            "Bins: there must be more bins than LINEAR, and at most 32768"
+        );
         assert!(
             (SLAB == 0) == (CLASSES == 0),
             "Bins: SLAB and CLASSES must both be 0, for no slabs, or neither"
@@ -118,19 +130,7 @@ impl<
     /// The bin of gaps of `size` bytes.
     #[inline]
     pub(crate) const fn bin_of(size: usize) -> usize {
-        let bin = Self::index(size / GRAIN);
-        if bin < Self::COUNT {
-            bin
-        } else {
-            Self::COUNT - 1
-        }
-    }
-
-    /// Whether a gap that grows from `old` to `new` bytes stays in its bin.
-    #[inline]
-    pub(crate) const fn is_same_bin(old: usize, new: usize) -> bool {
-        // Bins are at most as wide as this, which is quicker to see.
-        new - old < old / PER_DOUBLING && Self::bin_of(old) == Self::bin_of(new)
+        Self::index(size / GRAIN)
     }
 
     /// The first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if there
@@ -140,24 +140,38 @@ impl<
         Self::index(size / GRAIN - 1) + 1
     }
 
-    /// The index of a size in grains: the size itself up to `LINEAR`, from there on that of a
-    /// floating-point number, exponent above mantissa. Written so that no branch is needed.
+    /// The index of a size in grains: that of a floating-point number whose mantissa has fewer bits
+    /// for larger exponents. Neither a branch nor a comparison is needed.
     #[inline]
     const fn index(grains: usize) -> usize {
-        let exponent = usize::BITS - 1 - (grains | LINEAR).leading_zeros();
-        let shift = exponent - Self::MANTISSA_BITS;
-        let index = ((shift as usize) << Self::MANTISSA_BITS) + (grains >> shift);
-        if grains < LINEAR {
-            grains
-        } else {
-            index + Self::AFTER_LINEAR - PER_DOUBLING
-        }
+        // 0 has a bin of its own, too, without being an exception.
+        let exponent = usize::BITS - 1 - (grains | 1).leading_zeros();
+        let step = Self::STEPS[exponent as usize];
+        (grains >> step.shift) + step.base as usize
     }
 
-    /// What makes the first index above `LINEAR` the next one.
-    const AFTER_LINEAR: usize = {
-        let shift = LINEAR.trailing_zeros() - Self::MANTISSA_BITS;
-        LINEAR - ((shift as usize) << Self::MANTISSA_BITS)
+    /// What to do with the sizes of each exponent.
+    const STEPS: [Step; usize::BITS as usize] = {
+        let mut steps = [Step { shift: 0, base: 0 }; usize::BITS as usize];
+        let mut first = LINEAR;
+        let mut exponent = LINEAR.trailing_zeros();
+        while exponent < usize::BITS {
+            let is_fine = first + PER_DOUBLING <= Self::COUNT - Self::COUNT / 4;
+            let coarse = Self::MANTISSA_BITS.saturating_sub(1);
+            let bits = if is_fine { Self::MANTISSA_BITS } else { coarse };
+            if first + (1 << bits) <= Self::COUNT {
+                // The smallest size of this exponent comes to 1 << bits by the shift alone.
+                let base = (first - (1 << bits)) as u16;
+                steps[exponent as usize] = Step { shift: (exponent - bits) as u16, base };
+                first += 1 << bits;
+            } else {
+                // All that is larger is in the last bin.
+                let base = Self::COUNT as u16 - 2;
+                steps[exponent as usize] = Step { shift: exponent as u16, base };
+            }
+            exponent += 1;
+        }
+        steps
     };
 
     /// Makes a table of empty lists at `table`.
@@ -172,6 +186,7 @@ impl<
             addr_of_mut!((*table).heaps).write(null_mut());
             addr_of_mut!((*table).heap_bytes).write(0);
             addr_of_mut!((*table).open).write(0);
+            addr_of_mut!((*table).spare).write(null_mut());
             addr_of_mut!((*table).none).write(Slab::NONE);
             let none = addr_of_mut!((*table).none);
             addr_of_mut!((*table).current).write([none; CLASSES]);
@@ -319,54 +334,25 @@ impl<
         }
     }
 
-    /// Takes the first gap, `gap`, out of the list of `bin`.
+    /// Takes the first gap out of the list of `bin`.
     ///
     /// # Safety
-    /// `table` must be a table, and `gap` the first gap in its list of `bin`.
+    /// `table` must be a table, and its bit for `bin` set (I8).
     #[inline]
-    pub(crate) unsafe fn unlink_first(table: *mut Self, bin: usize, gap: Chunk) {
-        // SAFETY: the next one in a list is links or the tail, valid for writes (I7).
+    pub(crate) unsafe fn take_first(table: *mut Self, bin: usize) -> Chunk {
+        // SAFETY: the list of a bin whose bit is set starts with a gap (I8); the next one in a list
+        // is links or the tail, valid for writes (I7).
         unsafe {
-            let next = addr_of!((*gap.links()).next).read();
             let head = Self::head(table, bin);
+            let links = head.read();
+            let next = addr_of!((*links).next).read();
             head.write(next);
             addr_of_mut!((*next).back).write(head.cast());
-            if next == Self::tail(table) {
-                let (word, bit) = Self::map_word(table, bin);
-                word.write(word.read() & !bit);
-            }
-        }
-    }
-
-    /// Puts `new` in the place of `old`, the first gap in the list of `bin`.
-    ///
-    /// # Safety
-    /// `table` must be a table, `old` the first gap in its list of `bin`, and `new` a gap of the
-    /// same bin that is in no list.
-    #[inline]
-    pub(crate) unsafe fn replace_first(table: *mut Self, bin: usize, old: Chunk, new: Chunk) {
-        // SAFETY: the next one in a list is links or the tail, valid for writes (I7).
-        unsafe {
-            let next = addr_of!((*old.links()).next).read();
-            let head = Self::head(table, bin);
-            new.links().write(Links { next, back: head.cast() });
-            head.write(new.links());
-            addr_of_mut!((*next).back).write(new.links());
-        }
-    }
-
-    /// Puts `new` in the place that `old` has in its list.
-    ///
-    /// # Safety
-    /// `old` must be a gap in a list, and `new` one that is in none, of the same bin.
-    #[inline]
-    pub(crate) unsafe fn replace(old: Chunk, new: Chunk) {
-        // SAFETY: both neighbours in a list are links, a head or the tail, valid for writes (I7).
-        unsafe {
-            let Links { next, back } = old.links().read();
-            new.links().write(Links { next, back });
-            addr_of_mut!((*back).next).write(new.links());
-            addr_of_mut!((*next).back).write(new.links());
+            // Whether the list is empty now is a coin flip: no branch.
+            let is_empty = next == Self::tail(table);
+            let (word, _) = Self::map_word(table, bin);
+            word.write(word.read() & !(u64::from(is_empty) << (bin % 64)));
+            Chunk::of_links(links)
         }
     }
 
@@ -430,6 +416,7 @@ mod tests {
         check::<2, 1, 1>();
         check::<8, 4, 1>();
         check::<64, 8, 3>();
+        check::<64, 16, 4>();
         check::<16, 16, 2>();
         check::<128, 2, 3>();
         check::<64, 64, 8>();
@@ -438,7 +425,7 @@ mod tests {
     #[test]
     fn the_tables_are_as_small_as_documented() {
         if cfg!(target_pointer_width = "64") {
-            assert!(size_of::<DefaultBinning>() <= 2048);
+            assert!(size_of::<DefaultBinning>() <= 2560);
         } else {
             assert!(crate::min_first_heap_size::<SmallBinning>() < 400);
         }

@@ -128,11 +128,6 @@ impl Counters {
         self.available_bytes -= size;
     }
 
-    #[inline]
-    pub(crate) fn gap_resized(&mut self, old_size: usize, new_size: usize) {
-        self.available_bytes = self.available_bytes - old_size + new_size;
-    }
-
     pub(crate) fn heap_added(&mut self) {
         self.heap_count += 1;
         self.total_heap_count += 1;

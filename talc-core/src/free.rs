@@ -53,53 +53,26 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // stands a gap, with a footer (I4, I5).
         unsafe {
             let above_header = above.header();
-            // The gap, among the neighbours, whose place in a list may do for the new one.
-            let mut place = None;
-            let mut top = Header::allocated(0);
             if above_header.is_gap() {
-                place = Some((above, above_header.size()));
+                self.remove_gap(above, above_header.size());
                 size += above_header.size();
-                top = above_header;
             } else {
                 above.set_header(above_header.with_below_free());
-                if above_header.is_sentinel() {
-                    top = Header::SENTINEL;
-                }
             }
-
             let mut lower = header;
             if header.is_below_free() {
-                if let Some((above, size)) = place {
-                    self.remove_gap(above, size);
-                }
                 if cfg!(debug_assertions) {
                     chunk.set_header(Header::FREED);
                 }
                 let size_below = chunk.size_below();
                 chunk = chunk.below(size_below);
                 lower = chunk.header();
-                place = Some((chunk, size_below));
+                self.remove_gap(chunk, size_below);
                 size += size_below;
             }
-
-            let gap = Header::gap(size).with_lower_flags_of(lower).with_top_of(top);
-            match place {
-                Some((neighbour, old))
-                    if Bins::<L, P, W, SLAB, CLASSES>::is_same_bin(old, size) =>
-                {
-                    if neighbour != chunk {
-                        Bins::<L, P, W, SLAB, CLASSES>::replace(neighbour, chunk);
-                    }
-                    chunk.set_gap(gap);
-                    self.tally.record(|counters| counters.gap_resized(old, size));
-                }
-                _ => {
-                    if let Some((neighbour, old)) = place {
-                        self.remove_gap(neighbour, old);
-                    }
-                    self.add_gap(chunk, gap);
-                }
-            }
+            let gap =
+                Header::gap(size).with_lower_flags_of(lower).with_top_if(above_header.is_end());
+            self.add_gap(chunk, gap);
             if gap.is_top() {
                 Some(HeapEnd::of_sentinel(chunk.above(size)).public())
             } else {

@@ -83,6 +83,15 @@ impl Header {
         self.0 & !Self::BELOW_FREE == Self::TOP
     }
 
+    /// Whether this is the sentinel or the gap just below it: nothing else is between the bytes
+    /// below this header and the heap end.
+    #[inline]
+    pub(crate) const fn is_end(self) -> bool {
+        let is_top_gap = self.0 & (Self::FREE | Self::TOP) == Self::FREE | Self::TOP;
+        // Without a branch: it is no surer than the flip of a coin whether a gap is above.
+        is_top_gap | (self.size() == 0)
+    }
+
     #[inline]
     pub(crate) const fn with_below_free(self) -> Self {
         Self(self.0 | Self::BELOW_FREE)
@@ -101,6 +110,12 @@ impl Header {
     #[inline]
     pub(crate) const fn with_top(self) -> Self {
         Self(self.0 | Self::TOP)
+    }
+
+    /// Marks a gap as the top one of its heap, if it is.
+    #[inline]
+    pub(crate) const fn with_top_if(self, is_top: bool) -> Self {
+        Self(self.0 | (is_top as usize * Self::TOP))
     }
 
     /// Adds the `TOP` flag of `other`.

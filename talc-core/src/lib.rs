@@ -35,7 +35,7 @@ pub use misuse::Misuse;
 pub use sizing::{min_first_heap_layout, min_first_heap_size};
 pub use visit::Part;
 
-/// How many gaps of one bin are looked at, at most, in the last search before "nothing fits".
+/// How many gaps of one bin are looked at, at most, in a search for one that may fit.
 pub const SEARCH_LIMIT: usize = 32;
 
 /// The allocator itself: heaps of memory, cut into chunks, and nothing around them.

@@ -2,7 +2,7 @@
 
 use core::alloc::Layout;
 use core::cmp::Ordering;
-use core::ptr::NonNull;
+use core::ptr::{copy, NonNull};
 
 use crate::bins::Bins;
 use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
@@ -69,6 +69,68 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         }
         self.tally.record(|counters| counters.grew(new_size - layout.size()));
         true
+    }
+
+    /// Grows an allocation into the gap below it, and above it, by moving its contents down:
+    /// where there is no room for both the old and the new allocation, or to leave no hole behind.
+    ///
+    /// Answers where the allocation is now, its layout that of `new_size`; `None` if there is no
+    /// gap below it, or too little room, and nothing changed.
+    ///
+    /// # Complexity
+    /// O(1), and copying `layout.size()` bytes.
+    ///
+    /// # Safety
+    /// As for [`try_grow_in_place`](Self::try_grow_in_place). If it answers `Some`, `ptr` is no
+    /// longer an allocation.
+    pub unsafe fn try_grow_downwards(
+        &mut self,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        debug_assert!(
+            new_size >= layout.size(),
+            "talc: try_grow_downwards must be given a size that is not smaller"
+        );
+        // SAFETY: required of the caller.
+        unsafe { self.debug_check(ptr, layout) };
+        if new_size > MAX_REQUEST || (SLAB != 0 && is_slot(ptr)) {
+            return None;
+        }
+        let need = chunk_size(new_size);
+        let old = Chunk::of_payload(ptr);
+        // SAFETY: an allocation is the payload of an allocated chunk, above which stands a chunk
+        // or the sentinel (I2); a gap below has a footer (I5). Gaps, once removed, are the
+        // allocator's to cut up, and so is the old chunk once its contents have been moved.
+        unsafe {
+            let header = old.header();
+            if !header.is_below_free() {
+                return None;
+            }
+            let size_below = old.size_below();
+            let chunk = old.below(size_below);
+            let above = old.above(header.size());
+            let above_header = above.header();
+            let size_above = if above_header.is_gap() { above_header.size() } else { 0 };
+            let size = size_below + header.size() + size_above;
+            if need > size || chunk.payload() as usize & (layout.align() - 1) != 0 {
+                return None;
+            }
+            let lower = chunk.header();
+            self.uncount_small_chunk(header);
+            self.remove_gap(chunk, size_below);
+            if size_above != 0 {
+                self.remove_gap(above, size_above);
+            } else {
+                above.set_header(above_header.with_below_free());
+            }
+            copy(old.payload(), chunk.payload(), layout.size());
+            let top = Header::allocated(0).with_top_if(above_header.is_end());
+            self.occupy(chunk, size, need, lower, top);
+            self.tally.record(|counters| counters.grew(new_size - layout.size()));
+            Some(NonNull::new_unchecked(chunk.payload()))
+        }
     }
 
     /// Shrinks an allocation without moving it. Answers the heap end that the freed space now

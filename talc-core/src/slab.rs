@@ -15,13 +15,14 @@
 //! slabs that are neighbours leave no hole, and a slot's address leads to its slab. Slots are at
 //! 8 mod 16 and payloads of chunks at 0 mod 16, so that a pointer says what it points to.
 //!
-//! A slab is in one of three states:
+//! A slab is in one of four states:
 //!
 //! | state     | what it means | `countdown` |
 //! |-----------|---------------|-------------|
 //! | `CURRENT` | its class allocates from it | starts anew when it has run out, and says nothing |
 //! | `FULL`    | no slot is free | 1: the next deallocation makes it partial |
 //! | `PARTIAL` | some slots are free; it is in its class's list | the slots in use |
+//! | `SPARE`   | all slots are free; it is in the list of spares, for any class | says nothing |
 //!
 //! So allocating counts nothing, and deallocating counts down and tests for zero.
 
@@ -58,6 +59,7 @@ pub(crate) enum State {
     Current,
     Full,
     Partial,
+    Spare,
 }
 
 /// What a current slab counts down from: enough frees for it to say nothing most of the time. Few
@@ -70,8 +72,9 @@ pub(crate) const FIRST_SLOT: usize = {
     (end - GRAIN / 2 + (GRAIN - 1)) / GRAIN * GRAIN + GRAIN / 2
 };
 
-/// How many slots that were never used are put into the free list at a time.
-const FRESH_AT_ONCE: usize = 4;
+/// How many slots that were never used are put into the free list at a time: few, as memory that is
+/// not used need not be touched; enough to be worth the call.
+const FRESH_AT_ONCE: usize = 16;
 
 impl Slab {
     /// What a class has for a current slab before it has one: nothing is ever free in it.
@@ -84,6 +87,12 @@ impl Slab {
         class: 0,
         state: State::Current,
     };
+
+    /// A current slab of `class` none of whose slots has been used.
+    pub(crate) const fn new(class: usize) -> Self {
+        // Classes and slabs are few and small enough for this (see `Bins::CHECKED`).
+        Self { class: class as u8, fresh: FIRST_SLOT as u16, countdown: COUNTDOWN, ..Self::NONE }
+    }
 
     /// The size of the slots of a class.
     #[inline]
@@ -119,25 +128,23 @@ impl Slab {
         // SAFETY: a slab is nobody's but the allocator's, and so are slots never used (I12).
         unsafe {
             let size = Self::slot_size((*this).class.into());
+            let base = this.cast::<u8>();
+            let slot = |offset| base.wrapping_add(offset).cast::<Slot>();
             let first = usize::from((*this).fresh);
-            let mut end = first;
-            let mut last: *mut Slot = null_mut();
-            while end < first + FRESH_AT_ONCE * size && end + size <= slab - WORD {
-                let slot = this.cast::<u8>().wrapping_add(end).cast::<Slot>();
-                if last.is_null() {
-                    (*this).free = slot;
-                } else {
-                    (*last).next = slot;
-                }
-                last = slot;
-                end += size;
-            }
-            if last.is_null() {
+            // The last word of its block is the header of the chunk above.
+            let limit = (slab - WORD - size).min(first + (FRESH_AT_ONCE - 1) * size);
+            if first > limit {
                 return false;
             }
-            (*last).next = null_mut();
+            (*this).free = slot(first);
+            let mut last = first;
+            while last + size <= limit {
+                (*slot(last)).next = slot(last + size);
+                last += size;
+            }
+            (*slot(last)).next = null_mut();
             // Slabs are small enough for this (see `Bins::CHECKED`).
-            (*this).fresh = end as u16;
+            (*this).fresh = (last + size) as u16;
             true
         }
     }

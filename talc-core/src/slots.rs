@@ -4,13 +4,16 @@ use core::alloc::Layout;
 use core::ptr::{addr_of_mut, NonNull};
 
 use crate::bins::Bins;
-use crate::chunk::{Chunk, CHUNK_UNIT, GRAIN};
+use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN};
 use crate::header::Header;
-use crate::slab::{Slab, Slot, State, COUNTDOWN, FIRST_SLOT};
+use crate::slab::{Slab, Slot, State, COUNTDOWN};
 use crate::RawTalc;
 
 /// A class gets a slab while those with free slots take less than this part of the heaps.
 const OPEN_PART: usize = 64;
+
+/// A class gets a slab, too, when it has this many more chunks than a slab has slots.
+const WANTED: usize = 64;
 
 /// Whether `ptr` is a slot: slots are at 8 mod 16, payloads of chunks at 0 mod 16.
 #[inline]
@@ -31,29 +34,63 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         layout.size().saturating_sub(1) / GRAIN
     }
 
-    /// Allocates a slot, if there is one for `layout` or a slab to be had for it.
+    /// Allocates a slot of `class`, or a chunk if there is neither a slot nor a slab to be had.
+    ///
+    /// # Safety
+    /// The table must exist, and `class` be that of `layout`, less than [`CLASSES`](Bins).
     #[inline]
-    pub(crate) fn allocate_slot(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let class = Self::class_of(layout);
-        if class >= CLASSES {
-            return None;
-        }
-        // SAFETY: the table exists, as `try_allocate` has checked; what `current` points to is a
-        // slab or `none`, and what is in a free list is a slot that is the allocator's (I12).
+    pub(crate) unsafe fn allocate_small(
+        &mut self,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: what `current` points to is a slab or `none` (I13).
         unsafe {
             let slab = self.current(class).read();
-            let mut slot = (*slab).free;
-            if slot.is_null() {
-                slot = self.refill(class, layout)?;
-                (*self.current(class).read()).free = (*slot).next;
-            } else {
-                (*slab).free = (*slot).next;
+            if (*slab).free.is_null() {
+                return self.allocate_small_slowly(class, layout);
             }
+            Some(self.take_slot(slab, layout))
+        }
+    }
+
+    /// Takes the first free slot of a slab.
+    ///
+    /// # Safety
+    /// Its free list must not be empty.
+    #[inline]
+    unsafe fn take_slot(&mut self, slab: *mut Slab, layout: Layout) -> NonNull<u8> {
+        // SAFETY: what is in a free list is a slot that is the allocator's (I12).
+        unsafe {
+            let slot = (*slab).free;
+            (*slab).free = (*slot).next;
             self.tally.record(|counters| {
                 counters.allocated(layout.size());
-                counters.slots_taken(Slab::slot_size(class));
+                counters.slots_taken(Slab::slot_size((*slab).class.into()));
             });
-            Some(NonNull::new_unchecked(slot.cast()))
+            NonNull::new_unchecked(slot.cast())
+        }
+    }
+
+    /// Allocates a slot of a class whose current slab's free list is empty, or a chunk.
+    ///
+    /// # Safety
+    /// As for [`allocate_small`](Self::allocate_small).
+    #[cold]
+    #[inline(never)]
+    unsafe fn allocate_small_slowly(
+        &mut self,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if let Some(slab) = self.refill(class, layout) {
+                return Some(self.take_slot(slab, layout));
+            }
+            let payload = self.allocate_chunk(layout)?;
+            self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
+            Some(payload)
         }
     }
 
@@ -80,31 +117,38 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     }
 
     /// Finds a class whose current slab's free list is empty another slot: of the same slab, of a
-    /// partial one, or of a new one. Answers the first slot of the current slab's free list.
-    #[cold]
-    #[inline(never)]
-    fn refill(&mut self, class: usize, layout: Layout) -> Option<*mut Slot> {
+    /// partial one, or of a new one. Answers the current slab, whose free list is no longer empty.
+    unsafe fn refill(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
         // SAFETY: the table exists; slabs in it are slabs (I12, I13).
         unsafe {
             let current = self.current(class);
             let old = current.read();
             if Slab::freshen(old, SLAB) {
-                return Some((*old).free);
+                return Some(old);
             }
-            let mut slab = self.partial(class).read();
-            if slab.is_null() {
-                slab = self.open_slab(class, layout)?;
-            } else {
+            let partial = self.partial(class).read();
+            let spare = (*self.table).spare;
+            let slab;
+            if !partial.is_null() {
+                slab = partial;
                 Slab::unlink(slab, self.partial(class));
+                (*slab).state = State::Current;
+                (*slab).countdown = COUNTDOWN;
+            } else {
+                if spare.is_null() {
+                    slab = self.open_slab(class, layout)?;
+                } else {
+                    slab = self.take_spare();
+                }
+                slab.write(Slab::new(class));
+                Slab::freshen(slab, SLAB);
+                self.tally.record(|counters| {
+                    counters.slots_added(Slab::slots(SLAB, class) * Slab::slot_size(class));
+                });
             }
             self.retire(old);
-            (*slab).state = State::Current;
-            (*slab).countdown = COUNTDOWN;
             current.write(slab);
-            if (*slab).free.is_null() {
-                Slab::freshen(slab, SLAB);
-            }
-            Some((*slab).free)
+            Some(slab)
         }
     }
 
@@ -121,55 +165,38 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     }
 
     /// Makes a slab for `class`, if it is time for one: if the slabs with free slots take little of
-    /// the heaps, or the class already has many chunks; so that a small heap does not pay for
-    /// slabs that it hardly fills.
+    /// the heaps, or the class already has more chunks than would fill a slab; so that a small heap
+    /// does not pay for slabs that it hardly fills.
+    ///
+    /// What it answers is not written yet.
     unsafe fn open_slab(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
         // SAFETY: the table exists; what is found is a gap that is large enough, the allocator's
         // to cut up (I9).
         unsafe {
-            let is_cheap =
-                ((*self.table).open + 1) * (SLAB * OPEN_PART) <= (*self.table).heap_bytes;
-            let index = Self::small_chunk_index(crate::chunk::chunk_size(layout.size()));
+            let index = Self::small_chunk_index(chunk_size(layout.size()));
             let is_wanted = index < CLASSES
-                && self.small_chunks(index).read() as usize * 2 >= Slab::slots(SLAB, class);
-            if !is_cheap && !is_wanted {
+                && self.small_chunks(index).read() as usize >= Slab::slots(SLAB, class) + WANTED;
+            if !is_wanted && !self.is_cheap((*self.table).open) {
                 return None;
             }
-            let chunk = self.take_slab_chunk()?;
-            let slab = chunk.payload().cast::<Slab>();
-            slab.write(Slab { class: class as u8, fresh: FIRST_SLOT as u16, ..Slab::NONE });
-            (*self.table).open += 1;
-            self.tally.record(|counters| {
-                counters.slots_added(Slab::slots(SLAB, class) * Slab::slot_size(class));
-            });
-            Some(slab)
-        }
-    }
-
-    /// Takes a chunk for a slab out of the upper end of a gap, of one that is not at the top of its
-    /// heap if there is one.
-    unsafe fn take_slab_chunk(&mut self) -> Option<Chunk> {
-        // SAFETY: gaps in the lists are the allocator's to cut up (I9).
-        unsafe {
             let (gap, front) = self.search_slab_gap()?;
-            let header = gap.header();
-            let size = header.size();
-            self.remove_gap(gap, size);
-            let chunk = gap.above(front);
-            let mut lower = header;
-            if front != 0 {
-                self.add_gap(gap, Header::gap(front).with_lower_flags_of(header));
-                lower = Header::allocated(0).with_below_free();
-            }
-            self.occupy(chunk, size - front, SLAB, lower, header);
+            let chunk = self.take(gap, front, SLAB);
             let header = chunk.header();
             debug_assert!(header.size() == SLAB);
             chunk.set_header(header.with_mark());
-            Some(chunk)
+            (*self.table).open += 1;
+            Some(chunk.payload().cast())
         }
     }
 
-    /// Looks for a gap that a slab fits into, and how much of the gap lies below the slab.
+    /// Whether one more slab with free slots, beside `others`, would take little of the heaps.
+    unsafe fn is_cheap(&self, others: usize) -> bool {
+        // SAFETY: the table exists.
+        (others + 1) * (SLAB * OPEN_PART) <= unsafe { (*self.table).heap_bytes }
+    }
+
+    /// Looks for a gap that a slab fits into, one that is not at the top of its heap if there is
+    /// one, and how much of the gap lies below the slab: as much as possible.
     unsafe fn search_slab_gap(&self) -> Option<(Chunk, usize)> {
         let mut top = None;
         // Gaps of about a slab's size are often what a slab has left behind.
@@ -236,64 +263,106 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                 }
                 State::Partial => {
                     Slab::unlink(slab, self.partial((*slab).class.into()));
-                    return self.close_slab(slab);
+                    return self.spare_or_close(slab);
                 }
+                // No slot of it is in use.
+                State::Spare => debug_assert!(false, "talc: a slot of a spare slab was freed"),
             }
         }
         None
     }
 
-    /// Gives an empty slab, that is in no list, back to the chunks.
+    /// Keeps an empty slab, that is in no list, for the next allocation that needs one, as long as
+    /// slabs with free slots take little of the heaps; else gives it back to the chunks.
+    unsafe fn spare_or_close(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
+        // SAFETY: the table exists; the slab is nobody's (I12).
+        unsafe {
+            self.put_spare(slab);
+            if self.is_cheap((*self.table).open - 1) {
+                return None;
+            }
+            let slab = self.take_spare();
+            self.close_slab(slab)
+        }
+    }
+
+    /// Puts an empty slab, that is in no list, into the list of spares.
+    unsafe fn put_spare(&mut self, slab: *mut Slab) {
+        // SAFETY: the table exists; the slab is nobody's (I12).
+        unsafe {
+            (*slab).state = State::Spare;
+            (*slab).next = (*self.table).spare;
+            (*self.table).spare = slab;
+        }
+    }
+
+    /// Takes a slab, none of whose slots is in use, from the list of spares.
+    ///
+    /// # Safety
+    /// There must be one.
+    unsafe fn take_spare(&mut self) -> *mut Slab {
+        // SAFETY: the table exists, and its list of spares is not empty (I13).
+        unsafe {
+            let slab = (*self.table).spare;
+            (*self.table).spare = (*slab).next;
+            self.tally.record(|counters| {
+                let class = (*slab).class.into();
+                counters.slots_taken(Slab::slots(SLAB, class) * Slab::slot_size(class));
+            });
+            slab
+        }
+    }
+
+    /// Gives an empty slab, whose slots are in no books any more, back to the chunks.
     unsafe fn close_slab(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
         // SAFETY: the slab is the payload of a chunk, and nobody's (I12).
         unsafe {
-            let class = usize::from((*slab).class);
-            self.tally.record(|counters| {
-                counters.slots_taken(Slab::slots(SLAB, class) * Slab::slot_size(class));
-            });
             (*self.table).open -= 1;
             let chunk = Slab::chunk(slab);
             self.free(chunk, chunk.header())
         }
     }
 
-    /// Gives slabs back that are empty but kept for their class's next allocation; the others go
-    /// back by themselves. Stops after one whose space touches a heap end, and answers that heap
-    /// end: [`truncate`](Self::truncate) may be worth while. Call it again until it answers `None`.
+    /// Gives slabs back that are empty but kept for the next allocation. Stops after one whose
+    /// space touches a heap end, and answers that heap end: [`truncate`](Self::truncate) may be
+    /// worth while. Call it again until it answers `None`.
     ///
     /// An allocation that does not fit may fit after it.
     ///
     /// # Complexity
-    /// O(1): at most one slab for each class is looked at, each with a constant number of slots.
+    /// O(1) for each slab that it gives back, and for each class, of which at most one slab is
+    /// looked at.
     pub fn trim(&mut self) -> Option<NonNull<u8>> {
         if SLAB == 0 || self.table.is_null() {
             return None;
         }
-        for class in 0..CLASSES {
-            // SAFETY: the table exists, and `current` has slabs or `none` (I13).
-            unsafe {
-                if let Some(slab) = self.take_empty(class) {
-                    let touched = self.close_slab(slab);
-                    if touched.is_some() {
-                        return touched;
-                    }
+        // SAFETY: the table exists, and what it says is true (I13).
+        unsafe {
+            for class in 0..CLASSES {
+                self.spare_current(class);
+            }
+            while !(*self.table).spare.is_null() {
+                let slab = self.take_spare();
+                let touched = self.close_slab(slab);
+                if touched.is_some() {
+                    return touched;
                 }
             }
         }
         None
     }
 
-    /// Takes a class's current slab from it, if that slab is empty.
-    unsafe fn take_empty(&mut self, class: usize) -> Option<*mut Slab> {
+    /// Makes a class's current slab a spare one, if it is empty.
+    unsafe fn spare_current(&mut self, class: usize) {
         // SAFETY: as in `trim`.
         unsafe {
             let none = addr_of_mut!((*self.table).none);
             let slab = self.current(class).read();
             if slab == none || Slab::free_slots(slab, SLAB) < Slab::slots(SLAB, class) {
-                return None;
+                return;
             }
             self.current(class).write(none);
-            Some(slab)
+            self.put_spare(slab);
         }
     }
 

@@ -11,6 +11,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         8 => (size(), align()).prop_map(|(size, align)| Action::Allocate { size, align }),
         6 => pick().prop_map(|block| Action::Deallocate { block }),
         2 => (pick(), size()).prop_map(|(block, by)| Action::Grow { block, by }),
+        2 => (pick(), size()).prop_map(|(block, by)| Action::GrowDownwards { block, by }),
         2 => (pick(), size()).prop_map(|(block, to)| Action::Shrink { block, to }),
         2 => (pick(), size()).prop_map(|(block, to)| Action::Reallocate { block, to }),
         1 => (pick(), pick(), size())
@@ -40,7 +41,7 @@ fn run<const L: usize, const P: usize, const W: usize, const S: usize, const C: 
 proptest! {
     #[test]
     fn default_binning(actions in actions()) {
-        run::<64, 8, 3, 4096, 8>(&actions);
+        run::<64, 16, 4, 4096, 16>(&actions);
     }
 
     #[test]

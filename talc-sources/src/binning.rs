@@ -69,6 +69,9 @@ binning! {
     [unsafe] try_grow_in_place(
         &mut RawTalc<Self>, ptr: *mut u8, layout: Layout, new_size: usize
     ) -> bool;
+    [unsafe] try_grow_downwards(
+        &mut RawTalc<Self>, ptr: *mut u8, layout: Layout, new_size: usize
+    ) -> Option<NonNull<u8>>;
     [unsafe] shrink(
         &mut RawTalc<Self>, ptr: *mut u8, layout: Layout, new_size: usize
     ) -> Option<NonNull<u8>>;

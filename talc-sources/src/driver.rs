@@ -138,6 +138,24 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         unsafe { B::try_grow_in_place(&mut self.raw, ptr, layout, new_size) }
     }
 
+    /// Grows an allocation into the gap below it by moving it down, and answers where it is then,
+    /// if that was possible.
+    ///
+    /// # Safety
+    /// That of [`RawTalc::try_grow_downwards`].
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn try_grow_downwards(
+        &mut self,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        self.panic_if_reported(self.report());
+        // SAFETY: required of the caller.
+        unsafe { B::try_grow_downwards(&mut self.raw, ptr, layout, new_size) }
+    }
+
     /// Shrinks an allocation without moving it.
     ///
     /// # Safety

@@ -146,6 +146,7 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
 impl<S: Source<B>, B: Binning> Wrapper for TalcCell<S, B> {
     type Source = S;
     type Binning = B;
+    const COPIED_AT_ONCE: usize = usize::MAX;
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
@@ -278,6 +279,7 @@ impl<S, B> core::ops::Deref for TalcSyncCell<S, B> {
 impl<S: Source<B>, B: Binning> Wrapper for TalcSyncCell<S, B> {
     type Source = S;
     type Binning = B;
+    const COPIED_AT_ONCE: usize = usize::MAX;
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]

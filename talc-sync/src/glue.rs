@@ -12,12 +12,12 @@ pub(crate) trait Wrapper {
     type Source: Source<Self::Binning>;
     type Binning: Binning;
 
+    /// Blocks larger than this, in bytes, are copied while others may use the driver, if possible.
+    const COPIED_AT_ONCE: usize;
+
     /// Calls `f` with the driver, locked or borrowed for that long.
     fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> T;
 }
-
-/// Blocks larger than this are copied without the lock held.
-const COPIED_UNDER_LOCK: usize = 16 << 10;
 
 const GROWS_IN_PLACE: bool =
     !cfg!(any(feature = "disable-grow-in-place", feature = "disable-realloc-in-place"));
@@ -127,18 +127,21 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
                 talc.shrink(ptr.as_ptr(), old, new.size());
                 return Resized::Done(ptr);
             }
-            if GROWS_IN_PLACE
-                && is_aligned
-                && !is_shrinking
-                && talc.try_grow_in_place(ptr.as_ptr(), old, new.size())
-            {
-                return Resized::Done(ptr);
+            if GROWS_IN_PLACE && is_aligned && !is_shrinking {
+                if talc.try_grow_in_place(ptr.as_ptr(), old, new.size()) {
+                    return Resized::Done(ptr);
+                }
+                if kept <= W::COPIED_AT_ONCE {
+                    if let Some(moved) = talc.try_grow_downwards(ptr.as_ptr(), old, new.size()) {
+                        return Resized::Done(moved);
+                    }
+                }
             }
             let moved = match talc.allocate(new) {
                 Some(moved) => moved,
                 None => return Resized::OutOfMemory,
             };
-            if kept > COPIED_UNDER_LOCK {
+            if kept > W::COPIED_AT_ONCE {
                 return Resized::Moving(moved);
             }
             moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);

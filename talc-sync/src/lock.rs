@@ -74,6 +74,7 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcLock<R, S, B> {
 impl<R: RawMutex, S: Source<B>, B: Binning> Wrapper for TalcLock<R, S, B> {
     type Source = S;
     type Binning = B;
+    const COPIED_AT_ONCE: usize = 16 << 10;
 
     #[inline]
     fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
