@@ -41,7 +41,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
     let plan = Plan { max_size: 3000, live: 300, realloc: true, actions: 50_000, seed: 1 };
     workloads.push(Workload { name: String::from("random"), ..plan.build() });
     let subjects = traces::load(options)?;
-    workloads.extend(subjects.into_iter().flat_map(|subject| subject.variants));
+    workloads.extend(subjects.into_iter().map(|subject| subject.workload));
 
     let meter = Meter::new();
     let mut slots = Slots::default();
