@@ -25,8 +25,8 @@ pub struct OpSteps {
 /// many has shown what it is like.
 const BUDGET: u64 = 60_000;
 
-/// More than a call takes on average with any allocator that does not search without a bound.
-const USUAL: u64 = 200;
+/// About what a call takes with an allocator that does not search without a bound.
+const USUAL: u64 = 120;
 
 fn budget(calls: usize) -> u64 {
     BUDGET + USUAL * calls as u64

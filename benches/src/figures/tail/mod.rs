@@ -84,9 +84,9 @@ pub fn measure(options: &Options) -> Result<Figure> {
             at_least: false,
             value,
         }));
-        counts.show(&mut figure);
+        counts.show(&mut figure, 600.0);
     }
-    refusals.show(&mut figure);
+    refusals.show(&mut figure, 3000.0);
     figure.tables.push(percentile_table(&counted, &found[hard + 1..]));
     for (title, range) in [
         ("Time of single calls, all traces together", hard + 1..workloads.len()),
@@ -138,8 +138,8 @@ impl<'a> Counts<'a> {
         values.iter().copied().flatten().reduce(f64::max)
     }
 
-    /// The table and the chart.
-    fn show(self, figure: &mut Figure) {
+    /// The table, and the chart with bars up to `cut`.
+    fn show(self, figure: &mut Figure, cut: f64) {
         let whole = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.0}"));
         let columns = [String::from("instructions")].into_iter().chain(self.workloads.clone());
         let mut table = Table::new(&self.title, columns.chain([String::from("worst of all")]));
@@ -154,7 +154,7 @@ impl<'a> Counts<'a> {
             axis: String::from("instructions"),
             groups: self.workloads,
             series: self.values.into_iter().map(|(name, v)| (name.to_owned(), v)).collect(),
-            cut: Some(600.0),
+            cut: Some(cut),
             floor: 0.0,
         });
     }
