@@ -192,3 +192,21 @@ pub fn contest(
 pub fn arena_for(subjects: &[Subject]) -> Arena {
     Arena::new(subjects.iter().map(Subject::roomy_arena).max().unwrap_or(1 << 20))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_round_repeats_another() {
+        let plan = Plan { max_size: 1000, live: 50, realloc: true, actions: 100, seed: 0 };
+        let subject = Subject::from(plan);
+        let sizes = |workload: &Workload| workload.ops.iter().map(|op| op.size).collect();
+        let mut seen: Vec<Vec<u32>> = vec![sizes(&subject.workload)];
+        for round in 0..5 {
+            let drawn = sizes(&subject.draw(round).expect("a plan"));
+            assert!(!seen.contains(&drawn));
+            seen.push(drawn);
+        }
+    }
+}

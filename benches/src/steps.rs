@@ -178,3 +178,21 @@ mod trap {
         None
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::arena::Arena;
+    use crate::contender::Talc;
+    use crate::workload::full;
+
+    #[test]
+    fn full_heaps_refuse() {
+        let mut slots = Slots::default();
+        for heap in full::all() {
+            let mut arena = Arena::untouched(heap.workload.roomy_arena());
+            let counted = count_refused::<Talc>(&heap, arena.region(), &mut slots);
+            assert_eq!(counted.len(), heap.requests.len(), "{}", heap.workload.name);
+        }
+    }
+}
