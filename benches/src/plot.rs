@@ -103,7 +103,8 @@ fn paint(chart: &Chart, area: &Area<'_>, size: Size) -> Painted {
             let bar = [(x, chart.floor), (x + 0.92, value.min(top))];
             plane.draw_series([Rectangle::new(bar, colour(series).filled())])?;
             if value > top {
-                let turned = size.font(10).transform(FontTransform::Rotate90);
+                // As high as a bar is wide, whatever the size.
+                let turned = Size(1.0).font(10).transform(FontTransform::Rotate90);
                 let style = turned.color(&WHITE).pos(Pos::new(HPos::Left, VPos::Center));
                 let below_top = top - (top - chart.floor) * 0.015;
                 let label = Text::new(number(value), (x + 0.5, below_top), style);
