@@ -1,4 +1,4 @@
-//! Criterion microbenchmarks of each core operation: Talc beside talc 5.1.1, rlsf and dlmalloc.
+//! Criterion microbenchmarks of the usual operations: Talc beside talc 5.1.1, rlsf and dlmalloc.
 //!
 //! `cargo bench -p benches`. Each benchmark works on a heap that has been used: live blocks of
 //! many sizes, and a gap between any two of them.

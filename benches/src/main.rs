@@ -32,11 +32,11 @@ struct Cli {
 
 #[derive(Args)]
 struct Common {
-    /// Only contenders whose name contains this (may be repeated)
-    #[arg(long, global = true)]
+    /// Only contenders whose name contains one of these
+    #[arg(long, global = true, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only traces whose name contains this (may be repeated)
-    #[arg(long, global = true)]
+    /// Only traces whose name contains one of these
+    #[arg(long, global = true, value_delimiter = ',')]
     trace: Vec<String>,
     /// Rounds per contest
     #[arg(long, global = true)]

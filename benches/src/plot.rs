@@ -24,6 +24,7 @@ const COLOURS: [(&str, RGBColor); 11] = [
     ("system", RGBColor(195, 195, 195)),
 ];
 
+const WIDTH: u32 = 1000;
 const HEIGHT: u32 = 460;
 const GRID: RGBColor = RGBColor(225, 225, 225);
 const INK: RGBColor = RGBColor(40, 40, 40);
@@ -38,31 +39,49 @@ pub fn draw(chart: &Chart) -> Result<()> {
     std::fs::create_dir_all(folder())?;
     let path = folder().join(format!("{}.svg", chart.file));
     let bars = chart.groups.len() * (chart.series.len() + 2);
-    let width = (bars as u32 * 9 + 120).clamp(1000, 1800);
-    let area = SVGBackend::new(&path, (width, HEIGHT)).into_drawing_area();
-    paint(chart, &area).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
+    let width = (bars as u32 * 9 + 120).clamp(WIDTH, 1800);
+    let size = Size(f64::from(width) / f64::from(WIDTH));
+    let height = size.of(HEIGHT) as u32;
+    let area = SVGBackend::new(&path, (width, height)).into_drawing_area();
+    paint(chart, &area, size).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
     area.present().map_err(|error| anyhow!("writing {}: {error}", path.display()))
+}
+
+/// How much wider than usual a picture is. It will be shown no wider than others, so what is in it
+/// must be larger.
+#[derive(Clone, Copy)]
+struct Size(f64);
+
+impl Size {
+    /// Half of the way, as too large names would meet.
+    fn of(self, pixels: u32) -> i32 {
+        (f64::from(pixels) * self.0.sqrt()).round() as i32
+    }
+
+    fn font(self, pixels: u32) -> FontDesc<'static> {
+        ("sans-serif", self.of(pixels)).into_font()
+    }
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Painted = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-fn paint(chart: &Chart, area: &Area<'_>) -> Painted {
+fn paint(chart: &Chart, area: &Area<'_>, size: Size) -> Painted {
     area.fill(&WHITE)?;
     let (width, _) = area.dim_in_pixel();
-    let heading = ("sans-serif", 19).into_font().color(&INK);
+    let heading = size.font(19).color(&INK);
     let centred = heading.pos(Pos::new(HPos::Center, VPos::Top));
-    area.draw(&Text::new(chart.title.clone(), (width as i32 / 2, 10), centred))?;
-    legend(chart, area)?;
+    area.draw(&Text::new(chart.title.clone(), (width as i32 / 2, size.of(10)), centred))?;
+    legend(chart, area, size)?;
 
     let top = top_of(chart);
     let slots = chart.series.len() as f64 + 2.0;
     let mut plane = ChartBuilder::on(area)
-        .margin_top(64)
+        .margin_top(size.of(64))
         .margin_left(12)
         .margin_right(16)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
+        .x_label_area_size(size.of(44))
+        .y_label_area_size(size.of(64))
         .build_cartesian_2d(0.0..slots * chart.groups.len() as f64, chart.floor..top)?;
     plane
         .configure_mesh()
@@ -71,10 +90,10 @@ fn paint(chart: &Chart, area: &Area<'_>) -> Painted {
         .light_line_style(WHITE)
         .bold_line_style(GRID)
         .y_desc(chart.axis.clone())
-        .label_style(("sans-serif", 13).into_font().color(&INK))
+        .label_style(size.font(13).color(&INK))
         .draw()?;
 
-    let small = ("sans-serif", 13).into_font().color(&INK);
+    let small = size.font(13).color(&INK);
     let below = small.pos(Pos::new(HPos::Center, VPos::Top));
     for (group, name) in chart.groups.iter().enumerate() {
         let left = group as f64 * slots;
@@ -84,7 +103,8 @@ fn paint(chart: &Chart, area: &Area<'_>) -> Painted {
             let bar = [(x, chart.floor), (x + 0.92, value.min(top))];
             plane.draw_series([Rectangle::new(bar, colour(series).filled())])?;
             if value > top {
-                let turned = ("sans-serif", 10).into_font().transform(FontTransform::Rotate90);
+                // As high as a bar is wide, whatever the size.
+                let turned = Size(1.0).font(10).transform(FontTransform::Rotate90);
                 let style = turned.color(&WHITE).pos(Pos::new(HPos::Left, VPos::Center));
                 let below_top = top - (top - chart.floor) * 0.015;
                 let label = Text::new(number(value), (x + 0.5, below_top), style);
@@ -94,7 +114,7 @@ fn paint(chart: &Chart, area: &Area<'_>) -> Painted {
         let middle = plane.backend_coord(&(left + slots / 2.0, chart.floor));
         // Long names take two heights in turn where there are many of them.
         let lower = if chart.groups.len() > 10 && group % 2 == 1 { 18 } else { 0 };
-        let at = (middle.0, middle.1 + 8 + lower);
+        let at = (middle.0, middle.1 + size.of(8 + lower));
         area.draw(&Text::new(name.clone(), at, below.clone()))?;
     }
     if chart.floor < 1.0 && top > 1.0 && chart.axis.contains("times") {
@@ -105,14 +125,15 @@ fn paint(chart: &Chart, area: &Area<'_>) -> Painted {
 }
 
 /// One line of names above the plane.
-fn legend(chart: &Chart, area: &Area<'_>) -> Painted {
-    let mut x = 70;
+fn legend(chart: &Chart, area: &Area<'_>, size: Size) -> Painted {
+    let mut x = size.of(70);
     for (name, _) in &chart.series {
         let weight = if name == ours() { FontStyle::Bold } else { FontStyle::Normal };
-        let style = ("sans-serif", 13, weight).into_text_style(area).color(&INK);
-        area.draw(&Rectangle::new([(x, 40), (x + 11, 51)], colour(name).filled()))?;
-        area.draw(&Text::new(name.clone(), (x + 15, 39), style))?;
-        x += 28 + 7 * name.chars().count() as i32;
+        let style = ("sans-serif", size.of(13), weight).into_text_style(area).color(&INK);
+        let (top, side) = (size.of(40), size.of(11));
+        area.draw(&Rectangle::new([(x, top), (x + side, top + side)], colour(name).filled()))?;
+        area.draw(&Text::new(name.clone(), (x + size.of(15), top - 1), style))?;
+        x += size.of(28 + 7 * name.chars().count() as u32);
     }
     Ok(())
 }

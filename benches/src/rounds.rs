@@ -7,6 +7,7 @@ use crate::arena::{Arena, Region};
 use crate::contender::{baseline, Entry, Kind};
 use crate::replay::{Slots, Verdict};
 use crate::stats::{median, quantile};
+use crate::workload::random::Plan;
 use crate::workload::Workload;
 use std::time::Duration;
 
@@ -54,12 +55,19 @@ pub struct Timing {
     pub high: f64,
     /// The baseline's time over this one's, round by round, then the median: above 1 is faster.
     pub speedup: f64,
+    /// The same with the time of the measuring loop taken off both.
+    pub net_speedup: f64,
 }
 
 impl Row {
-    /// Times the baseline's speed, if it was timed.
+    /// Times the baseline's speed, if both were timed.
     pub fn speedup(&self) -> Option<f64> {
-        self.timing().map(|timing| timing.speedup)
+        self.timing().map(|timing| timing.speedup).filter(|ratio| ratio.is_finite())
+    }
+
+    /// The same net of the measuring loop.
+    pub fn net_speedup(&self) -> Option<f64> {
+        self.timing().map(|timing| timing.net_speedup).filter(|ratio| ratio.is_finite())
     }
 
     /// The times, if it was timed.
@@ -74,24 +82,39 @@ impl Row {
 /// Replays above this are repeated in three rounds only.
 const LONG_REPLAY_NS: f64 = 1e8;
 
-/// What is replayed: one workload, or several variants of it that take turns from round to round
-/// so that no branch predictor can learn one by heart.
+/// What is replayed: one workload round after round, or random actions drawn anew for each round,
+/// as a branch predictor learns part of whatever comes round again.
 pub struct Subject {
     /// The name in tables.
     pub name: String,
-    /// At least one.
-    pub variants: Vec<Workload>,
+    /// What is replayed, or, of random actions, one draw: the one that is checked.
+    pub workload: Workload,
+    /// The plan of random actions, if they are.
+    pub plan: Option<Plan>,
 }
 
 impl From<Workload> for Subject {
     fn from(workload: Workload) -> Self {
-        Self { name: workload.name.clone(), variants: vec![workload] }
+        Self { name: workload.name.clone(), workload, plan: None }
+    }
+}
+
+impl From<Plan> for Subject {
+    fn from(plan: Plan) -> Self {
+        Self { name: plan.max_size.to_string(), workload: plan.build(), plan: Some(plan) }
     }
 }
 
 impl Subject {
     fn roomy_arena(&self) -> usize {
-        self.variants.iter().map(Workload::roomy_arena).max().unwrap_or(1 << 20)
+        self.workload.roomy_arena()
+    }
+
+    /// What a round replays, if it is not the workload that was checked. The seed of the plan is
+    /// that of the workload, so no round may have it.
+    fn draw(&self, round: usize) -> Option<Workload> {
+        let draw = |plan: Plan| Plan { seed: plan.seed + 1 + round as u64, ..plan }.build();
+        self.plan.map(draw)
     }
 }
 
@@ -104,13 +127,12 @@ pub fn contest(
     slots: &mut Slots,
 ) -> Vec<Row> {
     let arena = arena.first(subject.roomy_arena());
-    let workload = &subject.variants[0];
-    let calls = workload.measured().len() as f64;
+    let calls = subject.workload.measured().len() as f64;
     let mut outcomes: Vec<Option<Outcome>> = entries
         .iter()
         .map(|entry| match entry.kind {
             Kind::Loop => None,
-            _ => match (entry.verify)(workload, arena, slots, setup.patience) {
+            _ => match (entry.verify)(&subject.workload, arena, slots, setup.patience) {
                 Verdict::Sound => None,
                 Verdict::TooSlow(ns) => Some(Outcome::SlowerThan(ns)),
                 Verdict::OutOfMemory => Some(Outcome::Failed("out of memory".into())),
@@ -121,7 +143,8 @@ pub fn contest(
 
     let mut times = vec![vec![None; setup.rounds]; entries.len()];
     for round in 0..setup.rounds {
-        let workload = &subject.variants[round % subject.variants.len()];
+        let drawn = subject.draw(round);
+        let workload = drawn.as_ref().unwrap_or(&subject.workload);
         for turn in 0..entries.len() {
             // Another one begins each round, so that nobody always follows the same neighbour.
             let index = (turn + round) % entries.len();
@@ -138,31 +161,52 @@ pub fn contest(
     }
 
     let base = entries.iter().position(|entry| entry.name == baseline());
-    entries
-        .iter()
-        .zip(&times)
-        .map(|(entry, mine)| {
-            let outcome = outcomes.remove(0).unwrap_or_else(|| {
-                let taken: Vec<f64> = mine.iter().copied().flatten().collect();
-                let ratios: Vec<f64> = base
-                    .map(|base| times[base].iter().zip(mine))
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|(base, mine)| Some((*base)? / (*mine)?))
-                    .collect();
-                Outcome::Timed(Timing {
-                    median: median(&taken),
-                    low: quantile(&taken, 0.25),
-                    high: quantile(&taken, 0.75),
-                    speedup: median(&ratios),
-                })
-            });
-            Row { name: entry.name, kind: entry.kind, outcome }
-        })
-        .collect()
+    let empty = entries.iter().position(|entry| entry.kind == Kind::Loop);
+    let timing = |index: usize| {
+        let taken: Vec<f64> = times[index].iter().copied().flatten().collect();
+        let speedup = |net: bool| {
+            let ratio = |round: usize| -> Option<f64> {
+                let around = if net { times[empty?][round]? } else { 0.0 };
+                Some((times[base?][round]? - around) / (times[index][round]? - around))
+            };
+            median(&(0..setup.rounds).filter_map(ratio).collect::<Vec<_>>())
+        };
+        Timing {
+            median: median(&taken),
+            low: quantile(&taken, 0.25),
+            high: quantile(&taken, 0.75),
+            speedup: speedup(false),
+            net_speedup: speedup(true),
+        }
+    };
+    let rows = entries.iter().zip(outcomes).enumerate();
+    rows.map(|(index, (entry, failure))| Row {
+        name: entry.name,
+        kind: entry.kind,
+        outcome: failure.unwrap_or_else(|| Outcome::Timed(timing(index))),
+    })
+    .collect()
 }
 
 /// An arena roomy enough for each of the subjects.
 pub fn arena_for(subjects: &[Subject]) -> Arena {
     Arena::new(subjects.iter().map(Subject::roomy_arena).max().unwrap_or(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_round_repeats_another() {
+        let plan = Plan { max_size: 1000, live: 50, realloc: true, actions: 100, seed: 0 };
+        let subject = Subject::from(plan);
+        let sizes = |workload: &Workload| workload.ops.iter().map(|op| op.size).collect();
+        let mut seen: Vec<Vec<u32>> = vec![sizes(&subject.workload)];
+        for round in 0..5 {
+            let drawn = sizes(&subject.draw(round).expect("a plan"));
+            assert!(!seen.contains(&drawn));
+            seen.push(drawn);
+        }
+    }
 }

@@ -7,8 +7,9 @@
 
 use crate::arena::Region;
 use crate::contender::Contender;
-use crate::replay::{run, Slots};
-use crate::workload::{OpKind, Workload};
+use crate::replay::{layout, run, Slots};
+use crate::workload::full::FullHeap;
+use crate::workload::{Op, OpKind, Workload};
 
 /// What one call cost.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +20,17 @@ pub struct OpSteps {
     pub instructions: u64,
 }
 
-/// After this many instructions the counting ends early: single-stepping takes microseconds for
-/// each, and a contender that needs so many has shown what it is like.
+/// Counting ends early when the calls have taken this many instructions more than [`USUAL`] ones
+/// would: stepping takes microseconds for each, and a contender that needs so
+/// many has shown what it is like.
 const BUDGET: u64 = 60_000;
+
+/// About what a call takes with an allocator that does not search without a bound.
+const USUAL: u64 = 120;
+
+fn budget(calls: usize) -> u64 {
+    BUDGET + USUAL * calls as u64
+}
 
 /// Instructions of the chosen calls (numbers of measured calls, ascending), in order, as far as
 /// the budget goes; an empty list when the replay fails or the platform cannot single-step.
@@ -43,7 +52,7 @@ pub fn count<C: Contender>(
         let mut spent = 0;
         let mut next = 0;
         for &index in chosen {
-            if spent > BUDGET {
+            if spent > budget(chosen.len()) {
                 return counted;
             }
             if run(&mut contender, &workload.measured()[next..index], slots).is_err() {
@@ -51,15 +60,10 @@ pub fn count<C: Contender>(
             }
             next = index + 1;
             let op = &workload.measured()[index];
-            let mut done = Ok(0);
-            let instructions = trap::instructions_of(|| {
-                done = one_call(&mut contender, op, slots);
-            });
-            let Some(instructions) = instructions else { return Vec::new() };
-            spent += instructions;
-            if done.is_err() {
+            let Some((instructions, true)) = one_call(&mut contender, op, slots) else {
                 return Vec::new();
-            }
+            };
+            spent += instructions;
             counted.push(OpSteps { kind: op.kind, instructions });
         }
         let rest = &workload.measured()[next..];
@@ -72,18 +76,66 @@ pub fn count<C: Contender>(
     counted
 }
 
-/// Out of line, so that each contender's call pays the same few instructions around it.
+/// Instructions of those requests that a full heap refuses, in order, as far as the budget goes;
+/// an empty list when the heap cannot be prepared or the platform cannot single-step.
+pub fn count_refused<C: Contender>(heap: &FullHeap, arena: Region, slots: &mut Slots) -> Vec<u64> {
+    let slots = slots.for_workload(&heap.workload);
+    let (before, after) = heap.workload.ops.split_at(heap.workload.warm);
+    let mut refused = Vec::new();
+    // SAFETY: as in `count`; the requests have a slot of their own, and what fills the arena is
+    // never touched again.
+    unsafe {
+        let Some(mut contender) = C::over(arena) else { return Vec::new() };
+        if run(&mut contender, before, slots).is_err() {
+            return Vec::new();
+        }
+        let mut size = arena.size as u32 / 2;
+        while size >= 8 {
+            if contender.alloc(layout(size, 3)).is_null() {
+                size /= 2;
+            }
+        }
+        if run(&mut contender, after, slots).is_err() {
+            return Vec::new();
+        }
+        for request in &heap.requests {
+            match one_call(&mut contender, request, slots) {
+                None => return Vec::new(),
+                Some((instructions, false)) => refused.push(instructions),
+                Some((_, true)) => {
+                    contender.dealloc(
+                        slots[request.slot as usize],
+                        layout(request.size, request.align_log2),
+                    );
+                }
+            }
+            if refused.iter().sum::<u64>() > budget(heap.requests.len()) {
+                break;
+            }
+        }
+    }
+    refused
+}
+
+/// Instructions of one call, and whether it succeeded; `None` where nothing can be counted.
 ///
 /// # Safety
 /// - As for [`run`].
-#[inline(never)]
 unsafe fn one_call<C: Contender>(
     contender: &mut C,
-    op: &crate::workload::Op,
+    op: &Op,
     slots: &mut [*mut u8],
-) -> Result<u64, usize> {
+) -> Option<(u64, bool)> {
+    /// Out of line, so that each contender's call pays the same few instructions around it.
+    #[inline(never)]
+    unsafe fn call<C: Contender>(contender: &mut C, op: &Op, slots: &mut [*mut u8]) -> bool {
+        // SAFETY: passed on.
+        unsafe { run(contender, std::slice::from_ref(op), slots) }.is_ok()
+    }
+    let mut done = false;
     // SAFETY: passed on.
-    unsafe { run(contender, std::slice::from_ref(op), slots) }
+    let instructions = trap::instructions_of(|| done = unsafe { call(contender, op, slots) })?;
+    Some((instructions, done))
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -124,5 +176,23 @@ mod trap {
     /// This platform is not supported.
     pub(super) fn instructions_of(_: impl FnOnce()) -> Option<u64> {
         None
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::arena::Arena;
+    use crate::contender::Talc;
+    use crate::workload::full;
+
+    #[test]
+    fn full_heaps_refuse() {
+        let mut slots = Slots::default();
+        for heap in full::all() {
+            let mut arena = Arena::untouched(heap.workload.roomy_arena());
+            let counted = count_refused::<Talc>(&heap, arena.region(), &mut slots);
+            assert_eq!(counted.len(), heap.requests.len(), "{}", heap.workload.name);
+        }
     }
 }

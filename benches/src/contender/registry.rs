@@ -3,6 +3,7 @@
 use super::*;
 use crate::replay::{self, Grown, Slots, Verdict};
 use crate::steps::{self, OpSteps};
+use crate::workload::full::FullHeap;
 use crate::workload::Workload;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Entry {
     pub latencies: fn(&Workload, Region, &mut Slots, &mut [u64]) -> bool,
     /// See [`steps::count`].
     pub steps: fn(&Workload, Region, &mut Slots, &[usize]) -> Vec<OpSteps>,
+    /// See [`steps::count_refused`].
+    pub refused: fn(&FullHeap, Region, &mut Slots) -> Vec<u64>,
 }
 
 impl Entry {
@@ -47,6 +50,7 @@ impl Entry {
             grow: replay::grow::<C>,
             latencies: replay::latencies::<C>,
             steps: steps::count::<C>,
+            refused: steps::count_refused::<C>,
         }
     }
 

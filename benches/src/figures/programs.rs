@@ -140,15 +140,14 @@ pub fn measure(options: &Options) -> Result<Figure> {
 
 /// Builds the programs and answers where their binaries are.
 fn build() -> Result<PathBuf> {
-    let progress = progress("programs", 1);
-    progress.step("building (minutes, the first time)");
+    eprintln!("programs: building them (minutes, the first time)");
     let manifest = home().join("programs").join("Cargo.toml");
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => PathBuf::from(folder).join("programs"),
         None => home().join("programs").join("target"),
     };
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--quiet", "--manifest-path"])
+        .args(["build", "--release", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
         .arg(&target)

@@ -22,7 +22,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
         entries.iter().map(|&entry| (entry, Vec::new())).collect();
     for subject in &subjects {
         progress.step(&subject.name);
-        let workload = &subject.variants[0];
+        let workload = &subject.workload;
         let arena = arena.region().first(workload.roomy_arena());
         for (entry, values) in &mut values {
             let heap = smallest(entry, workload, arena, &mut slots);

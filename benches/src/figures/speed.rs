@@ -35,6 +35,11 @@ impl Contests {
         self.rows.first().into_iter().flatten().map(|row| row.name).collect()
     }
 
+    /// The names of all but the loop.
+    fn contenders(&self) -> impl Iterator<Item = &'static str> {
+        self.names().into_iter().filter(|name| *name != Null::NAME)
+    }
+
     fn row(&self, workload: usize, name: &str) -> Option<&Row> {
         self.rows[workload].iter().find(|row| row.name == name)
     }
@@ -82,32 +87,33 @@ impl Contests {
     /// Speed over the baseline, with the geometric mean.
     pub fn ratio_table(&self) -> Table {
         let title = format!("Speed over {} (above 1 is faster), round by round", baseline());
+        self.ratios(&title, Row::speedup)
+    }
+
+    /// The same with the time of the measuring loop taken off: what the allocators alone cost.
+    pub fn net_ratio_table(&self) -> Table {
+        let title = format!("Speed over {}, both net of the loop", baseline());
+        self.ratios(&title, Row::net_speedup)
+    }
+
+    fn ratios(&self, title: &str, ratio: fn(&Row) -> Option<f64>) -> Table {
         let first = [String::from("times the speed")].into_iter();
         let last = [String::from("geometric mean")];
         let mut table = Table::new(title, first.chain(self.workloads.clone()).chain(last));
-        for name in self.names() {
-            if self.rows[0].iter().any(|row| row.name == name && row.kind == Kind::Loop) {
-                continue;
-            }
-            let ratios = self.speedups(name);
+        for name in self.contenders() {
+            let ratios: Vec<Option<f64>> =
+                (0..self.rows.len()).map(|index| ratio(self.row(index, name)?)).collect();
             let cells =
                 ratios.iter().map(|ratio| ratio.map_or(String::new(), |r| format!("{r:.2}")));
-            let mean = mean_cell(&ratios);
-            table.row([String::from(name)].into_iter().chain(cells).chain([mean]));
+            table.row([String::from(name)].into_iter().chain(cells).chain([mean_cell(&ratios)]));
         }
         table
     }
 
     /// The same ratios as bars.
     pub fn chart(&self, file: &str, title: &str) -> Chart {
-        let series = self
-            .names()
-            .into_iter()
-            .filter(|name| {
-                self.rows[0].iter().any(|row| row.name == *name && row.kind != Kind::Loop)
-            })
-            .map(|name| (name.to_owned(), self.speedups(name)))
-            .collect();
+        let named = |name: &'static str| (name.to_owned(), self.speedups(name));
+        let series = self.contenders().map(named).collect();
         Chart {
             file: file.to_owned(),
             title: title.to_owned(),

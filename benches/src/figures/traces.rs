@@ -69,7 +69,7 @@ fn what_they_are(subjects: &[Subject]) -> Table {
         ["trace", "calls", "of which reallocs", "peak blocks", "peak bytes", "median size"];
     let mut table = Table::new("The traces", columns);
     for subject in subjects {
-        let workload = &subject.variants[0];
+        let workload = &subject.workload;
         let ops = &workload.ops;
         let reallocs = ops.iter().filter(|op| op.new_size > 0).count();
         let mut sizes: Vec<u32> = ops

@@ -7,7 +7,7 @@ use super::{BlockId, Builder, Workload};
 use fastrand::Rng;
 
 /// How many gaps the heaps hold.
-const GAPS: usize = 4000;
+pub(super) const GAPS: u32 = 4000;
 
 /// All of them. They need an arena of [`ARENA`] bytes, most of which is never touched.
 pub fn all() -> Vec<Workload> {
@@ -17,15 +17,23 @@ pub fn all() -> Vec<Workload> {
 /// Enough for each of [`all`].
 pub const ARENA: usize = 3 << 30;
 
+/// What keeps gaps apart: too large for anyone's slabs, which would put it elsewhere.
+const SEPARATOR: u32 = 600;
+
+/// Blocks of the given sizes, each between two others that stay, in a random order.
+pub(super) fn apart(builder: &mut Builder, sizes: impl Iterator<Item = u32>) -> Vec<BlockId> {
+    let mut blocks = Vec::new();
+    for size in sizes {
+        blocks.push(builder.alloc(size, 3));
+        builder.alloc(SEPARATOR, 3);
+    }
+    Rng::with_seed(7).shuffle(&mut blocks);
+    blocks
+}
+
 /// Leaves gaps of the given sizes, each between two live blocks.
 fn gaps(builder: &mut Builder, sizes: impl Iterator<Item = u32>) {
-    let mut doomed = Vec::new();
-    for size in sizes {
-        doomed.push(builder.alloc(size, 3));
-        builder.alloc(24, 3);
-    }
-    Rng::with_seed(7).shuffle(&mut doomed);
-    for block in doomed {
+    for block in apart(builder, sizes) {
         builder.free(block);
     }
 }
@@ -44,7 +52,7 @@ fn pairs(builder: &mut Builder, requests: impl Iterator<Item = (u32, u8)>) {
 /// Thousands of gaps in the same bin as the requests, each just too small.
 fn too_small() -> Workload {
     let mut builder = Builder::default();
-    gaps(&mut builder, (0..GAPS as u32).map(|index| 1024 + 16 * (index % 4)));
+    gaps(&mut builder, (0..GAPS).map(|index| 1024 + 16 * (index % 4)));
     pairs(&mut builder, (0..200).map(|index| (1024 + 16 * (4 + index % 3), 3)));
     builder.finish("gaps just too small")
 }
@@ -52,7 +60,7 @@ fn too_small() -> Workload {
 /// Gaps that are long enough for the requests but not at a fitting address.
 fn over_aligned() -> Workload {
     let mut builder = Builder::default();
-    gaps(&mut builder, (0..GAPS as u32).map(|index| 560 + 16 * (index % 32)));
+    gaps(&mut builder, (0..GAPS).map(|index| 560 + 16 * (index % 32)));
     pairs(&mut builder, (0..200).map(|index| (500 + index, 9 + (index % 4) as u8)));
     builder.finish("over-aligned")
 }
@@ -87,9 +95,9 @@ fn scattered_small() -> Workload {
     let mut builder = Builder::default();
     let mut rng = Rng::with_seed(11);
     let mut blocks: Vec<BlockId> =
-        (0..8 * GAPS as u32).map(|index| builder.alloc(1 + index % 256, 3)).collect();
+        (0..8 * GAPS).map(|index| builder.alloc(1 + index % 256, 3)).collect();
     rng.shuffle(&mut blocks);
-    for block in blocks.drain(GAPS..) {
+    for block in blocks.drain(GAPS as usize..) {
         builder.free(block);
     }
     builder.begin();
@@ -108,7 +116,7 @@ fn scattered_small() -> Workload {
 /// Vectors that grow side by side over a heap full of gaps, each step too large for most gaps.
 fn grown_vectors() -> Workload {
     let mut builder = Builder::default();
-    gaps(&mut builder, (0..GAPS as u32).map(|index| 64 + 8 * (index % 64)));
+    gaps(&mut builder, (0..GAPS).map(|index| 64 + 8 * (index % 64)));
     builder.begin();
     let mut sizes = [32_u32; 16];
     let vectors: Vec<BlockId> = sizes.iter().map(|&size| builder.alloc(size, 3)).collect();

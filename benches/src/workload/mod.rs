@@ -5,6 +5,7 @@
 
 pub mod adversarial;
 pub mod fill;
+pub mod full;
 pub mod random;
 
 /// What an [`Op`] does.

@@ -1,7 +1,10 @@
-//! What several of these tests need: a backing allocator that watches what is done to it, layouts
-//! at the limits, and a small generator of random numbers.
-#![allow(dead_code, unreachable_pub)] // Every test has a copy, and uses a part of it.
+//! What several of these tests need: a backing allocator that watches what is done to it, and
+//! layouts at the limits.
+#![allow(dead_code, unreachable_pub, unused_imports)] // Every test has a copy, and uses a part of it.
 #![allow(clippy::undocumented_unsafe_blocks)] // Blocks are checked in what is recorded of them.
+
+mod support;
+pub use support::*;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
@@ -194,7 +197,6 @@ macro_rules! for_each_block_source {
         }
     };
 }
-#[allow(unused_imports)]
 pub(crate) use for_each_block_source;
 
 /// A layout of `size` bytes, aligned to 8.
@@ -217,38 +219,4 @@ pub fn impossible_layouts() -> Vec<Layout> {
         }
     }
     layouts
-}
-
-/// A generator of random numbers, the same ones each time (xorshift).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as usize % limit
-    }
-
-    /// A size from 1 to `1 << doublings` bytes: small ones are as likely as large ones.
-    pub fn size(&mut self, doublings: usize) -> usize {
-        let below = 1 << self.below(doublings + 1);
-        1 + self.below(below)
-    }
-}
-
-/// Rounds of a long test: fewer where the tests are slow.
-pub fn rounds(usual: usize) -> usize {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    cases.map_or(usual, |cases: usize| (usual * cases / 256).clamp(1, usual))
-}
-
-/// The message of a panic of `f`.
-pub fn panic_message<T>(f: impl FnOnce() -> T) -> String {
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map(|_| ());
-    let payload = result.expect_err("this must panic");
-    match payload.downcast::<String>() {
-        Ok(message) => *message,
-        Err(payload) => (*payload.downcast::<&str>().expect("a message")).to_string(),
-    }
 }

@@ -1,9 +1,12 @@
 //! What several of these tests need: the wrappers and the allocation traits as parameters of one
-//! test body, memory with a pattern in it, and a small generator of random numbers.
-#![allow(dead_code, unreachable_pub)] // Every test has a copy, and uses a part of it.
+//! test body, and memory with a pattern in it.
+#![allow(dead_code, unreachable_pub, unused_imports)] // Every test has a copy, and uses a part of it.
 #![allow(clippy::undocumented_unsafe_blocks)] // Who calls vouches for the pointers.
 
 pub mod stress;
+#[path = "../../../talc-sources/tests/common/support.rs"]
+mod support;
+pub use support::*;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{slice_from_raw_parts_mut, NonNull};
@@ -251,38 +254,4 @@ pub unsafe fn verify(block: *const u8, size: usize, seed: usize) {
 
 fn pattern(n: usize, seed: usize) -> u8 {
     (n.wrapping_mul(31) ^ (n >> 8) ^ seed.wrapping_mul(77)) as u8
-}
-
-/// A generator of random numbers, the same ones each time (xorshift).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as usize % limit
-    }
-
-    /// A size from 1 to `1 << doublings` bytes: small ones are as likely as large ones.
-    pub fn size(&mut self, doublings: usize) -> usize {
-        let below = 1 << self.below(doublings + 1);
-        1 + self.below(below)
-    }
-}
-
-/// Rounds of a long test: fewer where the tests are slow.
-pub fn rounds(usual: usize) -> usize {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    cases.map_or(usual, |cases: usize| (usual * cases / 256).clamp(1, usual))
-}
-
-/// The message of a panic of `f`.
-pub fn panic_message<T>(f: impl FnOnce() -> T) -> String {
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map(|_| ());
-    let payload = result.expect_err("this must panic");
-    match payload.downcast::<String>() {
-        Ok(message) => *message,
-        Err(payload) => (*payload.downcast::<&str>().expect("a message")).to_string(),
-    }
 }
