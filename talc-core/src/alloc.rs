@@ -28,10 +28,9 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// O(1): the first gap of the first bin all of whose gaps fit; for requests of 32 KiB and more,
     /// and over-aligned ones, after a look at the first few gaps that may fit.
     ///
-    /// Before it answers `None` it also looks at gaps that may fit, at most [`SEARCH_LIMIT`] of one
-    /// bin, or a few of each of the bins between the smallest and the largest gap that an
-    /// over-aligned layout may need. So `None` can mean that a gap would have fitted among more
-    /// than that many of almost its size.
+    /// Before it answers `None` it also looks at gaps that may fit, twice [`SEARCH_LIMIT`] at most. So
+    /// `None` can mean that a gap would have fitted among more than [`SEARCH_LIMIT`] of almost its
+    /// size; for an over-aligned layout, of up to its size and alignment.
     #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         if self.table.is_null() || layout.size() > MAX_REQUEST {
@@ -106,48 +105,44 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         let fits = |gap: Chunk, size: usize| {
             gap.front_for(align).checked_add(need).map_or(false, |needed| needed <= size)
         };
-        let floor = Bins::<L, P, W, SLAB, CLASSES>::bin_of(need);
         let sure = need.checked_add(max_front(align))?;
-        let sure_bin = Bins::<L, P, W, SLAB, CLASSES>::bin_above(sure);
-        let found = self.search_bin(floor, PROBES, fits).or_else(|| {
+        let first_sure = || {
+            let bin = Bins::<L, P, W, SLAB, CLASSES>::bin_above(sure);
             // SAFETY: `try_allocate` checked that the table exists; the bin is not empty (I8).
-            unsafe {
-                let bin = Bins::first_from(self.table, sure_bin)?;
-                Some(Bins::first_gap(self.table, bin))
-            }
-        });
-        let found = found.or_else(|| {
-            // The gaps that may fit are smaller than that, and no smaller than the chunk.
-            let limit = if align > GRAIN { PROBES } else { SEARCH_LIMIT };
-            let mut bin = floor;
-            // SAFETY: as above.
-            while let Some(filled) = unsafe { Bins::first_from(self.table, bin) } {
-                if let Some(gap) = self.search_bin(filled, limit, fits) {
-                    return Some(gap);
-                }
-                bin = filled + 1;
-            }
-            None
-        });
-        found.map(|gap| (gap, gap.front_for(align)))
+            unsafe { Some(Bins::first_gap(self.table, Bins::first_from(self.table, bin)?)) }
+        };
+        // The larger ones of the gaps that may fit an over-aligned chunk are the likelier ones.
+        let likely = need + (sure - need) / 2;
+        let gap = self
+            .search_from(need, PROBES, fits)
+            .or_else(first_sure)
+            .or_else(|| self.search_from(likely, SEARCH_LIMIT, fits))
+            .or_else(|| self.search_from(need, SEARCH_LIMIT, fits))?;
+        Some((gap, gap.front_for(align)))
     }
 
-    /// The first gap of a bin that `fits` accepts, among its first `limit` ones.
-    fn search_bin(
+    /// The first gap that `fits` accepts, among the first `limit` ones from the bin of `size` on.
+    fn search_from(
         &self,
-        bin: usize,
+        size: usize,
         limit: usize,
         fits: impl Fn(Chunk, usize) -> bool,
     ) -> Option<Chunk> {
+        let mut bin = Bins::<L, P, W, SLAB, CLASSES>::bin_of(size);
         let mut gap = None;
         for _ in 0..limit {
             // SAFETY: the table exists, and each gap comes from this bin's list (I7).
             unsafe {
-                let next = Bins::next_gap(self.table, bin, gap)?;
-                if fits(next, next.header().size()) {
-                    return Some(next);
+                let mut next = Bins::next_gap(self.table, bin, gap);
+                if next.is_none() {
+                    bin = Bins::first_from(self.table, bin + 1)?;
+                    next = Bins::next_gap(self.table, bin, None);
                 }
-                gap = Some(next);
+                gap = next;
+            }
+            // SAFETY: a gap in a list has a header (I7).
+            if gap.map_or(false, |gap| fits(gap, unsafe { gap.header() }.size())) {
+                return gap;
             }
         }
         None

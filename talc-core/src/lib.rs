@@ -35,7 +35,8 @@ pub use misuse::Misuse;
 pub use sizing::{min_first_heap_layout, min_first_heap_size};
 pub use visit::Part;
 
-/// How many gaps of one bin are looked at, at most, in a search for one that may fit.
+/// How many gaps that may fit are looked at, at most, from the smallest on, before an allocation is
+/// refused.
 pub const SEARCH_LIMIT: usize = 32;
 
 /// The allocator itself: heaps of memory, cut into chunks, and nothing around them.
