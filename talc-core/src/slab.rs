@@ -74,7 +74,7 @@ pub(crate) const FIRST_SLOT: usize = {
 
 /// How many slots that were never used are put into the free list at a time: few, as memory that is
 /// not used need not be touched; enough to be worth the call.
-const FRESH_AT_ONCE: usize = 16;
+const FRESH_AT_ONCE: usize = 8;
 
 impl Slab {
     /// What a class has for a current slab before it has one: nothing is ever free in it.

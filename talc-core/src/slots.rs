@@ -408,4 +408,4 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
 }
 
 /// How many gaps are looked at for a slab, each the first of its bin.
-const SLAB_SEARCHES: usize = 4;
+const SLAB_SEARCHES: usize = 2;
