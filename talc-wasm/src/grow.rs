@@ -80,28 +80,23 @@ unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART>
     const MANUAL_HEAPS: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        let size = memory::size();
-        // Nothing is above a heap that ends with the memory: there the new pages join it. No heap
-        // ends at address 0, which is where a memory that fills the address space does.
-        let top = address(size);
-        let joined = self.end.filter(|end| end.as_ptr() == top);
-        let bytes = match joined {
+        let bytes = match self.end {
             // SAFETY: the end is current: only this source moves it.
             Some(end) => unsafe { B::extend_size(talc, end, layout) },
             None => B::claim_size(talc, layout),
         };
-        let step = size.checked_div(PART).unwrap_or(0);
+        let step = memory::size().checked_div(PART).unwrap_or(0);
         let pages = grow(bytes.ok_or(OutOfMemory)?, step).ok_or(OutOfMemory)?;
         // SAFETY: the pages are new, and nobody else's; the end is current, as above.
         self.end = unsafe {
-            match joined {
-                // Not so if another thread has grown the memory since its size was read. The pages
-                // may then be too few for a heap, and the driver asks again.
+            match self.end {
                 Some(end) if end.as_ptr() == pages.base => {
                     // The memory may now end with the address space, which no pointer can express.
                     let top = (pages.base as usize).saturating_add(pages.bytes);
                     Some(B::extend(talc, end, top as *mut u8))
                 }
+                // Somebody else has grown the memory. The pages may be too few for a heap in which
+                // the layout fits: then the driver asks again, and this heap is extended.
                 _ => Some(B::claim(talc, pages.base, pages.bytes).ok_or(OutOfMemory)?),
             }
         };
