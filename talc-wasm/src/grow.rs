@@ -36,7 +36,7 @@ unsafe impl Replaceable for WasmGrowAndClaim {}
 /// between.
 ///
 /// What is free at the end of the heap is made use of, so that only what is missing is brought.
-/// With `PART`, each growth brings at least one part of `PART` of the size that the memory has, so that a
+/// With a `PART`, each growth also brings at least one part of the memory out of so many, so that a
 /// program with much memory grows it less often: [`in_steps`](Self::in_steps). If there is no room
 /// for that, it brings what the layout needs.
 ///
@@ -60,8 +60,8 @@ impl WasmGrowAndExtend {
 }
 
 impl<const PART: usize> WasmGrowAndExtend<PART> {
-    /// A source that has not grown anything yet, and will grow the memory in steps of one part of
-    /// `PART` of its size, or more where that is needed. `PART` 0 is no step, as in `new`.
+    /// A source that has not grown anything yet, and will grow the memory by at least one part of
+    /// it out of `PART`: with 8, by an eighth. With 0, by what is needed, as with `new`.
     ///
     /// ```
     /// # #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
@@ -114,7 +114,7 @@ struct Pages {
 /// needs; by `step` pages if they are more, and can be had.
 #[inline]
 fn grow(bytes: usize, step: usize) -> Option<Pages> {
-    // Pages are aligned, so that none of `bytes` is lost to padding.
+    // Pages are aligned, so that none of `bytes` is lost to padding; they are more than that.
     let least = (bytes - MAX_PADDING - 1) / PAGE + 1;
     let wanted = least.max(step);
     let (pages, old) = match memory::grow(wanted) {
