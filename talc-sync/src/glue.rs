@@ -12,8 +12,9 @@ pub(crate) trait Wrapper {
     type Source: Source<Self::Binning>;
     type Binning: Binning;
 
-    /// Blocks larger than this, in bytes, are copied while others may use the driver, if possible.
-    const COPIED_AT_ONCE: usize;
+    /// Larger blocks than this are copied while the driver is not lent out: without the lock held.
+    /// A wrapper that nobody waits for lends it out once, which is less code.
+    const COPIED_AT_ONCE: usize = usize::MAX;
 
     /// Calls `f` with the driver, locked or borrowed for that long.
     fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> T;
@@ -114,9 +115,10 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
     new: Layout,
 ) -> Option<NonNull<u8>> {
     let (old, new) = (adjusted(old)?, adjusted(new)?);
-    let is_aligned = ptr.as_ptr() as usize & (new.align() - 1) == 0;
+    // A block is aligned for its own layout: `GlobalAlloc` keeps that, and needs no look.
+    let is_aligned = new.align() <= old.align() || ptr.as_ptr() as usize & (new.align() - 1) == 0;
     let is_shrinking = new.size() <= old.size();
-    let kept = old.size().min(new.size());
+    let kept = if is_shrinking { new.size() } else { old.size() };
 
     // SAFETY: required of the caller, here and below; the new memory is no part of the old.
     let resized = checked(
