@@ -56,6 +56,19 @@ pub struct Timing {
     pub speedup: f64,
 }
 
+impl Timing {
+    /// Of the times of each round, and the baseline's in the same rounds.
+    pub fn of(mine: &[f64], base: &[f64]) -> Self {
+        let ratios: Vec<f64> = base.iter().zip(mine).map(|(base, mine)| base / mine).collect();
+        Self {
+            median: median(mine),
+            low: quantile(mine, 0.25),
+            high: quantile(mine, 0.75),
+            speedup: median(&ratios),
+        }
+    }
+}
+
 impl Row {
     /// Times the baseline's speed, if it was timed.
     pub fn speedup(&self) -> Option<f64> {
@@ -143,19 +156,10 @@ pub fn contest(
         .zip(&times)
         .map(|(entry, mine)| {
             let outcome = outcomes.remove(0).unwrap_or_else(|| {
+                let of_base: Vec<f64> =
+                    base.iter().flat_map(|&base| &times[base]).copied().flatten().collect();
                 let taken: Vec<f64> = mine.iter().copied().flatten().collect();
-                let ratios: Vec<f64> = base
-                    .map(|base| times[base].iter().zip(mine))
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|(base, mine)| Some((*base)? / (*mine)?))
-                    .collect();
-                Outcome::Timed(Timing {
-                    median: median(&taken),
-                    low: quantile(&taken, 0.25),
-                    high: quantile(&taken, 0.75),
-                    speedup: median(&ratios),
-                })
+                Outcome::Timed(Timing::of(&taken, &of_base))
             });
             Row { name: entry.name, kind: entry.kind, outcome }
         })

@@ -11,6 +11,8 @@ pub mod smallest;
 pub mod speed;
 pub mod tail;
 pub mod traces;
+pub mod wasm_bytes;
+pub mod wasm_speed;
 
 use crate::contender::Entry;
 use crate::rounds::Setup;
@@ -32,7 +34,12 @@ pub struct Options {
 impl Options {
     /// The contenders that take part.
     pub fn select(&self, entries: Vec<Entry>) -> Vec<Entry> {
-        entries.into_iter().filter(|entry| matches(&self.only, entry.name)).collect()
+        entries.into_iter().filter(|entry| self.wants(entry.name)).collect()
+    }
+
+    /// Whether a contender takes part.
+    pub fn wants(&self, name: &str) -> bool {
+        matches(&self.only, name)
     }
 
     /// Whether a trace takes part.

@@ -1,0 +1,105 @@
+//! What modules are made to do. `wasm/module` has the loops.
+
+use crate::figures::Options;
+use crate::trace;
+use crate::workload::random::Plan;
+use crate::workload::{OpKind, Workload};
+use anyhow::{ensure, Result};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// A workload as the hosts understand it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Task {
+    /// The name in tables.
+    #[serde(skip)]
+    pub name: String,
+    /// The export that is called first, and with what.
+    prepare: Option<&'static str>,
+    prepare_times: usize,
+    /// A file to be written to the module's list beforehand.
+    list: Option<PathBuf>,
+    /// The export that is measured, and how many operations make a measurement.
+    run: &'static str,
+    operations: usize,
+    /// Whether fewer operations say the same.
+    steady: bool,
+    /// Milliseconds that all operations may take.
+    patience: f64,
+}
+
+/// No measurement of a loop need be longer; who is too slow for it does fewer operations.
+const STEADY_PATIENCE: f64 = 60.0;
+/// Who is slower than this with a list is not measured.
+const LIST_PATIENCE: f64 = 500.0;
+
+/// Blocks that are live in the random mix, about.
+const RANDOM_LIVE: usize = 800;
+/// As many lists fit into a module. `wasm/module` has the same numbers.
+const CALLS: usize = 1 << 20;
+const BLOCKS: usize = 1 << 18;
+
+/// The loops, and the random mix.
+pub fn steady(folder: &Path, options: &Options) -> Result<Vec<Task>> {
+    let steady = |name: &str, run, operations| Task {
+        name: String::from(name),
+        prepare: None,
+        prepare_times: 0,
+        list: None,
+        run,
+        operations,
+        steady: true,
+        patience: STEADY_PATIENCE,
+    };
+    let random = Plan {
+        max_size: 10_000,
+        live: RANDOM_LIVE,
+        realloc: true,
+        actions: 200_000,
+        seed: 5,
+    };
+    let random = Workload { name: String::from("random mix"), ..random.build() };
+    let mut tasks = vec![
+        steady("pair", "pair", 1_000_000),
+        Task {
+            prepare: Some("fill"),
+            prepare_times: 10_000,
+            ..steady("churn", "churn", 300_000)
+        },
+        replayed(&random, folder)?,
+        steady("doubling", "doubling", 20_000),
+    ];
+    tasks.retain(|task| options.wants_trace(&task.name));
+    Ok(tasks)
+}
+
+/// The recorded programs.
+pub fn recorded(folder: &Path, options: &Options) -> Result<Vec<Task>> {
+    let traces = trace::all(|name| options.wants_trace(name))?;
+    traces.iter().map(|trace| replayed(&trace.workload, folder)).collect()
+}
+
+/// A list of calls, kept in a file.
+fn replayed(workload: &Workload, folder: &Path) -> Result<Task> {
+    let calls = workload.ops.len();
+    ensure!(calls <= CALLS && workload.slots <= BLOCKS, "{} is too long", workload.name);
+    let mut bytes = Vec::with_capacity(8 * calls);
+    for op in &workload.ops {
+        let size = if op.kind == OpKind::Realloc { op.new_size } else { op.size };
+        let first = op.slot << 8 | u32::from(op.align_log2) << 2 | op.kind as u32;
+        bytes.extend(first.to_le_bytes());
+        bytes.extend(size.to_le_bytes());
+    }
+    let list = folder.join(&workload.name).with_extension("list");
+    std::fs::write(&list, bytes)?;
+    Ok(Task {
+        name: workload.name.clone(),
+        prepare: Some("replay"),
+        prepare_times: workload.warm,
+        list: Some(list),
+        run: "replay",
+        operations: calls - workload.warm,
+        steady: false,
+        patience: LIST_PATIENCE,
+    })
+}
