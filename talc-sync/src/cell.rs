@@ -254,16 +254,28 @@ impl<S: Source<B>, B: Binning> TalcSyncCell<S, B> {
 
     /// Makes an allocator for WebAssembly without threads, where it is safe.
     ///
+    /// With the target feature `atomics`, which modules with threads are built with, a program that
+    /// calls this does not compile.
+    ///
     /// # Panics
-    /// On any other target; at compile time, where the value is a constant or a static.
+    /// On targets other than WebAssembly; at compile time, where the value is a constant or a
+    /// static.
     #[inline]
     pub const fn new_wasm(source: S) -> Self {
-        if cfg!(all(target_family = "wasm", not(target_feature = "atomics"))) {
+        // An associated constant is evaluated for whatever calls this, constant or not.
+        let () = Self::NO_THREADS;
+        if cfg!(target_family = "wasm") {
             Self(TalcCell::new(source))
         } else {
             panic!("talc: new_wasm is for WebAssembly without threads; use a TalcLock here")
         }
     }
+
+    const NO_THREADS: () = assert!(
+        !cfg!(all(target_family = "wasm", target_feature = "atomics")),
+        "talc: this allocator is for one thread, and the target feature `atomics` means threads; \
+         use `new_wasm_threaded_allocator` of talc-wasm, or a TalcLock"
+    );
 }
 
 impl<S, B> core::ops::Deref for TalcSyncCell<S, B> {

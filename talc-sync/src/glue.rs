@@ -12,12 +12,13 @@ pub(crate) trait Wrapper {
     type Source: Source<Self::Binning>;
     type Binning: Binning;
 
+    /// Larger blocks than this are copied while the driver is not lent out: without the lock held.
+    /// A wrapper that nobody waits for lends it out once, which is less code.
+    const COPIED_AT_ONCE: usize = usize::MAX;
+
     /// Calls `f` with the driver, locked or borrowed for that long.
     fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> T;
 }
-
-/// Blocks larger than this are copied without the lock held.
-const COPIED_UNDER_LOCK: usize = 16 << 10;
 
 const GROWS_IN_PLACE: bool =
     !cfg!(any(feature = "disable-grow-in-place", feature = "disable-realloc-in-place"));
@@ -138,7 +139,7 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
                 Some(moved) => moved,
                 None => return Resized::OutOfMemory,
             };
-            if kept > COPIED_UNDER_LOCK {
+            if kept > W::COPIED_AT_ONCE {
                 return Resized::Moving(moved);
             }
             moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);

@@ -75,6 +75,8 @@ impl<R: RawMutex, S: Source<B>, B: Binning> Wrapper for TalcLock<R, S, B> {
     type Source = S;
     type Binning = B;
 
+    const COPIED_AT_ONCE: usize = 16 << 10;
+
     #[inline]
     fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
         f(&mut self.mutex.lock())

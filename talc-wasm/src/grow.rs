@@ -6,9 +6,12 @@ use core::ptr::NonNull;
 use talc_sources::talc_core::RawTalc;
 use talc_sources::{Binning, OutOfMemory, Replaceable, Source};
 
-use crate::memory;
+use crate::memory::{self, address, PAGE};
 
 /// Brings new pages as a heap of their own each time: least code, some more fragmentation.
+///
+/// Each growth is by as many pages as the layout needs that does not fit. What is free at the end
+/// of the last heap stays there, for smaller layouts.
 ///
 /// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`.
 #[derive(Debug, Default, Clone, Copy)]
@@ -19,69 +22,115 @@ unsafe impl<B: Binning> Source<B> for WasmGrowAndClaim {
     const MANUAL_HEAPS: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        claim_pages(talc, layout).map(|_| ())
+        let bytes = B::claim_size(talc, layout).ok_or(OutOfMemory)?;
+        let pages = grow(bytes, 0).ok_or(OutOfMemory)?;
+        // SAFETY: the pages are new, and nobody else's.
+        unsafe { B::claim(talc, pages.base, pages.bytes) }.map(|_| ()).ok_or(OutOfMemory)
     }
 }
 
 // SAFETY: memory of a module is never given back, and the source knows no allocator.
 unsafe impl Replaceable for WasmGrowAndClaim {}
 
-/// Brings new pages by extending the heap, as long as nobody else has grown the memory in between;
-/// else by a new heap.
+/// Brings new pages by extending the heap; by a new heap, if somebody else has grown the memory in
+/// between.
+///
+/// What is free at the end of the heap is made use of, so that only what is missing is brought.
+/// With `PART`, each growth brings at least one part of `PART` of the size that the memory has, so that a
+/// program with much memory grows it less often: [`in_steps`](Self::in_steps). If there is no room
+/// for that, it brings what the layout needs.
 ///
 /// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`. It cannot
 /// be replaced by another, as it knows the end of its allocator's heap.
 #[derive(Debug, Default)]
-pub struct WasmGrowAndExtend {
+pub struct WasmGrowAndExtend<const PART: usize = 0> {
     /// The end of the heap that was grown last.
     end: Option<NonNull<u8>>,
 }
 
 // SAFETY: the heap end is only given to the allocator that it came from.
-unsafe impl Send for WasmGrowAndExtend {}
+unsafe impl<const PART: usize> Send for WasmGrowAndExtend<PART> {}
 
 impl WasmGrowAndExtend {
-    /// A source that has not grown anything yet.
+    /// A source that has not grown anything yet, and will grow the memory by what is needed.
     #[inline]
     pub const fn new() -> Self {
+        Self::in_steps()
+    }
+}
+
+impl<const PART: usize> WasmGrowAndExtend<PART> {
+    /// A source that has not grown anything yet, and will grow the memory in steps of one part of
+    /// `PART` of its size, or more where that is needed. `PART` 0 is no step, as in `new`.
+    ///
+    /// ```
+    /// # #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+    /// #[global_allocator]
+    /// static TALC: talc_sync::TalcSyncCell<talc_wasm::WasmGrowAndExtend<8>> =
+    ///     talc_sync::TalcSyncCell::new_wasm(talc_wasm::WasmGrowAndExtend::in_steps());
+    /// ```
+    #[inline]
+    pub const fn in_steps() -> Self {
         Self { end: None }
     }
 }
 
 // SAFETY: grown pages are new, and are claimed or extended into once.
-unsafe impl<B: Binning> Source<B> for WasmGrowAndExtend {
+unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART> {
     const MANUAL_HEAPS: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        // SAFETY: the end is current: only this source moves it.
-        unsafe {
-            if let Some(end) = self.end {
-                let more = B::extend_size(talc, end, layout).ok_or(OutOfMemory)?;
-                let (base, size) = memory::grow(more).ok_or(OutOfMemory)?;
-                // The memory may end with the address space, which no pointer can express.
-                let top = (base as usize).saturating_add(size) as *mut u8;
-                self.end = if base == end.as_ptr() {
-                    Some(B::extend(talc, end, top))
-                } else {
-                    // Somebody else has grown the memory. If these pages are too few for a heap
-                    // in which the layout fits, there will be more.
-                    B::claim(talc, base, size).or(self.end)
-                };
-            } else {
-                self.end = Some(claim_pages(talc, layout)?);
+        let size = memory::size();
+        // Nothing is above a heap that ends with the memory: there the new pages join it. No heap
+        // ends at address 0, which is where a memory that fills the address space does.
+        let top = address(size);
+        let joined = self.end.filter(|end| end.as_ptr() == top);
+        let bytes = match joined {
+            // SAFETY: the end is current: only this source moves it.
+            Some(end) => unsafe { B::extend_size(talc, end, layout) },
+            None => B::claim_size(talc, layout),
+        };
+        let step = size.checked_div(PART).unwrap_or(0);
+        let pages = grow(bytes.ok_or(OutOfMemory)?, step).ok_or(OutOfMemory)?;
+        // SAFETY: the pages are new, and nobody else's; the end is current, as above.
+        self.end = unsafe {
+            match joined {
+                // Not so if another thread has grown the memory since its size was read. The pages
+                // may then be too few for a heap, and the driver asks again.
+                Some(end) if end.as_ptr() == pages.base => {
+                    // The memory may now end with the address space, which no pointer can express.
+                    let top = (pages.base as usize).saturating_add(pages.bytes);
+                    Some(B::extend(talc, end, top as *mut u8))
+                }
+                _ => Some(B::claim(talc, pages.base, pages.bytes).ok_or(OutOfMemory)?),
             }
-        }
+        };
         Ok(())
     }
 }
 
-/// Grows the memory by a heap in which `layout` fits.
-fn claim_pages<B: Binning>(
-    talc: &mut RawTalc<B>,
-    layout: Layout,
-) -> Result<NonNull<u8>, OutOfMemory> {
-    let bytes = B::claim_size(talc, layout).ok_or(OutOfMemory)?;
-    let (base, size) = memory::grow(bytes).ok_or(OutOfMemory)?;
-    // SAFETY: the pages are new, and nobody else's.
-    unsafe { B::claim(talc, base, size) }.ok_or(OutOfMemory)
+/// New pages.
+struct Pages {
+    base: *mut u8,
+    bytes: usize,
 }
+
+/// Grows the memory so that `bytes` fit into the new pages, which is what the core says that a heap
+/// needs; by `step` pages if they are more, and can be had.
+#[inline]
+fn grow(bytes: usize, step: usize) -> Option<Pages> {
+    // Pages are aligned, so that none of `bytes` is lost to padding.
+    let least = (bytes - MAX_PADDING - 1) / PAGE + 1;
+    let wanted = least.max(step);
+    let (pages, old) = match memory::grow(wanted) {
+        None if wanted > least => (least, memory::grow(least)?),
+        old => (wanted, old?),
+    };
+    Some(Pages { base: address(old), bytes: pages * PAGE })
+}
+
+/// How many bytes of padding the core allows for, at the base of a heap that may not be aligned.
+const MAX_PADDING: usize = 15;
+
+#[cfg(test)]
+mod tests;

@@ -1,29 +1,65 @@
-//! The linear memory of a WebAssembly module, and none on other targets.
+//! The linear memory of a WebAssembly module. On other targets there is none to grow, except in
+//! tests, which simulate one.
 
 /// The size of a page in bytes.
 pub(crate) const PAGE: usize = 64 << 10;
 
-/// Grows the memory so that `bytes` more are there; answers the address of the first of them, and
-/// how many they are, or `None` if it cannot grow so far.
-pub(crate) fn grow(bytes: usize) -> Option<(*mut u8, usize)> {
-    let pages = bytes / PAGE + usize::from(bytes % PAGE != 0);
-    match memory_grow(pages) {
-        usize::MAX => None,
-        old_pages => Some(((old_pages * PAGE) as *mut u8, pages * PAGE)),
+/// What `memory.grow` answers if it fails.
+const FAILED: usize = usize::MAX;
+
+/// Grows the memory by `pages`, and answers the size in pages that it had before; `None` if it
+/// cannot grow so far.
+#[inline]
+pub(crate) fn grow(pages: usize) -> Option<usize> {
+    match target::memory_grow::<0>(pages) {
+        FAILED => None,
+        old => Some(old),
     }
 }
 
-#[cfg(target_arch = "wasm32")]
-fn memory_grow(pages: usize) -> usize {
-    core::arch::wasm32::memory_grow::<0>(pages)
+/// The size of the memory in pages.
+#[inline]
+pub(crate) fn size() -> usize {
+    target::memory_size::<0>()
 }
 
-#[cfg(target_arch = "wasm64")]
-fn memory_grow(pages: usize) -> usize {
-    core::arch::wasm64::memory_grow::<0>(pages)
+/// The address of a page; 0 for the one past the address space.
+#[inline]
+pub(crate) fn address(page: usize) -> *mut u8 {
+    target::origin().wrapping_add(page.wrapping_mul(PAGE)) as *mut u8
 }
 
-#[cfg(not(target_family = "wasm"))]
-fn memory_grow(_pages: usize) -> usize {
-    usize::MAX
+#[cfg(target_family = "wasm")]
+mod target {
+    #[cfg(target_arch = "wasm32")]
+    pub(super) use core::arch::wasm32::{memory_grow, memory_size};
+    #[cfg(target_arch = "wasm64")]
+    pub(super) use core::arch::wasm64::{memory_grow, memory_size};
+
+    /// Where the memory begins.
+    #[inline]
+    pub(super) fn origin() -> usize {
+        0
+    }
+}
+
+#[cfg(all(not(target_family = "wasm"), test))]
+use crate::simulated as target;
+
+#[cfg(all(not(target_family = "wasm"), not(test)))]
+mod target {
+    #[inline]
+    pub(super) fn memory_grow<const MEMORY: u32>(_pages: usize) -> usize {
+        super::FAILED
+    }
+
+    #[inline]
+    pub(super) fn memory_size<const MEMORY: u32>() -> usize {
+        0
+    }
+
+    #[inline]
+    pub(super) fn origin() -> usize {
+        0
+    }
 }

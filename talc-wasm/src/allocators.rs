@@ -1,0 +1,96 @@
+//! Global allocators that are ready to use, for modules without threads.
+
+use talc_sources::Claim;
+use talc_sync::TalcSyncCell;
+
+use crate::binning::FastSource;
+use crate::{WasmBinning, WasmFastBinning, WasmGrowAndClaim, WasmGrowAndExtend, WasmSmallBinning};
+
+/// What [`new_wasm_arena_allocator`] makes.
+pub type WasmArenaTalc = TalcSyncCell<Claim, WasmBinning>;
+
+/// A global allocator for WebAssembly without threads, over a fixed region of memory.
+///
+/// It never grows the memory. With the target feature `atomics` it does not compile: make a
+/// `TalcLock` over a [`Claim`] there.
+///
+/// # Panics
+/// On any other target, at compile time if the value is that of a static.
+///
+/// # Safety
+/// That of [`Claim::array`].
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+/// #[global_allocator]
+/// static TALC: talc_wasm::WasmArenaTalc = {
+///     static mut HEAP: [u8; 1 << 20] = [0; 1 << 20];
+///     // SAFETY: nothing else uses `HEAP`.
+///     unsafe { talc_wasm::new_wasm_arena_allocator(&raw mut HEAP) }
+/// };
+/// ```
+#[inline]
+pub const unsafe fn new_wasm_arena_allocator<T, const N: usize>(
+    arena: *mut [T; N],
+) -> WasmArenaTalc {
+    // SAFETY: required of the caller.
+    TalcSyncCell::new_wasm(unsafe { Claim::array(arena) })
+}
+
+/// Declares an allocator over memory that grows: its type and what makes one.
+macro_rules! growing {
+    ($(#[$about:meta])* $name:ident = $source:ty, $binning:ty; $constructor:ident($value:expr)) => {
+        #[doc = concat!("What [`", stringify!($constructor), "`] makes.")]
+        pub type $name = TalcSyncCell<$source, $binning>;
+
+        $(#[$about])*
+        ///
+        /// With the target feature `atomics`, which means threads, a program that uses it does not
+        /// compile: use `new_wasm_threaded_allocator` there.
+        ///
+        /// # Panics
+        /// On targets other than WebAssembly, at compile time if the value is that of a static.
+        ///
+        /// # Example
+        ///
+        /// ```
+        /// # #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+        /// #[global_allocator]
+        #[doc = concat!(
+            "static TALC: talc_wasm::", stringify!($name), " = talc_wasm::", stringify!($constructor), "();"
+        )]
+        /// ```
+        // Inline, so that it is compiled, and refused, only where it is used.
+        #[inline]
+        pub const fn $constructor() -> $name {
+            TalcSyncCell::new_wasm($value)
+        }
+    };
+}
+
+growing! {
+    /// The global allocator for WebAssembly without threads, over memory that grows as needed: the
+    /// one to use where nothing speaks for another.
+    WasmDynamicTalc = WasmGrowAndExtend, WasmBinning;
+    new_wasm_dynamic_allocator(WasmGrowAndExtend::new())
+}
+
+growing! {
+    /// A global allocator for WebAssembly without threads that adds the fewest bytes to the module.
+    ///
+    /// It has no slabs, and each growth is a heap of its own. The features `disable-grow-in-place`
+    /// and `disable-realloc-in-place` make it smaller still.
+    WasmSmallTalc = WasmGrowAndClaim, WasmSmallBinning;
+    new_wasm_small_allocator(WasmGrowAndClaim)
+}
+
+growing! {
+    /// A global allocator for WebAssembly without threads that gives memory for speed.
+    ///
+    /// Its slabs are larger than the default's and hold larger sizes, and it grows the memory less
+    /// often, by more.
+    WasmFastTalc = FastSource, WasmFastBinning;
+    new_wasm_fast_allocator(FastSource::in_steps())
+}
