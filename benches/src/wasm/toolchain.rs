@@ -127,7 +127,8 @@ impl Toolchain {
     pub fn versions(&self) -> String {
         let compiler = first_line(&self.rustc.to_string_lossy(), &["--version"]);
         let node = first_line("node", &["--version"]);
-        let node = format!("node {node} (V8 {})", first_line("node", &["-p", "process.versions.v8"]));
+        let node =
+            format!("node {node} (V8 {})", first_line("node", &["-p", "process.versions.v8"]));
         let lock = std::fs::read_to_string(runners().join("package.json")).unwrap_or_default();
         let packages: serde_json::Value = serde_json::from_str(&lock).unwrap_or_default();
         let binaryen = packages["dependencies"]["binaryen"].as_str().unwrap_or("?").to_owned();

@@ -34,7 +34,7 @@ const STEADY_PATIENCE: f64 = 60.0;
 const LIST_PATIENCE: f64 = 500.0;
 
 /// Blocks that are live in the random mix, about.
-const RANDOM_LIVE: usize = 800;
+const RANDOM_LIVE: usize = 600;
 /// As many lists fit into a module. `wasm/module` has the same numbers.
 const CALLS: usize = 1 << 20;
 const BLOCKS: usize = 1 << 18;
@@ -51,21 +51,12 @@ pub fn steady(folder: &Path, options: &Options) -> Result<Vec<Task>> {
         steady: true,
         patience: STEADY_PATIENCE,
     };
-    let random = Plan {
-        max_size: 10_000,
-        live: RANDOM_LIVE,
-        realloc: true,
-        actions: 200_000,
-        seed: 5,
-    };
+    let random =
+        Plan { max_size: 10_000, live: RANDOM_LIVE, realloc: true, actions: 200_000, seed: 5 };
     let random = Workload { name: String::from("random mix"), ..random.build() };
     let mut tasks = vec![
         steady("pair", "pair", 1_000_000),
-        Task {
-            prepare: Some("fill"),
-            prepare_times: 10_000,
-            ..steady("churn", "churn", 300_000)
-        },
+        Task { prepare: Some("fill"), prepare_times: 10_000, ..steady("churn", "churn", 300_000) },
         replayed(&random, folder)?,
         steady("doubling", "doubling", 20_000),
     ];

@@ -22,17 +22,11 @@ static GLOBAL: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_alloca
 
 #[cfg(feature = "talc-small")]
 #[global_allocator]
-static GLOBAL: talc::cell::TalcSyncCell<
-    talc::wasm::WasmGrowAndExtend,
-    talc::base::binning::Bins<8, 4, 1>,
-> = talc::cell::TalcSyncCell::new_wasm(talc::wasm::WasmGrowAndExtend::new());
+static GLOBAL: talc::wasm::WasmSmallTalc = talc::wasm::new_wasm_small_allocator();
 
 #[cfg(feature = "talc-fast")]
 #[global_allocator]
-static GLOBAL: talc::cell::TalcSyncCell<
-    talc::wasm::WasmGrowAndExtend,
-    talc::base::binning::Bins<64, 8, 3, 16384, 32>,
-> = talc::cell::TalcSyncCell::new_wasm(talc::wasm::WasmGrowAndExtend::new());
+static GLOBAL: talc::wasm::WasmFastTalc = talc::wasm::new_wasm_fast_allocator();
 
 #[cfg(feature = "talc-arena")]
 #[global_allocator]
