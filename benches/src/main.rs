@@ -22,7 +22,7 @@ const ALL: [Task; 10] = [
 ];
 
 /// The figures of `RESULTS_WASM.md`.
-const WASM: [Task; 3] = [Task::WasmBytes, Task::WasmLoops, Task::WasmTraces];
+const WASM: [Task; 4] = [Task::WasmBytes, Task::WasmLoops, Task::WasmTraces, Task::WasmProgram];
 
 /// Talc measured beside its peers, all in one interleaved run.
 #[derive(Parser)]
@@ -84,6 +84,8 @@ enum Task {
     WasmLoops,
     /// WebAssembly: recorded programs
     WasmTraces,
+    /// WebAssembly: a whole program
+    WasmProgram,
     /// What `counts` runs under valgrind
     #[command(hide = true)]
     ReplayPlan,
@@ -110,6 +112,7 @@ impl Task {
             Task::WasmBytes => "wasm-bytes",
             Task::WasmLoops => "wasm-loops",
             Task::WasmTraces => "wasm-traces",
+            Task::WasmProgram => "wasm-program",
             Task::ReplayPlan => "replay-plan",
             Task::Report => "report",
         }
@@ -172,6 +175,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,
         Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,
         Task::WasmTraces => figures::wasm_speed::measure_traces(options)?,
+        Task::WasmProgram => figures::wasm_speed::measure_program(options)?,
         Task::All | Task::Wasm | Task::Report | Task::ReplayPlan => unreachable!("not a figure"),
     })
 }

@@ -5,8 +5,8 @@ use super::{progress, Options};
 use crate::contender::{baseline, ours};
 use crate::report::{Bar, Chart, Figure, Table};
 use crate::wasm::{
-    allocators, recorded, rows, steady, Builder, Contender, Contents, Host, Level, Measured, Plan,
-    Task, Toolchain, FAST, FAST_PEER, HOSTS, LEVELS, SMALL,
+    allocators, program, recorded, rows, steady, Builder, Contender, Contents, Host, Level,
+    Measured, Plan, Task, Toolchain, FAST, FAST_PEER, HOSTS, LEVELS, SMALL,
 };
 use anyhow::Result;
 
@@ -17,7 +17,7 @@ const GOAL: (&str, &str) = (HOSTS[0].name, LEVELS[0].name);
 pub fn measure_loops(options: &Options) -> Result<Figure> {
     let toolchain = Toolchain::find()?;
     let tasks = steady(&toolchain.target, options)?;
-    let session = Session::run(&toolchain, &tasks, options, 15, "wasm-loops")?;
+    let session = Session::run(&toolchain, &tasks, Contents::Workloads, options, 15, "wasm-loops")?;
     let mut figure = session.figure("wasm-loops", "loops");
     figure.title = String::from("Loops in WebAssembly");
     figure.text = format!(
@@ -35,12 +35,29 @@ pub fn measure_loops(options: &Options) -> Result<Figure> {
 pub fn measure_traces(options: &Options) -> Result<Figure> {
     let toolchain = Toolchain::find()?;
     let tasks = recorded(&toolchain.target, options)?;
-    let session = Session::run(&toolchain, &tasks, options, 5, "wasm-traces")?;
+    let session = Session::run(&toolchain, &tasks, Contents::Workloads, options, 5, "wasm-traces")?;
     let mut figure = session.figure("wasm-traces", "traces");
     figure.title = String::from("Recorded programs in WebAssembly");
     figure.text = format!(
         "What the programs of `programs/` ask of an allocator, replayed. They were recorded on a \
          64-bit machine, so sizes that depend on pointers are larger than in a module. {}",
+        session.how(&toolchain)
+    );
+    Ok(figure)
+}
+
+/// A whole program.
+pub fn measure_program(options: &Options) -> Result<Figure> {
+    let toolchain = Toolchain::find()?;
+    let session =
+        Session::run(&toolchain, &[program()], Contents::Program, options, 9, "wasm-program")?;
+    let mut figure = session.figure("wasm-program", "program");
+    figure.title = String::from("A whole program in WebAssembly");
+    figure.text = format!(
+        "The wiki of `talc-wasm/examples/web`, with each allocator as `#[global_allocator]`: \
+         documents are written, changed, rendered to HTML (pulldown-cmark), stored as JSON \
+         (serde_json) and removed. An operation is such a step; most of its time is not spent in \
+         the allocator. {}",
         session.how(&toolchain)
     );
     Ok(figure)
@@ -67,6 +84,7 @@ impl Session {
     fn run(
         toolchain: &Toolchain,
         tasks: &[Task],
+        contents: Contents,
         options: &Options,
         rounds: usize,
         what: &str,
@@ -79,7 +97,7 @@ impl Session {
         for level in LEVELS {
             for &contender in &contenders {
                 progress.step(&format!("building {}, {}", contender.name, level.name));
-                modules.push(builder.build(contender, level, Contents::Workloads)?);
+                modules.push(builder.build(contender, level, contents)?);
             }
         }
         let plan =

@@ -8,7 +8,7 @@ mod workloads;
 pub use self::build::{Builder, Contents, Level, LEVELS};
 pub use self::hosts::{rows, Host, Measured, Plan, HOSTS};
 pub use self::toolchain::Toolchain;
-pub use self::workloads::{recorded, steady, Task};
+pub use self::workloads::{program, recorded, steady, Task};
 
 use crate::contender::Kind;
 use crate::figures::Options;

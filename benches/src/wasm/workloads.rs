@@ -33,6 +33,9 @@ const STEADY_PATIENCE: f64 = 60.0;
 /// Who is slower than this with a list is not measured.
 const LIST_PATIENCE: f64 = 500.0;
 
+/// The steps of a program are not all the same, so all of them are wanted.
+const PROGRAM_PATIENCE: f64 = 5000.0;
+
 /// Blocks that are live in the random mix, about.
 const RANDOM_LIVE: usize = 600;
 /// As many lists fit into a module. `wasm/module` has the same numbers.
@@ -41,7 +44,37 @@ const BLOCKS: usize = 1 << 18;
 
 /// The loops, and the random mix.
 pub fn steady(folder: &Path, options: &Options) -> Result<Vec<Task>> {
-    let steady = |name: &str, run, operations| Task {
+    let random =
+        Plan { max_size: 10_000, live: RANDOM_LIVE, realloc: true, actions: 200_000, seed: 5 };
+    let random = Workload { name: String::from("random mix"), ..random.build() };
+    let mut tasks = vec![
+        repeated("pair", "pair", 1_000_000),
+        Task {
+            prepare: Some("fill"),
+            prepare_times: 10_000,
+            ..repeated("churn", "churn", 300_000)
+        },
+        replayed(&random, folder)?,
+        repeated("doubling", "doubling", 20_000),
+    ];
+    tasks.retain(|task| options.wants_trace(&task.name));
+    Ok(tasks)
+}
+
+/// A whole program; the export of `wasm/program`.
+pub fn program() -> Task {
+    Task { patience: PROGRAM_PATIENCE, ..repeated("wiki", "program", 10_000) }
+}
+
+/// The recorded programs.
+pub fn recorded(folder: &Path, options: &Options) -> Result<Vec<Task>> {
+    let traces = trace::all(|name| options.wants_trace(name))?;
+    traces.iter().map(|trace| replayed(&trace.workload, folder)).collect()
+}
+
+/// What is the same each time.
+fn repeated(name: &str, run: &'static str, operations: usize) -> Task {
+    Task {
         name: String::from(name),
         prepare: None,
         prepare_times: 0,
@@ -50,24 +83,7 @@ pub fn steady(folder: &Path, options: &Options) -> Result<Vec<Task>> {
         operations,
         steady: true,
         patience: STEADY_PATIENCE,
-    };
-    let random =
-        Plan { max_size: 10_000, live: RANDOM_LIVE, realloc: true, actions: 200_000, seed: 5 };
-    let random = Workload { name: String::from("random mix"), ..random.build() };
-    let mut tasks = vec![
-        steady("pair", "pair", 1_000_000),
-        Task { prepare: Some("fill"), prepare_times: 10_000, ..steady("churn", "churn", 300_000) },
-        replayed(&random, folder)?,
-        steady("doubling", "doubling", 20_000),
-    ];
-    tasks.retain(|task| options.wants_trace(&task.name));
-    Ok(tasks)
-}
-
-/// The recorded programs.
-pub fn recorded(folder: &Path, options: &Options) -> Result<Vec<Task>> {
-    let traces = trace::all(|name| options.wants_trace(name))?;
-    traces.iter().map(|trace| replayed(&trace.workload, folder)).collect()
+    }
 }
 
 /// A list of calls, kept in a file.

@@ -13,7 +13,8 @@ type Call = [u32; 2];
 const ALLOC: u32 = 0;
 const FREE: u32 = 1;
 
-/// As many calls as the longest trace has, and some.
+/// As many calls as the longest trace has, and some. Whoever writes a list sees to it that it and
+/// its blocks fit.
 const CALLS: usize = 1 << 20;
 /// As many blocks as are ever live at once, and some.
 const BLOCKS: usize = 1 << 18;
@@ -32,18 +33,6 @@ static mut NEXT: usize = 0;
 #[no_mangle]
 extern "C" fn list() -> *mut Call {
     (&raw mut LIST).cast()
-}
-
-/// How many calls fit there.
-#[no_mangle]
-extern "C" fn list_capacity() -> usize {
-    CALLS
-}
-
-/// How many blocks can be live.
-#[no_mangle]
-extern "C" fn block_capacity() -> usize {
-    BLOCKS
 }
 
 fn layout(size: usize, call: Call) -> Layout {
