@@ -1,5 +1,5 @@
-//! A wiki: documents in Markdown with their HTML, headings and properties, which come, change and
-//! go. What is long-lived and what is short-lived, large and small, lies side by side.
+//! A wiki: documents in Markdown with their HTML, headings, words and properties, which come,
+//! change and go. What is long-lived and what is short-lived, large and small, lies side by side.
 
 use crate::text::{heading, paragraph, word};
 use fastrand::Rng;
@@ -15,6 +15,8 @@ struct Document {
     source: String,
     html: String,
     headings: Vec<String>,
+    /// How often each word occurs: what a search looks at.
+    words: BTreeMap<String, u32>,
     properties: Value,
 }
 
@@ -85,7 +87,8 @@ impl Wiki {
         let properties = json!({ "author": word(rng), "tags": [word(rng)], "edits": 0 });
         let (html, headings) = render(&source);
         self.note(html.as_bytes());
-        self.documents.insert(self.next, Document { source, html, headings, properties });
+        let words = count_words(&source);
+        self.documents.insert(self.next, Document { source, html, headings, words, properties });
         self.next += 1;
     }
 
@@ -99,6 +102,7 @@ impl Wiki {
         }
         document.source.push_str(&paragraph(rng));
         (document.html, document.headings) = render(&document.source);
+        document.words = count_words(&document.source);
         let edits = document.properties["edits"].as_u64().unwrap_or(0);
         document.properties["edits"] = json!(edits + 1);
         let length = document.html.len() as u32;
@@ -134,6 +138,17 @@ impl Wiki {
         let text = serde_json::to_string(&contents).expect("values can be written");
         self.note(text.as_bytes());
     }
+}
+
+fn count_words(source: &str) -> BTreeMap<String, u32> {
+    let mut words = BTreeMap::new();
+    for word in source.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        match words.get_mut(word) {
+            Some(count) => *count += 1,
+            None => drop(words.insert(word.to_owned(), 1)),
+        }
+    }
+    words
 }
 
 /// The HTML of a text, and its headings.
