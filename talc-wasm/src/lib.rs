@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The intrinsics of this target are not stable, and neither is the target.
+#![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))]
 
 #[cfg(test)]
 extern crate std;

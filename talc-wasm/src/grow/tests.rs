@@ -10,7 +10,7 @@ use talc_sources::Talc;
 use talc_sync::TalcCell;
 
 use super::*;
-use crate::simulated::{grow_foreign, grown, growths, reset, set_limit, MAX_PAGES};
+use crate::simulated::{grow_foreign, grown, growths, race, reset, set_limit, MAX_PAGES};
 use crate::{WasmBinning, WasmFastBinning, WasmSmallBinning};
 
 fn bytes(size: usize) -> Layout {
@@ -81,6 +81,19 @@ fn foreign_growth_begins_a_new_heap() {
     allocate(&mut talc, bytes(PAGE)).unwrap();
     allocate(&mut talc, bytes(PAGE / 2)).unwrap();
     assert_eq!((memory::size(), growths()), (8, 3));
+    assert_eq!(talc.counters().heap_count, 2);
+}
+
+#[test]
+fn another_thread_may_grow_the_memory_first() {
+    reset(1, MAX_PAGES);
+    let mut talc = extending();
+    allocate(&mut talc, bytes(PAGE / 2)).unwrap();
+    // One page would do if it joined the heap. It does not, and as a heap it is too small, so it is
+    // extended.
+    race(3);
+    allocate(&mut talc, bytes(PAGE)).unwrap();
+    assert_eq!((memory::size(), growths()), (7, 3));
     assert_eq!(talc.counters().heap_count, 2);
 }
 
