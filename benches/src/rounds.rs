@@ -170,3 +170,16 @@ pub fn contest(
 pub fn arena_for(subjects: &[Subject]) -> Arena {
     Arena::new(subjects.iter().map(Subject::roomy_arena).max().unwrap_or(1 << 20))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let timing = Timing::of(&[1.0, 2.0, 40.0], &[2.0, 6.0, 40.0]);
+        assert_eq!((timing.median, timing.low, timing.high), (2.0, 1.5, 21.0));
+        assert_eq!(timing.speedup, 2.0);
+        assert!(Timing::of(&[1.0], &[]).speedup.is_nan());
+    }
+}

@@ -17,17 +17,18 @@ const GOAL: (&str, &str) = (HOSTS[0].name, LEVELS[0].name);
 pub fn measure_loops(options: &Options) -> Result<Figure> {
     let toolchain = Toolchain::find()?;
     let tasks = steady(&toolchain.target, options)?;
-    let session = Session::run(&toolchain, &tasks, Contents::Workloads, options, 15, "wasm-loops")?;
-    let mut figure = session.figure("wasm-loops", "loops");
+    let tournament =
+        Tournament::run(&toolchain, &tasks, Contents::Workloads, options, 15, "wasm-loops")?;
+    let mut figure = tournament.figure("wasm-loops", "loops");
     figure.title = String::from("Loops in WebAssembly");
     figure.text = format!(
         "pair: 32 bytes are allocated and freed. churn: one of 10,000 live objects is freed and \
          another allocated, of 8 to 258 bytes. random mix: about 600 live blocks of up to 10,000 \
          bytes are allocated, freed and resized. doubling: a buffer is resized from 16 bytes to \
          1 MiB, each time to twice its size, and freed; the time is that of the whole chain. {}",
-        session.how(&toolchain)
+        tournament.how(&toolchain)
     );
-    figure.bars = session.bars();
+    figure.bars = tournament.bars();
     Ok(figure)
 }
 
@@ -35,13 +36,14 @@ pub fn measure_loops(options: &Options) -> Result<Figure> {
 pub fn measure_traces(options: &Options) -> Result<Figure> {
     let toolchain = Toolchain::find()?;
     let tasks = recorded(&toolchain.target, options)?;
-    let session = Session::run(&toolchain, &tasks, Contents::Workloads, options, 5, "wasm-traces")?;
-    let mut figure = session.figure("wasm-traces", "traces");
+    let tournament =
+        Tournament::run(&toolchain, &tasks, Contents::Workloads, options, 5, "wasm-traces")?;
+    let mut figure = tournament.figure("wasm-traces", "traces");
     figure.title = String::from("Recorded programs in WebAssembly");
     figure.text = format!(
         "What the programs of `programs/` ask of an allocator, replayed. They were recorded on a \
          64-bit machine, so sizes that depend on pointers are larger than in a module. {}",
-        session.how(&toolchain)
+        tournament.how(&toolchain)
     );
     Ok(figure)
 }
@@ -49,16 +51,17 @@ pub fn measure_traces(options: &Options) -> Result<Figure> {
 /// A whole program.
 pub fn measure_program(options: &Options) -> Result<Figure> {
     let toolchain = Toolchain::find()?;
-    let session =
-        Session::run(&toolchain, &[program()], Contents::Program, options, 9, "wasm-program")?;
-    let mut figure = session.figure("wasm-program", "program");
+    let tasks = program(options);
+    let tournament =
+        Tournament::run(&toolchain, &tasks, Contents::Program, options, 5, "wasm-program")?;
+    let mut figure = tournament.figure("wasm-program", "program");
     figure.title = String::from("A whole program in WebAssembly");
     figure.text = format!(
         "The wiki of `talc-wasm/examples/web`, with each allocator as `#[global_allocator]`: \
          documents are written, changed, rendered to HTML (pulldown-cmark), stored as JSON \
          (serde_json) and removed. An operation is such a step; most of its time is not spent in \
          the allocator. {}",
-        session.how(&toolchain)
+        tournament.how(&toolchain)
     );
     Ok(figure)
 }
@@ -73,14 +76,14 @@ struct Part {
 }
 
 /// All hosts and levels.
-struct Session {
+struct Tournament {
     contenders: Vec<Contender>,
     workloads: Vec<String>,
     parts: Vec<Part>,
     rounds: usize,
 }
 
-impl Session {
+impl Tournament {
     fn run(
         toolchain: &Toolchain,
         tasks: &[Task],
@@ -89,7 +92,8 @@ impl Session {
         rounds: usize,
         what: &str,
     ) -> Result<Self> {
-        let contenders = allocators(options);
+        // Nobody takes part where there is nothing to do.
+        let contenders = if tasks.is_empty() { Vec::new() } else { allocators(options) };
         let builder = Builder::new(toolchain);
         let builds = LEVELS.len() * contenders.len();
         let progress = progress(what, builds + HOSTS.len() * tasks.len());

@@ -33,8 +33,8 @@ const STEADY_PATIENCE: f64 = 60.0;
 /// Who is slower than this with a list is not measured.
 const LIST_PATIENCE: f64 = 500.0;
 
-/// The steps of a program are not all the same, so all of them are wanted.
-const PROGRAM_PATIENCE: f64 = 5000.0;
+/// Who is slower than this with a program is not measured.
+const PROGRAM_PATIENCE: f64 = 1000.0;
 
 /// Blocks that are live in the random mix, about.
 const RANDOM_LIVE: usize = 600;
@@ -61,9 +61,11 @@ pub fn steady(folder: &Path, options: &Options) -> Result<Vec<Task>> {
     Ok(tasks)
 }
 
-/// A whole program; the export of `wasm/program`.
-pub fn program() -> Task {
-    Task { patience: PROGRAM_PATIENCE, ..repeated("wiki", "program", 10_000) }
+/// A whole program, the export of `wasm/program`: as many steps as it takes to grow and to shrink.
+pub fn program(options: &Options) -> Vec<Task> {
+    let task =
+        Task { steady: false, patience: PROGRAM_PATIENCE, ..repeated("wiki", "program", 5000) };
+    Vec::from_iter(options.wants_trace(&task.name).then_some(task))
 }
 
 /// The recorded programs.
@@ -109,4 +111,38 @@ fn replayed(workload: &Workload, folder: &Path) -> Result<Task> {
         steady: false,
         patience: LIST_PATIENCE,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Builder;
+
+    #[test]
+    fn calls_are_two_words_each() {
+        let mut builder = Builder::default();
+        let block = builder.alloc(100, 4);
+        builder.begin();
+        builder.realloc(block, 300);
+        let other = builder.alloc(7, 0);
+        builder.free(block);
+        builder.free(other);
+        let folder = std::env::temp_dir();
+        let name = format!("talc-{}", std::process::id());
+        let task = replayed(&builder.finish(name), &folder).unwrap();
+        let list = task.list.unwrap();
+        let bytes = std::fs::read(&list).unwrap();
+        std::fs::remove_file(list).unwrap();
+        let words: Vec<u32> = bytes
+            .chunks_exact(4)
+            .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+            .collect();
+        let (first, second, aligned) = (0, 1 << 8, 4 << 2);
+        let (alloc, free, realloc) = (0, 1, 2);
+        assert_eq!(words[..2], [first | aligned | alloc, 100]);
+        assert_eq!(words[2..4], [first | aligned | realloc, 300]);
+        assert_eq!(words[4..6], [second | alloc, 7]);
+        assert_eq!([words[6], words[8]], [first | aligned | free, second | free]);
+        assert_eq!((task.prepare_times, task.operations), (1, 4));
+    }
 }

@@ -4,15 +4,15 @@ const SLABS = [
     { upTo: 32, colour: "--slab-16", name: "16–32 bytes" },
     { upTo: 64, colour: "--slab-48", name: "48–64 bytes" },
     { upTo: 96, colour: "--slab-80", name: "80–96 bytes" },
-    { upTo: Infinity, colour: "--slab-112", name: "112 bytes and more" },
+    { upTo: Infinity, colour: "--slab-112", name: "≥ 112 bytes" },
 ];
 
 const CHUNKS = [
-    { upTo: 256, colour: "--chunk-256", name: "up to 256 bytes" },
-    { upTo: 1024, colour: "--chunk-1024", name: "1 KiB" },
-    { upTo: 4096, colour: "--chunk-4096", name: "4 KiB" },
-    { upTo: 16384, colour: "--chunk-16384", name: "16 KiB" },
-    { upTo: Infinity, colour: "--chunk-large", name: "more" },
+    { upTo: 256, colour: "--chunk-256", name: "≤ 256 bytes" },
+    { upTo: 1024, colour: "--chunk-1024", name: "≤ 1 KiB" },
+    { upTo: 4096, colour: "--chunk-4096", name: "≤ 4 KiB" },
+    { upTo: 16384, colour: "--chunk-16384", name: "≤ 16 KiB" },
+    { upTo: Infinity, colour: "--chunk-large", name: "larger" },
 ];
 
 const OTHERS = [
