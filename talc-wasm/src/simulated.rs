@@ -30,7 +30,7 @@ struct Memory {
 }
 
 thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::new(Memory::new(0, 0));
+    static MEMORY: RefCell<Memory> = const { RefCell::new(Memory::new(0, 0)) };
 }
 
 fn with<T>(f: impl FnOnce(&mut Memory) -> T) -> T {
