@@ -92,8 +92,10 @@ impl Tournament {
         rounds: usize,
         what: &str,
     ) -> Result<Self> {
-        // Nobody takes part where there is nothing to do.
-        let contenders = if tasks.is_empty() { Vec::new() } else { allocators(options) };
+        let mut contenders = allocators(options);
+        // Programs take longest to build; and nobody takes part where there is nothing to do.
+        contenders.retain(|each| !(each.variant && contents == Contents::Program));
+        contenders.retain(|_| !tasks.is_empty());
         let builder = Builder::new(toolchain);
         let builds = LEVELS.len() * contenders.len();
         let progress = progress(what, builds + HOSTS.len() * tasks.len());
