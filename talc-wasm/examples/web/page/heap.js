@@ -5,15 +5,15 @@ const TABLE = 0;
 const CHUNK = 1;
 const SLAB = 2;
 
-/** Words of an entry in the module's list. */
+// Words of an entry in the module's list.
 const WORDS = 6;
 
-/** Memory is drawn block by block, so that what lies together is seen together; a block has this
- * many dots in a row, and rows. */
+// Memory is drawn block by block, so that what lies together is seen together; a block has this
+// many dots in a row, and rows.
 const [BLOCK_COLUMNS, BLOCK_ROWS] = [8, 4];
 const BLOCK = BLOCK_COLUMNS * BLOCK_ROWS;
 
-/** Dots of the map in a row, and rows. */
+// Dots of the map in a row, and rows.
 const [COLUMNS, ROWS] = [32 * BLOCK_COLUMNS, 35 * BLOCK_ROWS];
 const DOTS = COLUMNS * ROWS;
 

@@ -4,7 +4,7 @@ import { explain } from "./colours.js";
 import { draw, parts, summary } from "./heap.js";
 
 const STEPS = 12000;
-/** Steps between two pictures: a few milliseconds of work for each module. */
+// Steps between two pictures: a few milliseconds of work for each module.
 const SLICE = 30;
 const PAGE = 65536;
 
