@@ -195,6 +195,9 @@ fn write_document(file: &str, title: &str, tasks: &[Task]) -> Result<()> {
             kept.push(Figure::load(&path)?);
         }
     }
+    if kept.is_empty() {
+        return Ok(());
+    }
     for chart in kept.iter().flat_map(|figure| &figure.charts) {
         plot::draw(chart)?;
     }

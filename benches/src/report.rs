@@ -275,7 +275,7 @@ pub fn document(title: &str, figures: &[Figure]) -> String {
     }
     out.push_str(
         "## Where we lose\n\n\
-         Each allocator that does better, and where; in brackets, how many times as fast it is.\n\n",
+         Each allocator that does better, and where; in brackets, by what factor.\n\n",
     );
     let losses: Vec<&String> = figures.iter().flat_map(|figure| &figure.losses).collect();
     for loss in &losses {

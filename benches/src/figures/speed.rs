@@ -121,7 +121,10 @@ impl Contests {
 
     /// Who is faster than we are, on which workloads: a line for each.
     pub fn losses(&self, figure: &str) -> Vec<String> {
-        let speeds = self.names().into_iter().map(|name| (name, self.speedups(name)));
+        let rivals = self.rows.first().into_iter().flatten();
+        // Another configuration of ours is no loss.
+        let rivals = rivals.filter(|row| row.kind != Kind::Ours || row.name == ours());
+        let speeds = rivals.map(|row| (row.name, self.speedups(row.name)));
         losses(figure, &self.workloads, &speeds.collect::<Vec<_>>())
     }
 }

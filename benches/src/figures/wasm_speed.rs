@@ -2,7 +2,7 @@
 
 use super::speed::{better, Contests};
 use super::{progress, Options};
-use crate::contender::{baseline, ours};
+use crate::contender::{baseline, ours, Kind};
 use crate::report::{Bar, Chart, Figure, Table};
 use crate::wasm::{
     allocators, program, recorded, rows, steady, Builder, Contender, Contents, Host, Level,
@@ -165,6 +165,7 @@ impl Tournament {
                 .contenders
                 .iter()
                 .enumerate()
+                .filter(|(_, each)| each.kind != Kind::Ours || each.name == ours())
                 .map(|(index, each)| (each.name, self.pages(goal, index, |pages| 1.0 / pages)))
                 .collect();
             let what = format!("pages, {what}");

@@ -33,7 +33,7 @@ pub struct Toolchain {
 impl Toolchain {
     /// Looks for what the system must have, and installs the rest into the target folder.
     pub fn find() -> Result<Self> {
-        let files = output(Command::new("dpkg").args(["-L", "rustc-web"]))
+        let files = output(Command::new("dpkg").args(["-L", "rustc-web", "rust-web-src"]))
             .with_context(|| format!("no compiler for WebAssembly. On Debian: {APT}"))?;
         let rustc = files.lines().find(|file| file.ends_with("bin/rustc"));
         let rustc = PathBuf::from(rustc.context("rustc-web has no rustc")?);
