@@ -13,9 +13,9 @@ type Call = [u32; 2];
 const ALLOC: u32 = 0;
 const FREE: u32 = 1;
 
-/// As many calls as the longest trace has, and some. Whoever writes a list sees to it that it and
-/// its blocks fit.
-const CALLS: usize = 1 << 20;
+/// As many calls as the longest trace has twice, and some. Whoever writes a list sees to it that
+/// it and its blocks fit.
+const CALLS: usize = 1 << 21;
 /// As many blocks as are ever live at once, and some.
 const BLOCKS: usize = 1 << 18;
 
