@@ -115,9 +115,10 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
     new: Layout,
 ) -> Option<NonNull<u8>> {
     let (old, new) = (adjusted(old)?, adjusted(new)?);
-    let is_aligned = ptr.as_ptr() as usize & (new.align() - 1) == 0;
+    // A block is aligned for its own layout: `GlobalAlloc` keeps that, and needs no look.
+    let is_aligned = new.align() <= old.align() || ptr.as_ptr() as usize & (new.align() - 1) == 0;
     let is_shrinking = new.size() <= old.size();
-    let kept = old.size().min(new.size());
+    let kept = if is_shrinking { new.size() } else { old.size() };
 
     // SAFETY: required of the caller, here and below; the new memory is no part of the old.
     let resized = checked(

@@ -36,7 +36,7 @@ unsafe impl Replaceable for WasmGrowAndClaim {}
 /// between.
 ///
 /// What is free at the end of the heap is made use of, so that only what is missing is brought.
-/// With `PART`, each growth brings at least one part of `PART` of the size that the memory has, so that a
+/// With a `PART`, each growth also brings at least one part of the memory out of so many, so that a
 /// program with much memory grows it less often: [`in_steps`](Self::in_steps). If there is no room
 /// for that, it brings what the layout needs.
 ///
@@ -60,8 +60,8 @@ impl WasmGrowAndExtend {
 }
 
 impl<const PART: usize> WasmGrowAndExtend<PART> {
-    /// A source that has not grown anything yet, and will grow the memory in steps of one part of
-    /// `PART` of its size, or more where that is needed. `PART` 0 is no step, as in `new`.
+    /// A source that has not grown anything yet, and will grow the memory by at least one part of
+    /// it out of `PART`: with 8, by an eighth. With 0, by what is needed, as with `new`.
     ///
     /// ```
     /// # #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
@@ -80,28 +80,23 @@ unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART>
     const MANUAL_HEAPS: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        let size = memory::size();
-        // Nothing is above a heap that ends with the memory: there the new pages join it. No heap
-        // ends at address 0, which is where a memory that fills the address space does.
-        let top = address(size);
-        let joined = self.end.filter(|end| end.as_ptr() == top);
-        let bytes = match joined {
+        let bytes = match self.end {
             // SAFETY: the end is current: only this source moves it.
             Some(end) => unsafe { B::extend_size(talc, end, layout) },
             None => B::claim_size(talc, layout),
         };
-        let step = size.checked_div(PART).unwrap_or(0);
+        let step = memory::size().checked_div(PART).unwrap_or(0);
         let pages = grow(bytes.ok_or(OutOfMemory)?, step).ok_or(OutOfMemory)?;
         // SAFETY: the pages are new, and nobody else's; the end is current, as above.
         self.end = unsafe {
-            match joined {
-                // Not so if another thread has grown the memory since its size was read. The pages
-                // may then be too few for a heap, and the driver asks again.
+            match self.end {
                 Some(end) if end.as_ptr() == pages.base => {
                     // The memory may now end with the address space, which no pointer can express.
                     let top = (pages.base as usize).saturating_add(pages.bytes);
                     Some(B::extend(talc, end, top as *mut u8))
                 }
+                // Somebody else has grown the memory. The pages may be too few for a heap in which
+                // the layout fits: then the driver asks again, and this heap is extended.
                 _ => Some(B::claim(talc, pages.base, pages.bytes).ok_or(OutOfMemory)?),
             }
         };
@@ -119,7 +114,7 @@ struct Pages {
 /// needs; by `step` pages if they are more, and can be had.
 #[inline]
 fn grow(bytes: usize, step: usize) -> Option<Pages> {
-    // Pages are aligned, so that none of `bytes` is lost to padding.
+    // Pages are aligned, so that none of `bytes` is lost to padding; they are more than that.
     let least = (bytes - MAX_PADDING - 1) / PAGE + 1;
     let wanted = least.max(step);
     let (pages, old) = match memory::grow(wanted) {

@@ -23,10 +23,10 @@ pub(crate) fn size() -> usize {
     target::memory_size::<0>()
 }
 
-/// The address of a page; 0 for the one past the address space.
+/// The address of a page.
 #[inline]
 pub(crate) fn address(page: usize) -> *mut u8 {
-    target::origin().wrapping_add(page.wrapping_mul(PAGE)) as *mut u8
+    (target::origin() + page * PAGE) as *mut u8
 }
 
 #[cfg(target_family = "wasm")]

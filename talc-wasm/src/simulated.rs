@@ -1,7 +1,7 @@
 //! A linear memory for tests on the host: each thread has one of its own.
 
 use core::cell::RefCell;
-use core::mem::{self, align_of, size_of, MaybeUninit};
+use core::mem::{align_of, size_of, MaybeUninit};
 use core::ops::Range;
 use std::thread_local;
 use std::vec::Vec;
@@ -25,8 +25,6 @@ struct Memory {
     /// The bytes that were grown by sources; those that join are one range.
     grown: Vec<Range<usize>>,
     growths: usize,
-    /// How many pages another thread will have grown just before a source does.
-    raced: usize,
 }
 
 thread_local! {
@@ -39,7 +37,7 @@ fn with<T>(f: impl FnOnce(&mut Memory) -> T) -> T {
 
 impl Memory {
     const fn new(size: usize, limit: usize) -> Self {
-        Self { room: Vec::new(), size, limit, grown: Vec::new(), growths: 0, raced: 0 }
+        Self { room: Vec::new(), size, limit, grown: Vec::new(), growths: 0 }
     }
 
     fn grow(&mut self, pages: usize) -> Option<usize> {
@@ -70,11 +68,6 @@ pub(crate) fn grow_foreign(pages: usize) {
     with(|memory| memory.grow(pages));
 }
 
-/// Grows the memory by so many pages just before a source does next, as another thread may.
-pub(crate) fn race(pages: usize) {
-    with(|memory| memory.raced = pages);
-}
-
 /// The addresses of all pages that sources have grown.
 pub(crate) fn grown() -> Vec<Range<usize>> {
     with(|memory| memory.grown.clone())
@@ -88,8 +81,6 @@ pub(crate) fn growths() -> usize {
 pub(crate) fn memory_grow<const MEMORY: u32>(pages: usize) -> usize {
     let origin = origin();
     with(|memory| {
-        let raced = mem::take(&mut memory.raced);
-        memory.grow(raced);
         let old = match memory.grow(pages) {
             Some(old) => old,
             None => return usize::MAX,

@@ -7,19 +7,14 @@ export const INITIAL = 64;
 /** The size in pages that fills the address space. */
 export const ALL = 65536;
 
-/** Compiles the module that an environment variable names. */
-export function compile(variable) {
-  const path = process.env[variable];
-  if (!path) throw new Error(`${variable} must name a module: run .ci/wasm`);
-  return new WebAssembly.Module(readFileSync(path));
-}
-
-const single = compile('TALC_WASM_SINGLE');
+const path = process.env.TALC_WASM;
+if (!path) throw new Error('TALC_WASM must name a module: run .ci/wasm');
+export const module = new WebAssembly.Module(readFileSync(path));
 
 /** The allocators of a fresh instance, whose memory can grow up to `maximum` pages. */
 export function instance(maximum = 1024) {
   const memory = new WebAssembly.Memory({ initial: INITIAL, maximum });
-  const { exports } = new WebAssembly.Instance(single, { env: { memory } });
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const pages = () => memory.buffer.byteLength / PAGE;
   const names = ['dynamic', 'small', 'fast', 'arena'];
   const allocators = names.map((name, which) => new Allocator(name, which, exports, memory));

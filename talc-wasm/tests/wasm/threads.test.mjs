@@ -4,9 +4,8 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
-import { INITIAL, PAGE, compile } from './module.mjs';
+import { INITIAL, PAGE, module } from './module.mjs';
 
-const module = compile('TALC_WASM_THREADS');
 const THREADS = 4;
 const ROUNDS = 50_000;
 const STACK = 64 << 10;

@@ -17,10 +17,22 @@ static ARENA: WasmArenaTalc = {
 macro_rules! with {
     ($which:expr, |$talc:ident| $result:expr) => {
         match $which {
-            0 => { let $talc = &DYNAMIC; $result }
-            1 => { let $talc = &SMALL; $result }
-            2 => { let $talc = &FAST; $result }
-            3 => { let $talc = &ARENA; $result }
+            0 => {
+                let $talc = &DYNAMIC;
+                $result
+            }
+            1 => {
+                let $talc = &SMALL;
+                $result
+            }
+            2 => {
+                let $talc = &FAST;
+                $result
+            }
+            3 => {
+                let $talc = &ARENA;
+                $result
+            }
             _ => core::arch::wasm32::unreachable(),
         }
     };

@@ -8,8 +8,7 @@ use talc_wasm::WasmThreadedTalc;
 static TALC: WasmThreadedTalc = talc_wasm::new_wasm_threaded_allocator();
 
 /// Where threads leave blocks for each other.
-static EXCHANGE: [AtomicPtr<Block>; 64] =
-    [const { AtomicPtr::new(core::ptr::null_mut()) }; 64];
+static EXCHANGE: [AtomicPtr<Block>; 64] = [const { AtomicPtr::new(core::ptr::null_mut()) }; 64];
 
 /// How often a block was not as its owner left it.
 static DAMAGED: AtomicUsize = AtomicUsize::new(0);
