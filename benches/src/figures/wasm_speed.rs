@@ -24,8 +24,9 @@ pub fn measure_loops(options: &Options) -> Result<Figure> {
     figure.text = format!(
         "pair: 32 bytes are allocated and freed. churn: one of 10,000 live objects is freed and \
          another allocated, of 8 to 258 bytes. random mix: about 600 live blocks of up to 10,000 \
-         bytes are allocated, freed and resized, measured the second time. doubling: a buffer is resized from 16 bytes to \
-         1 MiB, each time to twice its size, and freed; the time is that of the whole chain. {}",
+         bytes are allocated, freed and resized, measured the second time. doubling: a buffer is \
+         resized from 16 bytes to 1 MiB, each time to twice its size, and freed; the time is that \
+         of the whole chain. {}",
         tournament.how(&toolchain)
     );
     figure.bars = tournament.bars();
@@ -157,7 +158,7 @@ impl Tournament {
             if part.level == LEVELS[0] {
                 let file = format!("{id}-{}", part.host.name);
                 let title = format!("Speed in {place}: {what}");
-                figure.charts.push(self.main(part.contests.chart(&file, &title)));
+                figure.charts.push(self.without_variants(part.contests.chart(&file, &title)));
             }
         }
         if let Some(goal) = self.goal() {
@@ -176,7 +177,7 @@ impl Tournament {
     }
 
     /// Without the configurations that there is no room for.
-    fn main(&self, mut chart: Chart) -> Chart {
+    fn without_variants(&self, mut chart: Chart) -> Chart {
         let is_variant = |name: &str| {
             self.contenders.iter().any(|contender| contender.name == name && contender.variant)
         };
@@ -205,6 +206,7 @@ impl Tournament {
     /// Goals, in times of the allocator that each is about.
     fn bars(&self) -> Vec<Bar> {
         let Some(part) = self.goal() else { return Vec::new() };
+        let place = format!("{}, {}", GOAL.0, GOAL.1);
         let goals = [
             ("pair", ours(), FAST_PEER, 1.2),
             ("pair", FAST, FAST_PEER, 1.2),
@@ -220,14 +222,14 @@ impl Tournament {
             let at = self.workloads.iter().position(|known| known == workload);
             let speed = |name| at.and_then(|at| part.contests.speedups(name)[at]);
             if let (Some(mine), Some(theirs)) = (speed(name), speed(other)) {
-                let what = format!("{workload}: time of {name} over {other}'s");
+                let what = format!("{place}, {workload}: time of {name} over {other}'s");
                 bars.push(Bar { what, goal, at_least: false, value: theirs / mine });
             }
         }
         let small = part.contests.speedups(SMALL);
         let small = small.into_iter().flatten().map(|speed| 1.0 / speed);
         let value = small.fold(f64::NAN, f64::max);
-        let what = format!("time of {SMALL} over {}'s, worst loop", baseline());
+        let what = format!("{place}, worst loop: time of {SMALL} over {}'s", baseline());
         bars.extend((!value.is_nan()).then_some(Bar { what, goal: 1.0, at_least: false, value }));
         for workload in ["churn", "random mix", "doubling"] {
             bars.extend(

@@ -15,8 +15,10 @@ export function chart(canvas, series, most) {
     const highest = Math.max(10, ...series.flatMap(({ values }) => values));
     const step = [5, 10, 20, 50, 100, 200, 500, 1000].find((step) => highest / step <= 5) ?? 5000;
     const top = Math.ceil(highest / step) * step;
-    const x = (index) => MARGIN.left + ((width - MARGIN.left - MARGIN.right) * index) / (most - 1);
-    const y = (value) => height - MARGIN.bottom - ((height - MARGIN.top - MARGIN.bottom) * value) / top;
+    const across = width - MARGIN.left - MARGIN.right;
+    const upwards = height - MARGIN.top - MARGIN.bottom;
+    const x = (index) => MARGIN.left + (across * index) / (most - 1);
+    const y = (value) => height - MARGIN.bottom - (upwards * value) / top;
 
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "right";

@@ -12,11 +12,8 @@ const NAMES = ["talc", "dlmalloc"];
 const show = (id, text) => (document.getElementById(id).textContent = text);
 const root = document.documentElement;
 
-const compiled = Object.fromEntries(
-    await Promise.all(
-        NAMES.map(async (name) => [name, await WebAssembly.compileStreaming(fetch(`${name}.wasm`))]),
-    ),
-);
+const compile = async (name) => [name, await WebAssembly.compileStreaming(fetch(`${name}.wasm`))];
+const compiled = Object.fromEntries(await Promise.all(NAMES.map(compile)));
 
 let wikis;
 let steps;
