@@ -12,4 +12,5 @@ pub mod rounds;
 pub mod stats;
 pub mod steps;
 pub mod trace;
+pub mod wasm;
 pub mod workload;

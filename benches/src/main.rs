@@ -21,6 +21,9 @@ const ALL: [Task; 10] = [
     Task::Locked,
 ];
 
+/// The figures of `RESULTS_WASM.md`.
+const WASM: [Task; 4] = [Task::WasmBytes, Task::WasmLoops, Task::WasmTraces, Task::WasmProgram];
+
 /// Talc measured beside its peers, all in one interleaved run.
 #[derive(Parser)]
 struct Cli {
@@ -44,7 +47,7 @@ struct Common {
     /// What `replay-plan` replays, as workload:contender
     #[arg(long, global = true, hide = true)]
     replay: Vec<String>,
-    /// Keep the figure in results/ and write RESULTS.md and the plots anew
+    /// Keep the figures in results/ and write the documents and the plots anew
     #[arg(long, global = true)]
     save: bool,
 }
@@ -71,12 +74,22 @@ enum Task {
     Pair,
     /// Whole programs with each allocator as their global one
     Programs,
-    /// Every figure, kept in results/ (as with --save)
+    /// Every figure but those of `wasm`, kept in results/ (as with --save)
     All,
+    /// WebAssembly: bytes, speed and pages in node and wasmtime
+    Wasm,
+    /// WebAssembly: bytes of modules
+    WasmBytes,
+    /// WebAssembly: pairs, churn, random actions and a doubling buffer
+    WasmLoops,
+    /// WebAssembly: recorded programs
+    WasmTraces,
+    /// WebAssembly: a whole program
+    WasmProgram,
     /// What `counts` runs under valgrind
     #[command(hide = true)]
     ReplayPlan,
-    /// Write RESULTS.md and the plots from the figures kept in results/
+    /// Write the documents and the plots from the figures kept in results/
     Report,
 }
 
@@ -95,6 +108,11 @@ impl Task {
             Task::Pair => "pair",
             Task::Programs => "programs",
             Task::All => "all",
+            Task::Wasm => "wasm",
+            Task::WasmBytes => "wasm-bytes",
+            Task::WasmLoops => "wasm-loops",
+            Task::WasmTraces => "wasm-traces",
+            Task::WasmProgram => "wasm-program",
             Task::ReplayPlan => "replay-plan",
             Task::Report => "report",
         }
@@ -111,9 +129,10 @@ fn main() -> Result<()> {
             return figures::counts::replay_plan(&options, &cli.common.replay);
         }
         Task::All => ALL.to_vec(),
+        Task::Wasm => WASM.to_vec(),
         task => vec![task],
     };
-    let save = cli.common.save || tasks.len() > 1;
+    let save = cli.common.save || matches!(cli.command, Task::All);
     let start = Instant::now();
     for (index, &task) in tasks.iter().enumerate() {
         let minutes = start.elapsed().as_secs_f64() / 60.0;
@@ -136,8 +155,8 @@ fn main() -> Result<()> {
 fn command(task: Task) -> String {
     let mut words = vec![String::from("cargo run --release -p benches --"), task.id().to_owned()];
     let given = std::env::args().skip(1);
-    let names = ALL.map(Task::id);
-    words.extend(given.filter(|word| word != "all" && !names.contains(&word.as_str())));
+    let tasks = [&ALL[..], &WASM, &[Task::All, Task::Wasm]].concat();
+    words.extend(given.filter(|word| tasks.iter().all(|task| task.id() != word.as_str())));
     words.join(" ")
 }
 
@@ -153,22 +172,35 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Tail => figures::tail::measure(options)?,
         Task::Pair => figures::pair::measure(options),
         Task::Programs => figures::programs::measure(options)?,
-        Task::All | Task::Report | Task::ReplayPlan => unreachable!("not a figure"),
+        Task::WasmBytes => figures::wasm_bytes::measure(options)?,
+        Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,
+        Task::WasmTraces => figures::wasm_speed::measure_traces(options)?,
+        Task::WasmProgram => figures::wasm_speed::measure_program(options)?,
+        Task::All | Task::Wasm | Task::Report | Task::ReplayPlan => unreachable!("not a figure"),
     })
 }
 
-/// `RESULTS.md` and the plots from all kept figures, in the order of the document.
+/// The documents and the plots from all kept figures.
 fn write_report() -> Result<()> {
+    write_document("RESULTS.md", "Results", &ALL)?;
+    write_document("RESULTS_WASM.md", "Results in WebAssembly", &WASM)
+}
+
+/// A document of the figures that are kept, in this order.
+fn write_document(file: &str, title: &str, tasks: &[Task]) -> Result<()> {
     let mut kept = Vec::new();
-    for task in ALL {
+    for task in tasks {
         let path = report::home().join("results").join(format!("{}.json", task.id()));
         if path.exists() {
             kept.push(Figure::load(&path)?);
         }
     }
+    if kept.is_empty() {
+        return Ok(());
+    }
     for chart in kept.iter().flat_map(|figure| &figure.charts) {
         plot::draw(chart)?;
     }
-    std::fs::write(report::home().join("RESULTS.md"), report::document(&kept))?;
+    std::fs::write(report::home().join(file), report::document(title, &kept))?;
     Ok(())
 }

@@ -10,14 +10,20 @@ use std::path::PathBuf;
 
 /// Colours by name, so that an allocator looks the same in every picture. Talc stands out; the
 /// hosted allocators are greys.
-const COLOURS: [(&str, RGBColor); 11] = [
+const COLOURS: [(&str, RGBColor); 17] = [
     ("talc", RGBColor(200, 30, 40)),
+    ("talc fast", RGBColor(130, 10, 60)),
+    ("talc small", RGBColor(230, 80, 120)),
+    ("talc arena", RGBColor(215, 120, 170)),
     ("talc 5.1.1", RGBColor(240, 150, 110)),
     ("rlsf", RGBColor(40, 100, 180)),
+    ("rlsf small", RGBColor(120, 170, 230)),
     ("dlmalloc", RGBColor(60, 160, 90)),
     ("good_memory", RGBColor(150, 110, 190)),
     ("buddy-alloc", RGBColor(200, 170, 40)),
     ("linked_list", RGBColor(90, 180, 190)),
+    ("lol_alloc", RGBColor(200, 170, 40)),
+    ("wasmalloc", RGBColor(70, 70, 70)),
     ("mimalloc", RGBColor(70, 70, 70)),
     ("jemalloc", RGBColor(115, 115, 115)),
     ("snmalloc", RGBColor(155, 155, 155)),

@@ -188,7 +188,8 @@ fn commit() -> String {
     }
 }
 
-fn first_line(program: &str, args: &[&str]) -> String {
+/// What a program prints first; nothing if it does not run.
+pub(crate) fn first_line(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).current_dir(home()).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     text.unwrap_or_default().lines().next().unwrap_or_default().to_owned()
@@ -247,11 +248,11 @@ pub fn mean_cell(values: &[Option<f64>]) -> String {
     format!("{:.3}", geometric_mean(&known))
 }
 
-/// The whole of `RESULTS.md`.
-pub fn document(figures: &[Figure]) -> String {
-    let mut out = String::from(
-        "# Results\n\n\
-         Written by `cargo run --release -p benches -- report` from `results/*.json`; each figure \
+/// A whole document of results.
+pub fn document(title: &str, figures: &[Figure]) -> String {
+    let mut out = format!("# {title}\n\n");
+    out.push_str(
+        "Written by `cargo run --release -p benches -- report` from `results/*.json`; each figure \
          names the command that measured it. Ratios within one figure come from one interleaved \
          run and hold on other machines as far as anything does; nanoseconds do not.\n\n",
     );
@@ -274,7 +275,7 @@ pub fn document(figures: &[Figure]) -> String {
     }
     out.push_str(
         "## Where we lose\n\n\
-         Each allocator that does better, and where; in brackets, how many times as fast it is.\n\n",
+         Each allocator that does better, and where; in brackets, by what factor.\n\n",
     );
     let losses: Vec<&String> = figures.iter().flat_map(|figure| &figure.losses).collect();
     for loss in &losses {

@@ -59,6 +59,22 @@ pub struct Timing {
     pub net_speedup: f64,
 }
 
+impl Timing {
+    /// Of the times of each round, and in the same rounds the baseline's, and the loop's alone.
+    pub fn of(mine: &[f64], base: &[f64], around: &[f64]) -> Self {
+        let ratios: Vec<f64> = base.iter().zip(mine).map(|(base, mine)| base / mine).collect();
+        let net = base.iter().zip(mine).zip(around);
+        let net: Vec<f64> = net.map(|((base, mine), a)| (base - a) / (mine - a)).collect();
+        Self {
+            median: median(mine),
+            low: quantile(mine, 0.25),
+            high: quantile(mine, 0.75),
+            speedup: median(&ratios),
+            net_speedup: median(&net),
+        }
+    }
+}
+
 impl Row {
     /// Times the baseline's speed, if both were timed.
     pub fn speedup(&self) -> Option<f64> {
@@ -162,22 +178,10 @@ pub fn contest(
 
     let base = entries.iter().position(|entry| entry.name == baseline());
     let empty = entries.iter().position(|entry| entry.kind == Kind::Loop);
+    let taken = |index: usize| -> Vec<f64> { times[index].iter().copied().flatten().collect() };
     let timing = |index: usize| {
-        let taken: Vec<f64> = times[index].iter().copied().flatten().collect();
-        let speedup = |net: bool| {
-            let ratio = |round: usize| -> Option<f64> {
-                let around = if net { times[empty?][round]? } else { 0.0 };
-                Some((times[base?][round]? - around) / (times[index][round]? - around))
-            };
-            median(&(0..setup.rounds).filter_map(ratio).collect::<Vec<_>>())
-        };
-        Timing {
-            median: median(&taken),
-            low: quantile(&taken, 0.25),
-            high: quantile(&taken, 0.75),
-            speedup: speedup(false),
-            net_speedup: speedup(true),
-        }
+        let around = empty.map(taken).unwrap_or_default();
+        Timing::of(&taken(index), &base.map(taken).unwrap_or_default(), &around)
     };
     let rows = entries.iter().zip(outcomes).enumerate();
     rows.map(|(index, (entry, failure))| Row {
@@ -208,5 +212,13 @@ mod tests {
             assert!(!seen.contains(&drawn));
             seen.push(drawn);
         }
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let timing = Timing::of(&[1.0, 2.0, 40.0], &[2.0, 6.0, 40.0], &[0.5, 1.0, 0.0]);
+        assert_eq!((timing.median, timing.low, timing.high), (2.0, 1.5, 21.0));
+        assert_eq!((timing.speedup, timing.net_speedup), (2.0, 3.0));
+        assert!(Timing::of(&[1.0], &[], &[]).speedup.is_nan());
     }
 }

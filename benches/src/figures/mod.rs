@@ -11,6 +11,8 @@ pub mod smallest;
 pub mod speed;
 pub mod tail;
 pub mod traces;
+pub mod wasm_bytes;
+pub mod wasm_speed;
 
 use crate::contender::{Entry, Kind};
 use crate::rounds::Setup;
@@ -32,8 +34,13 @@ pub struct Options {
 impl Options {
     /// The contenders that take part. The loop alone always does: its cost is taken off others'.
     pub fn select(&self, entries: Vec<Entry>) -> Vec<Entry> {
-        let wanted = |entry: &Entry| entry.kind == Kind::Loop || matches(&self.only, entry.name);
+        let wanted = |entry: &Entry| entry.kind == Kind::Loop || self.wants(entry.name);
         entries.into_iter().filter(wanted).collect()
+    }
+
+    /// Whether a contender takes part.
+    pub fn wants(&self, name: &str) -> bool {
+        matches(&self.only, name)
     }
 
     /// Whether a trace takes part.

@@ -127,30 +127,43 @@ impl Contests {
 
     /// Who is faster than we are, on which workloads: a line for each.
     pub fn losses(&self, figure: &str) -> Vec<String> {
-        let speeds = self.names().into_iter().map(|name| (name, self.speedups(name)));
+        let rivals = self.rows.first().into_iter().flatten();
+        // Another configuration of ours is no loss.
+        let rivals = rivals.filter(|row| row.kind != Kind::Ours || row.name == ours());
+        let speeds = rivals.map(|row| (row.name, self.speedups(row.name)));
         losses(figure, &self.workloads, &speeds.collect::<Vec<_>>())
     }
 }
 
 /// Given everyone's speed on each workload, a line for each who is faster than we are anywhere.
-/// What is within a hundredth is a draw.
 pub fn losses(
     figure: &str,
     workloads: &[String],
     speeds: &[(&'static str, Vec<Option<f64>>)],
 ) -> Vec<String> {
-    let Some((_, own)) = speeds.iter().find(|(name, _)| *name == ours()) else {
+    better(figure, "is faster on", workloads, speeds)
+}
+
+/// Given everyone's score on each workload, a line for each who has a higher one than we have
+/// anywhere. What is within a hundredth is a draw.
+pub fn better(
+    figure: &str,
+    how: &str,
+    workloads: &[String],
+    scores: &[(&'static str, Vec<Option<f64>>)],
+) -> Vec<String> {
+    let Some((_, own)) = scores.iter().find(|(name, _)| *name == ours()) else {
         return Vec::new();
     };
     let mut lines = Vec::new();
-    for (name, theirs) in speeds.iter().filter(|(name, _)| *name != Null::NAME) {
+    for (name, theirs) in scores.iter().filter(|(name, _)| *name != Null::NAME) {
         let places: Vec<String> = (0..workloads.len())
             .filter_map(|index| Some((&workloads[index], theirs[index]? / own[index]?)))
             .filter(|&(_, ratio)| ratio > 1.01)
             .map(|(workload, ratio)| format!("{workload} ({ratio:.2})"))
             .collect();
         if !places.is_empty() {
-            lines.push(format!("{figure}: {name} is faster on {}", places.join(", ")));
+            lines.push(format!("{figure}: {name} {how} {}", places.join(", ")));
         }
     }
     lines
