@@ -53,7 +53,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     #[inline]
     pub(crate) unsafe fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = chunk_size(layout.size());
-        if layout.align() <= GRAIN && need < LARGE {
+        if !Self::IS_COMPACT && layout.align() <= GRAIN && need < LARGE {
             let sure = Bins::<L, P, W, SLAB, CLASSES>::bin_above(need);
             // SAFETY: the table exists; the bin that is found is not empty (I8), and all its gaps
             // are large enough.
@@ -67,6 +67,10 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // Out of line, as the last thing to do: so this function needs no stack.
         self.allocate_with_search(layout, need)
     }
+
+    /// Whether there is one way of allocating for all layouts, which is less code: with the tables
+    /// that are chosen for that.
+    const IS_COMPACT: bool = W == 1 && SLAB == 0;
 
     /// Takes a chunk of `need` bytes from the start of the first gap of `bin`.
     ///
@@ -111,6 +115,10 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
             // SAFETY: `try_allocate` checked that the table exists; the bin is not empty (I8).
             unsafe { Some(Bins::first_gap(self.table, Bins::first_from(self.table, bin)?)) }
         };
+        if Self::IS_COMPACT {
+            let gap = self.search_from(need, SEARCH_LIMIT, fits).or_else(first_sure)?;
+            return Some((gap, gap.front_for(align)));
+        }
         // The larger ones of the gaps that may fit an over-aligned chunk are the likelier ones.
         let likely = need + (sure - need) / 2;
         let gap = self

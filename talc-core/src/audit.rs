@@ -134,7 +134,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// Checks the table of slabs against those that are in the heaps.
     fn audit_slabs(&self, found: &Found) -> Result<(), Fault> {
         let fault = Err(Fault { invariant: 13, address: 0 });
-        if self.table.is_null() {
+        if SLAB == 0 || self.table.is_null() {
             return Ok(());
         }
         let mut current = Set::default();

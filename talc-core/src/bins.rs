@@ -36,8 +36,9 @@ struct Step {
 ///
 /// - `LINEAR`: gaps of less than this many times 16 bytes have a bin for each size, so that a gap
 ///   is found again by an allocation like the one that left it. A power of two.
-/// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two; half as many
-///   in the last quarter of the bins. More bins fit more tightly; fewer are smaller.
+/// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two. If `LINEAR` is
+///   more than twice as much, the last quarter of the bins are half as many per doubling. More bins
+///   fit more tightly; fewer are smaller.
 /// - `WORDS`: bitmap words. There are `64 * WORDS` bins, of one machine word each.
 /// - `SLAB`: the size of a slab in bytes, a power of two; 0 for no slabs.
 /// - `CLASSES`: how many classes of slots the slabs have: sizes of 16 bytes, 32, and so on up to
@@ -65,7 +66,7 @@ pub struct Bins<
     tail: Links,
     /// The root of the list of heaps.
     pub(crate) heaps: *mut HeapBase,
-    /// The sum of all heaps' sizes.
+    /// The sum of all heaps' sizes. This and what follows is only there if there are slabs.
     pub(crate) heap_bytes: usize,
     /// For each class, the slab that it allocates from, or `none`.
     pub(crate) current: [*mut Slab; CLASSES],
@@ -85,8 +86,8 @@ pub struct Bins<
 /// of 4 KiB for sizes of up to 256 bytes.
 pub type DefaultBinning = Bins<64, 16, 4, 4096, 16>;
 
-/// Four bins per doubling up to 128 KiB, two up to 32 MiB: for microcontrollers, a first heap of
-/// under 400 bytes on 32-bit targets, and no slabs.
+/// Four bins per doubling up to 2 MiB: for microcontrollers, a first heap of under 400 bytes
+/// on 32-bit targets, and no slabs.
 pub type SmallBinning = Bins<8, 4, 1>;
 
 impl<
@@ -140,14 +141,28 @@ impl<
         Self::index(size / GRAIN - 1) + 1
     }
 
-    /// The index of a size in grains: that of a floating-point number whose mantissa has fewer bits
-    /// for larger exponents. Neither a branch nor a comparison is needed.
+    /// The index of a size in grains: that of a floating-point number, exponent above mantissa. A
+    /// short linear part is part of that; for a long one, a table says how many bits of mantissa
+    /// each exponent has. Neither way needs a branch, where a comparison of random sizes is one that
+    /// is mispredicted.
     #[inline]
     const fn index(grains: usize) -> usize {
-        // 0 has a bin of its own, too, without being an exception.
-        let exponent = usize::BITS - 1 - (grains | 1).leading_zeros();
-        let step = Self::STEPS[exponent as usize];
-        (grains >> step.shift) + step.base as usize
+        if LINEAR <= 2 * PER_DOUBLING {
+            // The mantissa itself is linear as far as that.
+            let exponent = usize::BITS - 1 - (grains | PER_DOUBLING).leading_zeros();
+            let shift = exponent - Self::MANTISSA_BITS;
+            let index = ((shift as usize) << Self::MANTISSA_BITS) + (grains >> shift);
+            if index < Self::COUNT {
+                index
+            } else {
+                Self::COUNT - 1
+            }
+        } else {
+            // 0 has a bin of its own, too, without being an exception.
+            let exponent = usize::BITS - 1 - (grains | 1).leading_zeros();
+            let step = Self::STEPS[exponent as usize];
+            (grains >> step.shift) + step.base as usize
+        }
     }
 
     /// What to do with the sizes of each exponent.
@@ -184,14 +199,16 @@ impl<
             addr_of_mut!((*table).map).write([0; WORDS]);
             addr_of_mut!((*table).tail).write(Links { next: null_mut(), back: null_mut() });
             addr_of_mut!((*table).heaps).write(null_mut());
-            addr_of_mut!((*table).heap_bytes).write(0);
-            addr_of_mut!((*table).open).write(0);
-            addr_of_mut!((*table).spare).write(null_mut());
-            addr_of_mut!((*table).none).write(Slab::NONE);
-            let none = addr_of_mut!((*table).none);
-            addr_of_mut!((*table).current).write([none; CLASSES]);
-            addr_of_mut!((*table).partial).write([null_mut(); CLASSES]);
-            addr_of_mut!((*table).small_chunks).write([0; CLASSES]);
+            if SLAB != 0 {
+                addr_of_mut!((*table).heap_bytes).write(0);
+                addr_of_mut!((*table).open).write(0);
+                addr_of_mut!((*table).spare).write(null_mut());
+                addr_of_mut!((*table).none).write(Slab::NONE);
+                let none = addr_of_mut!((*table).none);
+                addr_of_mut!((*table).current).write([none; CLASSES]);
+                addr_of_mut!((*table).partial).write([null_mut(); CLASSES]);
+                addr_of_mut!((*table).small_chunks).write([0; CLASSES]);
+            }
             for bin in 0..Self::COUNT {
                 Self::head(table, bin).write(Self::tail(table));
             }

@@ -219,8 +219,10 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
 
     /// Notes that the heaps are smaller by `released` bytes, or larger by `claimed`.
     fn resized_by(&mut self, released: usize, claimed: usize) {
-        // SAFETY: the table exists as long as there are heaps (I10).
-        unsafe { (*self.table).heap_bytes = (*self.table).heap_bytes - released + claimed };
+        if SLAB != 0 {
+            // SAFETY: the table exists as long as there are heaps (I10).
+            unsafe { (*self.table).heap_bytes = (*self.table).heap_bytes - released + claimed };
+        }
         self.tally.record(|counters| {
             counters.claimed(claimed);
             counters.released(released);

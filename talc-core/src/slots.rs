@@ -400,7 +400,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// write anew.
     #[inline]
     pub(crate) unsafe fn uncount_small_chunk(&mut self, header: Header) {
-        if header.is_marked() {
+        if SLAB != 0 && header.is_marked() {
             // SAFETY: as for counting it.
             unsafe { *self.small_chunks(Self::small_chunk_index(header.size())) -= 1 };
         }
