@@ -133,7 +133,8 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
                 if talc.try_grow_in_place(ptr.as_ptr(), old, new.size()) {
                     return Resized::Done(ptr);
                 }
-                if kept <= W::COPIED_AT_ONCE {
+                // What moves is aligned as it was allocated.
+                if kept <= W::COPIED_AT_ONCE && new.align() <= old.align() {
                     if let Some(moved) = talc.try_grow_downwards(ptr.as_ptr(), old, new.size()) {
                         return Resized::Done(moved);
                     }
