@@ -11,7 +11,7 @@ use std::io::Read;
 use std::panic::PanicHookInfo;
 use std::process::{Command, ExitStatus, Stdio};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use talc_sync::talc_sources::talc_core::RawTalc;
@@ -56,10 +56,14 @@ unsafe impl Source for Allocates {
 /// Which of them is the global allocator from now on: that of the system, to begin with.
 static CURRENT: AtomicU8 = AtomicU8::new(0);
 
+/// Whether it has ever been another one: then nothing is freed any more, as nobody knows what came
+/// from where. The test harness has a thread that allocates meanwhile.
+static SWITCHED: AtomicBool = AtomicBool::new(false);
+
 struct Switch;
 
 fn current() -> &'static dyn GlobalAlloc {
-    match CURRENT.load(Ordering::Relaxed) {
+    match CURRENT.load(Ordering::SeqCst) {
         0 => &System,
         1 => &LOCK,
         2 => &BLOCKS,
@@ -68,18 +72,17 @@ fn current() -> &'static dyn GlobalAlloc {
     }
 }
 
-/// What the system gave before stays the system's: in these processes it is never freed.
 unsafe impl GlobalAlloc for Switch {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         unsafe { current().alloc(layout) }
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        if CURRENT.load(Ordering::Relaxed) == 0 {
+        if !SWITCHED.load(Ordering::SeqCst) {
             unsafe { System.dealloc(ptr, layout) };
         }
     }
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if CURRENT.load(Ordering::Relaxed) == 0 {
+        if !SWITCHED.load(Ordering::SeqCst) {
             return unsafe { System.realloc(ptr, layout, new_size) };
         }
         unsafe {
@@ -143,9 +146,10 @@ macro_rules! case {
         fn $name() {
             if std::env::var_os("CASE").is_some() {
                 std::panic::set_hook(Box::new(report));
-                CURRENT.store($allocator, Ordering::Relaxed);
+                SWITCHED.store(true, Ordering::SeqCst);
+                CURRENT.store($allocator, Ordering::SeqCst);
                 $body;
-                CURRENT.store(0, Ordering::Relaxed);
+                CURRENT.store(0, Ordering::SeqCst);
                 eprintln!("still alive");
                 return;
             }
