@@ -189,7 +189,8 @@ fn a_block_freed_while_it_is_copied_is_reported_with_the_lock_free() {
     let talc: &'static Lock = Box::leak(Box::new(Lock::new(claim)));
     let (old, new) = (layout(40_000, 8), layout(60_000, 8));
     let block = talc.allocate(old).unwrap().cast::<u8>();
-    let _hem = talc.allocate(layout(8, 8)).unwrap();
+    // Aligned, so that it is a chunk, above the block.
+    let _hem = talc.allocate(layout(8, 16)).unwrap();
     let address = block.as_ptr() as usize;
     MEANWHILE.set(Some(Box::new(move || unsafe { talc.dealloc(address as *mut u8, old) })));
     let message = report(|| unsafe { talc.grow(block, old, new) });

@@ -5,8 +5,8 @@ use talc_sources::talc_core::Bins;
 use crate::WasmGrowAndExtend;
 
 /// The default binning for WebAssembly: one bitmap word of 64 bits, which `wasm32` has instructions
-/// for, and slabs of 4 KiB for sizes of up to 128 bytes.
-pub type WasmBinning = Bins<8, 4, 1, 4096, 8>;
+/// for, and slabs of 4 KiB for sizes of up to 256 bytes.
+pub type WasmBinning = Bins<8, 4, 1, 4096, 16>;
 
 /// The binning for least code: [`WasmBinning`] without slabs.
 pub type WasmSmallBinning = Bins<8, 4, 1>;
