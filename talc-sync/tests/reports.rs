@@ -208,8 +208,9 @@ fn damage_is_reported_with_the_lock_free() {
         let (_memory, claim) = arena(1 << 18);
         let talc: &'static Lock = Box::leak(Box::new(Lock::new(claim)));
         let large = layout(40_000, 8);
-        let [block, victim, _above] =
-            [40_000, WHOLE, 8].map(|size| talc.allocate(layout(size, 8)).unwrap().cast::<u8>());
+        // The last one is aligned, so that it is a chunk.
+        let [block, victim, _above] = [(40_000, 8), (WHOLE, 8), (8, 16)]
+            .map(|(size, align)| talc.allocate(layout(size, align)).unwrap().cast::<u8>());
         let end = unsafe { victim.as_ptr().add(WHOLE).cast::<usize>() };
         let sound = unsafe { end.read() };
         let (address, damaged) = (end as usize, sound | 2);
