@@ -1,7 +1,7 @@
 //! Talc, the crate of this repository, and its predecessor 5.1.1 from the registry.
 //!
 //! Both have the same driver, so one macro writes both adapters: a difference between their rows
-//! can only come from the crates.
+//! can only come from the crates. What only one of them has is used as its own wrappers use it.
 
 use super::{relocate, Contender, Kind};
 use crate::arena::Region;
@@ -9,7 +9,7 @@ use std::alloc::Layout;
 use std::ptr::NonNull;
 
 macro_rules! talc_contender {
-    ($(#[$doc:meta])* $type:ident, $krate:ident, $name:literal, $kind:expr) => {
+    ($(#[$doc:meta])* $type:ident, $krate:ident, $name:literal, $kind:expr, $grow_downwards:expr) => {
         $(#[$doc])*
         pub struct $type {
             talc: $krate::base::Talc<$krate::source::Manual, $krate::DefaultBinning>,
@@ -46,10 +46,15 @@ macro_rules! talc_contender {
                 // SAFETY: `ptr` is live and has this layout; `size` is not zero.
                 unsafe {
                     if self.talc.try_realloc_in_place(ptr, layout, size) {
-                        ptr
-                    } else {
-                        relocate(self, ptr, layout, size)
+                        return ptr;
                     }
+                    if size > layout.size() {
+                        let grow: unsafe fn(&mut _, _, _, _) -> _ = $grow_downwards;
+                        if let Some(moved) = grow(&mut self.talc, ptr, layout, size) {
+                            return NonNull::as_ptr(moved);
+                        }
+                    }
+                    relocate(self, ptr, layout, size)
                 }
             }
 
@@ -64,10 +69,10 @@ macro_rules! talc_contender {
 
 talc_contender! {
     /// The crate of this repository.
-    Talc, talc, "talc", Kind::Ours
+    Talc, talc, "talc", Kind::Ours, talc::base::Talc::try_grow_downwards
 }
 
 talc_contender! {
     /// talc 5.1.1, the yardstick of every ratio.
-    Talc5, talc5, "talc 5.1.1", Kind::Peer
+    Talc5, talc5, "talc 5.1.1", Kind::Peer, |_, _, _, _| None
 }
