@@ -85,8 +85,9 @@ pub const SEARCH_LIMIT: usize = 32;
 ///   counted, and only these.
 /// - **I13**: a slab is current if and only if it is its class's in the table; partial if and only
 ///   if it is in its class's list, and then its countdown is the number of slots in use; full if no
-///   slot is free, and then its countdown is 1. The table's counts of open slabs, of heap bytes and
-///   of small chunks are true.
+///   slot is free, and then its countdown is 1; spare if and only if it is in the list of spares, and
+///   then no slot is in use. The table's counts of open slabs, of heap bytes and of small chunks are
+///   true.
 ///
 /// # Example
 ///
