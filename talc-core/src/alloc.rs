@@ -119,13 +119,12 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
             let gap = self.search_from(need, SEARCH_LIMIT, fits).or_else(first_sure)?;
             return Some((gap, gap.front_for(align)));
         }
-        // The larger ones of the gaps that may fit an over-aligned chunk are the likelier ones.
-        let likely = need + (sure - need) / 2;
-        let gap = self
-            .search_from(need, PROBES, fits)
-            .or_else(first_sure)
-            .or_else(|| self.search_from(likely, SEARCH_LIMIT, fits))
-            .or_else(|| self.search_from(need, SEARCH_LIMIT, fits))?;
+        let mut gap = self.search_from(need, PROBES, fits).or_else(first_sure);
+        if gap.is_none() && align > GRAIN {
+            // The larger ones of the gaps that may fit are the likelier ones.
+            gap = self.search_from(need + (sure - need) / 2, SEARCH_LIMIT, fits);
+        }
+        let gap = gap.or_else(|| self.search_from(need, SEARCH_LIMIT, fits))?;
         Some((gap, gap.front_for(align)))
     }
 

@@ -12,8 +12,8 @@ use crate::RawTalc;
 /// A class gets a slab while those with free slots take less than this part of the heaps.
 const OPEN_PART: usize = 64;
 
-/// The first slab of all may take this part: not of a tiny heap, but of one of 64 KiB, which is a page
-/// of WebAssembly.
+/// The first slab of all may take this part: not of a tiny heap, but of one of 64 KiB, which is a
+/// page of WebAssembly.
 const FIRST_PART: usize = 15;
 
 /// A class gets a slab, too, when it has this many more chunks than a slab has slots.
@@ -196,7 +196,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// Whether one more slab with free slots, beside `others`, would take little of the heaps.
     unsafe fn is_cheap(&self, others: usize) -> bool {
         // SAFETY: the table exists.
-        (others * OPEN_PART + FIRST_PART) * SLAB <= unsafe { (*self.table).heap_bytes }
+        others * OPEN_PART + FIRST_PART <= unsafe { (*self.table).heap_bytes } / SLAB
     }
 
     /// Looks for a gap that a slab fits into, one that is not at the top of its heap if there is
