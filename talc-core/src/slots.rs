@@ -10,13 +10,13 @@ use crate::slab::{Slab, Slot, State, COUNTDOWN};
 use crate::RawTalc;
 
 /// A class gets a slab while those with free slots take less than this part of the heaps.
-const OPEN_PART: usize = 64;
+const OPEN_PART: usize = 32;
 
 /// The first slab of all may take this part: not of a tiny heap, but of one of 64 KiB, which is a
 /// page of WebAssembly.
 const FIRST_PART: usize = 15;
 
-/// A class gets a slab, too, when it has this many more chunks than a slab has slots.
+/// A class gets a slab, too, when it has this many more chunks than would fill a slab.
 const WANTED: usize = 64;
 
 /// Whether `ptr` is a slot: slots are at 8 mod 16, payloads of chunks at 0 mod 16.
@@ -178,8 +178,9 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // to cut up (I9).
         unsafe {
             let index = Self::small_chunk_index(chunk_size(layout.size()));
-            let is_wanted = index < CLASSES
-                && self.small_chunks(index).read() as usize >= Slab::slots(SLAB, class) + WANTED;
+            let chunks = if index < CLASSES { self.small_chunks(index).read() as usize } else { 0 };
+            // Without a division, as many allocations may come here in vain.
+            let is_wanted = chunks.saturating_sub(WANTED) * Slab::slot_size(class) >= SLAB;
             if !is_wanted && !self.is_cheap((*self.table).open) {
                 return None;
             }
