@@ -160,17 +160,32 @@ fn command(task: Task) -> String {
     words.join(" ")
 }
 
+/// Measures on one core, the last one: a thread that is moved to another one finds its caches
+/// empty.
+fn settled<T: Send>(measure: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let cores = core_affinity::get_core_ids().unwrap_or_default();
+            if let Some(&last) = cores.last() {
+                core_affinity::set_for_current(last);
+            }
+            measure()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 fn measure(task: Task, options: &Options) -> Result<Figure> {
     Ok(match task {
-        Task::Random => figures::random::measure(options),
-        Task::Traces => figures::traces::measure(options)?,
-        Task::Locked => figures::traces::measure_locked(options)?,
+        Task::Random => settled(|| figures::random::measure(options)),
+        Task::Traces => settled(|| figures::traces::measure(options))?,
+        Task::Locked => settled(|| figures::traces::measure_locked(options))?,
         Task::Smallest => figures::smallest::measure(options)?,
         Task::Growing => figures::growing::measure(options)?,
         Task::Fill => figures::fill::measure(options),
         Task::Counts => figures::counts::measure(options)?,
         Task::Tail => figures::tail::measure(options)?,
-        Task::Pair => figures::pair::measure(options),
+        Task::Pair => settled(|| figures::pair::measure(options)),
         Task::Programs => figures::programs::measure(options)?,
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,
         Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,
@@ -182,12 +197,12 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
 
 /// The documents and the plots from all kept figures.
 fn write_report() -> Result<()> {
-    write_document("RESULTS.md", "Results", &ALL)?;
-    write_document("RESULTS_WASM.md", "Results in WebAssembly", &WASM)
+    write_document("RESULTS.md", "Results", "notes.md", &ALL)?;
+    write_document("RESULTS_WASM.md", "Results in WebAssembly", "notes_wasm.md", &WASM)
 }
 
-/// A document of the figures that are kept, in this order.
-fn write_document(file: &str, title: &str, tasks: &[Task]) -> Result<()> {
+/// A document of the figures that are kept, in this order, and of notes written by hand.
+fn write_document(file: &str, title: &str, notes: &str, tasks: &[Task]) -> Result<()> {
     let mut kept = Vec::new();
     for task in tasks {
         let path = report::home().join("results").join(format!("{}.json", task.id()));
@@ -201,6 +216,7 @@ fn write_document(file: &str, title: &str, tasks: &[Task]) -> Result<()> {
     for chart in kept.iter().flat_map(|figure| &figure.charts) {
         plot::draw(chart)?;
     }
-    std::fs::write(report::home().join(file), report::document(title, &kept))?;
+    let notes = std::fs::read_to_string(report::home().join("results").join(notes))?;
+    std::fs::write(report::home().join(file), report::document(title, &notes, &kept))?;
     Ok(())
 }

@@ -248,8 +248,9 @@ pub fn mean_cell(values: &[Option<f64>]) -> String {
     format!("{:.3}", geometric_mean(&known))
 }
 
-/// A whole document of results.
-pub fn document(title: &str, figures: &[Figure]) -> String {
+/// A whole document of results. `notes` say what no measurement says of itself: why a goal is not
+/// reached, and what was tried.
+pub fn document(title: &str, notes: &str, figures: &[Figure]) -> String {
     let mut out = format!("# {title}\n\n");
     out.push_str(
         "Written by `cargo run --release -p benches -- report` from `results/*.json`; each figure \
@@ -273,6 +274,7 @@ pub fn document(title: &str, figures: &[Figure]) -> String {
         }
         let _ = writeln!(out, "{}", table.markdown());
     }
+    out.push_str(notes);
     out.push_str(
         "## Where we lose\n\n\
          Each allocator that does better, and where; in brackets, by what factor.\n\n",
