@@ -28,9 +28,10 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// O(1): the first gap of the first bin all of whose gaps fit; for requests of 32 KiB and more,
     /// and over-aligned ones, after a look at the first few gaps that may fit.
     ///
-    /// Before it answers `None` it also looks at gaps that may fit, twice [`SEARCH_LIMIT`] at most. So
-    /// `None` can mean that a gap would have fitted among more than [`SEARCH_LIMIT`] of almost its
-    /// size; for an over-aligned layout, of up to its size and alignment.
+    /// Before it answers `None` it also looks at gaps that may fit: at [`SEARCH_LIMIT`], and for an
+    /// over-aligned layout at the first one of each bin. So `None` can mean that a gap would have
+    /// fitted among more than [`SEARCH_LIMIT`] of almost its size, or of up to its size and
+    /// alignment.
     #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         if self.table.is_null() || layout.size() > MAX_REQUEST {
@@ -115,16 +116,16 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
             // SAFETY: `try_allocate` checked that the table exists; the bin is not empty (I8).
             unsafe { Some(Bins::first_gap(self.table, Bins::first_from(self.table, bin)?)) }
         };
-        if Self::IS_COMPACT {
-            let gap = self.search_from(need, SEARCH_LIMIT, fits).or_else(first_sure)?;
-            return Some((gap, gap.front_for(align)));
+        let first = if Self::IS_COMPACT { SEARCH_LIMIT } else { PROBES };
+        let mut gap = self.search_from(need, first, fits).or_else(first_sure);
+        if gap.is_none() && !Self::IS_COMPACT {
+            gap = self.search_from(need, SEARCH_LIMIT, fits);
         }
-        let mut gap = self.search_from(need, PROBES, fits).or_else(first_sure);
         if gap.is_none() && align > GRAIN {
-            // The larger ones of the gaps that may fit are the likelier ones.
-            gap = self.search_from(need + (sure - need) / 2, SEARCH_LIMIT, fits);
+            // The gap that a source has just brought is the first one of its bin.
+            gap = self.search_bins(need, fits);
         }
-        let gap = gap.or_else(|| self.search_from(need, SEARCH_LIMIT, fits))?;
+        let gap = gap?;
         Some((gap, gap.front_for(align)))
     }
 
@@ -153,6 +154,22 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
             }
         }
         None
+    }
+
+    /// The first gap that `fits` accepts, among the first ones of the bins from that of `size` on.
+    fn search_bins(&self, size: usize, fits: impl Fn(Chunk, usize) -> bool) -> Option<Chunk> {
+        let mut bin = Bins::<L, P, W, SLAB, CLASSES>::bin_of(size);
+        loop {
+            // SAFETY: the table exists; the bin is not empty (I8), and its first gap has a header.
+            unsafe {
+                let filled = Bins::first_from(self.table, bin)?;
+                let gap = Bins::first_gap(self.table, filled);
+                if fits(gap, gap.header().size()) {
+                    return Some(gap);
+                }
+                bin = filled + 1;
+            }
+        }
     }
 
     /// Takes a chunk of `need` bytes out of `gap`, `front` bytes above its start.
