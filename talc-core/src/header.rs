@@ -107,21 +107,10 @@ impl Header {
         Self(self.0 | Self::BASE)
     }
 
-    #[inline]
-    pub(crate) const fn with_top(self) -> Self {
-        Self(self.0 | Self::TOP)
-    }
-
     /// Marks a gap as the top one of its heap, if it is.
     #[inline]
     pub(crate) const fn with_top_if(self, is_top: bool) -> Self {
         Self(self.0 | (is_top as usize * Self::TOP))
-    }
-
-    /// Adds the `TOP` flag of `other`.
-    #[inline]
-    pub(crate) const fn with_top_of(self, other: Self) -> Self {
-        Self(self.0 | (other.0 & Self::TOP))
     }
 
     /// Adds what `other` says of the chunk's surroundings below: `BASE` and `BELOW_FREE`.

@@ -239,7 +239,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: required of the caller.
         unsafe {
             end.sentinel().set_below_free(true);
-            self.add_gap(gap, Header::gap(size).with_top().with_lower_flags_of(lower));
+            self.add_gap(gap, Header::gap(size).with_top_if(true).with_lower_flags_of(lower));
         }
     }
 

@@ -64,7 +64,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                 }
                 self.uncount_small_chunk(header);
                 self.remove_gap(chunk.above(size), above.size());
-                self.occupy(chunk, size + above.size(), need, header, above);
+                self.occupy(chunk, size + above.size(), need, header, above.is_top());
             }
         }
         self.tally.record(|counters| counters.grew(new_size - layout.size()));
@@ -126,8 +126,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                 above.set_header(above_header.with_below_free());
             }
             copy(old.payload(), chunk.payload(), layout.size());
-            let top = Header::allocated(0).with_top_if(above_header.is_end());
-            self.occupy(chunk, size, need, lower, top);
+            self.occupy(chunk, size, need, lower, above_header.is_end());
             self.tally.record(|counters| counters.grew(new_size - layout.size()));
             Some(NonNull::new_unchecked(chunk.payload()))
         }

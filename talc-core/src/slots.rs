@@ -131,7 +131,6 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                 return Some(old);
             }
             let partial = self.partial(class).read();
-            let spare = (*self.table).spare;
             let slab;
             if !partial.is_null() {
                 slab = partial;
@@ -139,10 +138,11 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                 (*slab).state = State::Current;
                 (*slab).countdown = COUNTDOWN;
             } else {
-                if spare.is_null() {
+                if (*self.table).spare.is_null() {
                     slab = self.open_slab(class, layout)?;
                 } else {
                     slab = self.take_spare();
+                    self.uncount_slots(slab);
                 }
                 slab.write(Slab::new(class));
                 Slab::freshen(slab, SLAB);
@@ -282,12 +282,12 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     unsafe fn spare_or_close(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
         // SAFETY: the table exists; the slab is nobody's (I12).
         unsafe {
-            self.put_spare(slab);
             if self.is_cheap((*self.table).open - 1) {
-                return None;
+                self.put_spare(slab);
+                None
+            } else {
+                self.close_slab(slab)
             }
-            let slab = self.take_spare();
-            self.close_slab(slab)
         }
     }
 
@@ -310,18 +310,24 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         unsafe {
             let slab = (*self.table).spare;
             (*self.table).spare = (*slab).next;
-            self.tally.record(|counters| {
-                let class = (*slab).class.into();
-                counters.slots_taken(Slab::slots(SLAB, class) * Slab::slot_size(class));
-            });
             slab
         }
     }
 
-    /// Gives an empty slab, whose slots are in no books any more, back to the chunks.
+    /// Takes the slots of an empty slab out of the books.
+    unsafe fn uncount_slots(&mut self, slab: *mut Slab) {
+        self.tally.record(|counters| {
+            // SAFETY: the slab is one (I12).
+            let class = unsafe { (*slab).class }.into();
+            counters.slots_taken(Slab::slots(SLAB, class) * Slab::slot_size(class));
+        });
+    }
+
+    /// Gives an empty slab, that is in no list, back to the chunks.
     unsafe fn close_slab(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
         // SAFETY: the slab is the payload of a chunk, and nobody's (I12).
         unsafe {
+            self.uncount_slots(slab);
             (*self.table).open -= 1;
             let chunk = Slab::chunk(slab);
             self.free(chunk, chunk.header())
