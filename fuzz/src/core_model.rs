@@ -4,7 +4,7 @@ use std::alloc::Layout;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use talc_core::{Bins, Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
+use talc_core::{Binning, Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
 
 use crate::action::{layout, Action, Pick, Size};
 use crate::Shadow;
@@ -16,9 +16,8 @@ const REGIONS: usize = 4;
 const UNCLAIMED: u8 = 0xC5;
 
 /// A [`RawTalc`] with up to four heaps, each in a region of its own, checked at each step.
-pub struct CoreModel<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize>
-{
-    talc: RawTalc<Bins<L, P, W, S, C>>,
+pub struct CoreModel<B> {
+    talc: RawTalc<B>,
     shadow: Shadow,
     regions: [Region; REGIONS],
     steps: usize,
@@ -41,17 +40,13 @@ const REGION_LAYOUT: Layout = match Layout::from_size_align(REGION, 4096) {
     Err(_) => panic!(),
 };
 
-impl<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize> Default
-    for CoreModel<L, P, W, S, C>
-{
+impl<B: Binning> Default for CoreModel<B> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize>
-    CoreModel<L, P, W, S, C>
-{
+impl<B: Binning> CoreModel<B> {
     /// An allocator without a heap.
     pub fn new() -> Self {
         let region = || {
@@ -159,10 +154,12 @@ impl<const L: usize, const P: usize, const W: usize, const S: usize, const C: us
         block
     }
 
-    /// If there are few gaps, the search must have looked at all that may fit.
+    /// If there are few gaps, the search must have looked at all that may fit; and if a gap is
+    /// twice as large as it need be, its bin has only such that fit.
     fn check_that_nothing_fits(&self, layout: Layout) {
         let mut gaps = 0;
         let mut fitting = 0;
+        let mut surely_fitting = 0;
         // What is left beside it must be a gap or nothing, and so must it have been.
         let least = layout.size().max(CHUNK_UNIT - std::mem::size_of::<usize>());
         self.talc.visit(|part| {
@@ -174,9 +171,13 @@ impl<const L: usize, const P: usize, const W: usize, const S: usize, const C: us
                     front = front.saturating_add(layout.align());
                 }
                 fitting += usize::from(front.saturating_add(least) <= size);
+                let most = least.saturating_add(layout.align()).saturating_add(CHUNK_UNIT);
+                surely_fitting += usize::from(most.saturating_mul(2) <= size);
             }
         });
-        assert!(gaps > SEARCH_LIMIT || fitting == 0, "{layout:?} fits, but was not allocated");
+        let limit = if B::IS_COMPACT { 1 } else { SEARCH_LIMIT };
+        assert!(gaps > limit || fitting == 0, "{layout:?} fits, but was not allocated");
+        assert!(surely_fitting == 0, "{layout:?} surely fits, but was not allocated");
     }
 
     /// Checks the answer of freeing the block at `ptr`.

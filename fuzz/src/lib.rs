@@ -24,7 +24,7 @@ pub use shadow::Shadow;
 pub use source_model::{BlockSource, SourceModel};
 
 use arbitrary::Unstructured;
-use talc_core::{Bins, DefaultBinning, SmallBinning};
+use talc_core::{Binning, Bins, CompactBins, DefaultBinning, SmallBinning};
 use talc_sources::{AllocatorSource, GlobalAllocSource};
 
 /// Calls `step` with each action that the bytes describe.
@@ -44,25 +44,21 @@ fn for_each_action(bytes: &[u8], mut step: impl FnMut(&Action)) {
 /// # Panics
 /// If the allocator does anything that it must not do.
 pub fn fuzz_core(bytes: &[u8]) {
-    fn run<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize>(
-        bytes: &[u8],
-    ) {
-        let mut model = CoreModel::<L, P, W, S, C>::new();
+    fn run<B: Binning>(bytes: &[u8]) {
+        let mut model = CoreModel::<B>::new();
         for_each_action(bytes, |action| model.step(action));
         model.finish();
     }
     let Some((binning, bytes)) = bytes.split_first() else { return };
-    match binning % 4 {
-        0 => run::<64, 16, 4, 4096, 16>(bytes),
-        1 => run::<8, 4, 1, 0, 0>(bytes),
-        2 => run::<1, 1, 1, 256, 3>(bytes),
-        _ => run::<16, 16, 4, 512, 8>(bytes),
+    match binning % 6 {
+        0 => run::<DefaultBinning>(bytes),
+        1 => run::<SmallBinning>(bytes),
+        2 => run::<Bins<1, 1, 1, 256, 3>>(bytes),
+        3 => run::<Bins<16, 16, 4, 512, 8>>(bytes),
+        4 => run::<CompactBins<8, 4, 4096, 16>>(bytes),
+        _ => run::<CompactBins<8, 4, 256, 3>>(bytes),
     }
 }
-
-// The first two above.
-const _: fn(DefaultBinning) -> Bins<64, 16, 4, 4096, 16> = |bins| bins;
-const _: fn(SmallBinning) -> Bins<8, 4, 1, 0, 0> = |bins| bins;
 
 /// Runs the driver over `GlobalAllocSource`.
 ///

@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::bins::Bins;
+use crate::bins::Binning;
 use crate::chunk::{chunk_size, max_front, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST};
 use crate::header::Header;
 use crate::{RawTalc, SEARCH_LIMIT};
@@ -16,9 +16,7 @@ const LARGE: usize = 32 << 10;
 /// How many gaps are looked at first.
 const PROBES: usize = 4;
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// Allocates memory for `layout`, or answers `None` and changes nothing.
     ///
     /// A layout of size zero gets memory of its own, too. After `None`, [`trim`](Self::trim) may
@@ -32,13 +30,15 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// over-aligned layout at the first one of each bin. So `None` can mean that a gap would have
     /// fitted among more than [`SEARCH_LIMIT`] of almost its size, or of up to its size and
     /// alignment.
+    ///
+    /// [`CompactBins`](crate::CompactBins) only ever look at the first gap of each bin.
     #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if self.table.is_null() || layout.size() > MAX_REQUEST {
+        if !self.is_metadata_established() || layout.size() > MAX_REQUEST {
             return None;
         }
         let class = Self::class_of(layout);
-        if class < CLASSES {
+        if class < B::CLASSES {
             // SAFETY: the table exists, and the class is one.
             unsafe { self.allocate_small(class, layout) }
         } else {
@@ -54,12 +54,14 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     #[inline]
     pub(crate) unsafe fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = chunk_size(layout.size());
-        if !Self::IS_COMPACT && layout.align() <= GRAIN && need < LARGE {
-            let sure = Bins::<L, P, W, SLAB, CLASSES>::bin_above(need);
+        if B::IS_COMPACT {
+            return self.allocate_compactly(layout, need);
+        }
+        if layout.align() <= GRAIN && need < LARGE {
             // SAFETY: the table exists; the bin that is found is not empty (I8), and all its gaps
             // are large enough.
             unsafe {
-                if let Some(bin) = Bins::first_from(self.table, sure) {
+                if let Some(bin) = B::first_from(self.table(), B::bin_above(need)) {
                     self.tally.record(|counters| counters.allocated(layout.size()));
                     return Some(self.take_first(bin, need));
                 }
@@ -69,10 +71,6 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         self.allocate_with_search(layout, need)
     }
 
-    /// Whether there is one way of allocating for all layouts, which is less code: with the tables
-    /// that are chosen for that.
-    const IS_COMPACT: bool = W == 1 && SLAB == 0;
-
     /// Takes a chunk of `need` bytes from the start of the first gap of `bin`.
     ///
     /// # Safety
@@ -81,7 +79,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     unsafe fn take_first(&mut self, bin: usize, need: usize) -> NonNull<u8> {
         // SAFETY: a gap is the allocator's to cut up (I9).
         unsafe {
-            let gap = Bins::take_first(self.table, bin);
+            let gap = B::take_first(self.table_mut(), bin);
             let header = gap.header();
             let size = header.size();
             self.tally.record(|counters| counters.gap_removed(size));
@@ -95,38 +93,59 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     #[cold]
     #[inline(never)]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
-        let (gap, front) = self.search(need, layout.align())?;
+        self.allocate_found(layout, need)
+    }
+
+    /// The one way of allocating a chunk where there is only one. Out of line, so that what
+    /// allocates a slot can be in line.
+    #[inline(never)]
+    fn allocate_compactly(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
+        self.allocate_found(layout, need)
+    }
+
+    /// Allocates a chunk from the gap that a [`search`](Self::search) finds.
+    #[inline]
+    fn allocate_found(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
+        let gap = self.search(need, layout.align())?;
         self.tally.record(|counters| counters.allocated(layout.size()));
         // SAFETY: the search finds gaps that are large enough.
         unsafe {
-            let chunk = self.take(gap, front, need);
+            let chunk = self.take(gap, gap.front_for(layout.align()), need);
             Some(NonNull::new_unchecked(chunk.payload()))
         }
     }
 
-    /// Looks for a gap with room for an aligned chunk, and how much of the gap's start that
-    /// leaves.
-    fn search(&self, need: usize, align: usize) -> Option<(Chunk, usize)> {
+    /// Looks for a gap with room for an aligned chunk.
+    #[inline]
+    pub(crate) fn search(&self, need: usize, align: usize) -> Option<Chunk> {
         let fits = |gap: Chunk, size: usize| {
-            gap.front_for(align).checked_add(need).map_or(false, |needed| needed <= size)
+            let front = gap.front_for(align);
+            // A slab has exactly its size: what is left above it must be a gap or nothing.
+            let is_slab = CHUNK_UNIT > GRAIN && B::SLAB != 0 && need == B::SLAB && align == B::SLAB;
+            size >= need
+                && size - need >= front
+                && !(is_slab && size - need - front == CHUNK_UNIT - GRAIN)
         };
+        if B::IS_COMPACT {
+            return self.search_bins(need, fits);
+        }
         let sure = need.checked_add(max_front(align))?;
         let first_sure = || {
-            let bin = Bins::<L, P, W, SLAB, CLASSES>::bin_above(sure);
             // SAFETY: `try_allocate` checked that the table exists; the bin is not empty (I8).
-            unsafe { Some(Bins::first_gap(self.table, Bins::first_from(self.table, bin)?)) }
+            unsafe {
+                let bin = B::first_from(self.table(), B::bin_above(sure))?;
+                Some(B::first_gap(self.table(), bin))
+            }
         };
-        let first = if Self::IS_COMPACT { SEARCH_LIMIT } else { PROBES };
-        let mut gap = self.search_from(need, first, fits).or_else(first_sure);
-        if gap.is_none() && !Self::IS_COMPACT {
+        let mut gap = self.search_from(need, PROBES, fits).or_else(first_sure);
+        if gap.is_none() {
             gap = self.search_from(need, SEARCH_LIMIT, fits);
         }
         if gap.is_none() && align > GRAIN {
             // The gap that a source has just brought is the first one of its bin.
             gap = self.search_bins(need, fits);
         }
-        let gap = gap?;
-        Some((gap, gap.front_for(align)))
+        gap
     }
 
     /// The first gap that `fits` accepts, among the first `limit` ones from the bin of `size` on.
@@ -136,15 +155,15 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         limit: usize,
         fits: impl Fn(Chunk, usize) -> bool,
     ) -> Option<Chunk> {
-        let mut bin = Bins::<L, P, W, SLAB, CLASSES>::bin_of(size);
+        let mut bin = B::bin_of(size);
         let mut gap = None;
         for _ in 0..limit {
             // SAFETY: the table exists, and each gap comes from this bin's list (I7).
             unsafe {
-                let mut next = Bins::next_gap(self.table, bin, gap);
+                let mut next = B::next_gap(self.table(), bin, gap);
                 if next.is_none() {
-                    bin = Bins::first_from(self.table, bin + 1)?;
-                    next = Bins::next_gap(self.table, bin, None);
+                    bin = B::first_from(self.table(), bin + 1)?;
+                    next = B::next_gap(self.table(), bin, None);
                 }
                 gap = next;
             }
@@ -157,13 +176,14 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     }
 
     /// The first gap that `fits` accepts, among the first ones of the bins from that of `size` on.
+    #[inline]
     fn search_bins(&self, size: usize, fits: impl Fn(Chunk, usize) -> bool) -> Option<Chunk> {
-        let mut bin = Bins::<L, P, W, SLAB, CLASSES>::bin_of(size);
+        let mut bin = B::bin_of(size);
         loop {
             // SAFETY: the table exists; the bin is not empty (I8), and its first gap has a header.
             unsafe {
-                let filled = Bins::first_from(self.table, bin)?;
-                let gap = Bins::first_gap(self.table, filled);
+                let filled = B::first_from(self.table(), bin)?;
+                let gap = B::first_gap(self.table(), filled);
                 if fits(gap, gap.header().size()) {
                     return Some(gap);
                 }
@@ -232,7 +252,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
         unsafe {
             gap.set_gap(header);
-            Bins::link(self.table, gap, header.size());
+            B::link(self.table_mut(), gap, header.size());
         }
         self.tally.record(|counters| counters.gap_added(header.size()));
     }
@@ -244,7 +264,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     #[inline]
     pub(crate) unsafe fn remove_gap(&mut self, gap: Chunk, size: usize) {
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
-        unsafe { Bins::unlink(self.table, gap) };
+        unsafe { B::unlink(self.table_mut(), gap, size) };
         self.tally.record(|counters| counters.gap_removed(size));
     }
 }

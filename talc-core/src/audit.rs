@@ -1,9 +1,8 @@
 //! Checking every invariant, over everything there is.
 
 use core::fmt;
-use core::ptr::addr_of_mut;
 
-use crate::bins::Bins;
+use crate::bins::{Binning, Parts};
 use crate::chunk::{Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
 use crate::header::Header;
 use crate::slab::{Slab, State, FIRST_SLOT};
@@ -59,9 +58,7 @@ struct Found {
     small_chunks: usize,
 }
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
     ///
     /// # Errors
@@ -73,11 +70,11 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     pub fn audit(&self) -> Result<(), Fault> {
         let mut fault = None;
         let mut found = Found::default();
-        let mut table_seen = self.table.is_null();
+        let mut table_seen = B::TABLE_CHUNK == 0 || self.table().is_null();
         self.for_each_heap(|heap| {
             found.heaps += 1;
             let first = HeapBase::first_chunk(heap);
-            table_seen |= first.payload().cast() == self.table;
+            table_seen |= first.payload().cast() == self.table();
             match self.audit_heap(first, &mut found) {
                 Ok(end) => found.heap_bytes += end.addr() - heap as usize,
                 Err(broken) => fault = fault.or(Some(broken)),
@@ -99,31 +96,31 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// Checks each list, and answers what gaps are in them.
     fn audit_bins(&self) -> Result<Set, Fault> {
         let mut in_bins = Set::default();
-        if self.table.is_null() {
+        if !self.is_metadata_established() {
             return Ok(in_bins);
         }
-        for bin in 0..Bins::<L, P, W, SLAB, CLASSES>::COUNT {
+        for bin in 0..B::COUNT {
             let mut gap = None;
             // SAFETY: the table exists, and gaps come from this bin's list; a broken link may
             // lead anywhere, of which the documentation warns.
             unsafe {
-                while let Some(next) = Bins::next_gap(self.table, bin, gap) {
+                while let Some(next) = B::next_gap(self.table(), bin, gap) {
                     let fault = Fault { invariant: 7, address: next.addr() };
                     if next.payload() as usize % GRAIN != 0
-                        || !Bins::<L, P, W, SLAB, CLASSES>::is_linked(self.table, next)
+                        || !B::is_linked(self.table(), bin, next)
                     {
                         return Err(fault);
                     }
                     let header = next.header();
                     if !header.is_gap()
-                        || Bins::<L, P, W, SLAB, CLASSES>::bin_of(header.size()) != bin
+                        || B::bin_of(header.size()) != bin
                     {
                         return Err(fault);
                     }
                     in_bins.add(next, header.size());
                     gap = Some(next);
                 }
-                if Bins::is_marked(self.table, bin) != gap.is_some() {
+                if B::is_marked(self.table(), bin) != gap.is_some() {
                     return Err(Fault { invariant: 8, address: 0 });
                 }
             }
@@ -134,7 +131,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// Checks the table of slabs against those that are in the heaps.
     fn audit_slabs(&self, found: &Found) -> Result<(), Fault> {
         let fault = Err(Fault { invariant: 13, address: 0 });
-        if SLAB == 0 || self.table.is_null() {
+        if B::SLAB == 0 || !self.is_metadata_established() {
             return Ok(());
         }
         let mut current = Set::default();
@@ -143,40 +140,41 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: the table exists, and has only slabs; a broken link may lead anywhere, of which
         // the documentation warns.
         unsafe {
-            let none = addr_of_mut!((*self.table).none);
-            for class in 0..CLASSES {
-                let slab = (*self.table).current[class];
-                if slab != none {
+            for class in 0..B::CLASSES {
+                let slab = B::Table::current(self.table()).add(class).read();
+                if !self.is_none(slab) {
                     if usize::from((*slab).class) != class {
                         return fault;
                     }
-                    current.add(Slab::chunk(slab), SLAB);
+                    current.add(Slab::chunk(slab), B::SLAB);
                 }
-                let first = (*self.table).partial[class];
+                let first = B::Table::partial(self.table()).add(class).read();
                 let mut slab = first;
                 while !slab.is_null() {
                     if usize::from((*slab).class) != class || (*(*slab).next).back != slab {
                         return fault;
                     }
-                    partial.add(Slab::chunk(slab), SLAB);
+                    partial.add(Slab::chunk(slab), B::SLAB);
                     slab = (*slab).next;
                     if slab == first {
                         break;
                     }
                 }
             }
-            let mut slab = (*self.table).spare;
+            let mut slab = self.books().spare;
             while !slab.is_null() && spare.count <= found.spare.count {
-                spare.add(Slab::chunk(slab), SLAB);
+                spare.add(Slab::chunk(slab), B::SLAB);
                 slab = (*slab).next;
             }
-            let counted: usize = (*self.table).small_chunks.iter().map(|&n| n as usize).sum();
+            let counts = B::Table::small_chunks(self.table());
+            let counted: usize = (0..B::CLASSES).map(|n| counts.add(n).read() as usize).sum();
             if current != found.current
                 || partial != found.partial
                 || spare != found.spare
-                || (*self.table).open != current.count + partial.count + spare.count
-                || (*self.table).heap_bytes != found.heap_bytes
                 || counted != found.small_chunks
+                || (!B::IS_COMPACT
+                    && (self.books().open != current.count + partial.count + spare.count
+                        || self.books().heap_bytes != found.heap_bytes))
             {
                 return fault;
             }
@@ -247,9 +245,9 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
 
     /// Checks a chunk that is a slab or counted.
     fn audit_marked(&self, chunk: Chunk, size: usize, found: &mut Found) -> bool {
-        if size != SLAB {
+        if size != B::SLAB {
             found.small_chunks += 1;
-            return Self::small_chunk_index(size) < CLASSES;
+            return Self::small_chunk_index(size) < B::CLASSES;
         }
         let slab = chunk.payload().cast::<Slab>();
         // SAFETY: the chunk is large enough for a slab; pointers in it are only followed once they
@@ -257,10 +255,10 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         unsafe {
             let class = usize::from((*slab).class);
             let fresh = usize::from((*slab).fresh);
-            if slab as usize % SLAB != 0 || class >= CLASSES || fresh < FIRST_SLOT || fresh > SLAB {
+            if slab as usize % B::SLAB != 0 || class >= B::CLASSES || fresh < FIRST_SLOT || fresh > B::SLAB {
                 return false;
             }
-            let (slots, slot_size) = (Slab::slots(SLAB, class), Slab::slot_size(class));
+            let (slots, slot_size) = (Slab::slots(B::SLAB, class), Slab::slot_size(class));
             let mut free = slots - (fresh - FIRST_SLOT) / slot_size;
             let mut slot = (*slab).free;
             while !slot.is_null() {
@@ -278,16 +276,16 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
             found.free_slot_bytes += free * slot_size;
             match (*slab).state {
                 State::Current => {
-                    found.current.add(chunk, SLAB);
+                    found.current.add(chunk, B::SLAB);
                     true
                 }
                 State::Partial => {
-                    found.partial.add(chunk, SLAB);
+                    found.partial.add(chunk, B::SLAB);
                     (*slab).countdown as usize == slots - free && free > 0
                 }
                 State::Full => free == 0 && (*slab).countdown == 1,
                 State::Spare => {
-                    found.spare.add(chunk, SLAB);
+                    found.spare.add(chunk, B::SLAB);
                     free == slots
                 }
             }

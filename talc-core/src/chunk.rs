@@ -41,24 +41,38 @@ pub(crate) const fn chunk_size(size: usize) -> usize {
 
 /// A chunk, allocated or a gap, or the sentinel: the address of its header.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Chunk(*mut u8);
+pub struct Chunk(NonNull<u8>);
 
 impl Chunk {
+    /// The chunk whose header is at `header`, which is not null: below the first header of a heap
+    /// stands its [`HeapBase`].
+    #[inline]
+    fn at(header: *mut u8) -> Self {
+        debug_assert!(!header.is_null());
+        // SAFETY: not null, as said above.
+        Self(unsafe { NonNull::new_unchecked(header) })
+    }
+
+    #[inline]
+    fn ptr(self) -> *mut u8 {
+        self.0.as_ptr()
+    }
+
     /// The chunk whose payload is at `payload`, an address inside of a heap.
     #[inline]
     pub(crate) fn of_payload(payload: *mut u8) -> Self {
         // The round trip through an address takes up the provenance that `claim` exposed.
-        Self((payload as usize).wrapping_sub(WORD) as *mut u8)
+        Self::at((payload as usize).wrapping_sub(WORD) as *mut u8)
     }
 
     #[inline]
     pub(crate) fn of_links(links: *mut Links) -> Self {
-        Self(links.cast::<u8>().wrapping_sub(WORD))
+        Self::at(links.cast::<u8>().wrapping_sub(WORD))
     }
 
     #[inline]
     pub(crate) fn payload(self) -> *mut u8 {
-        self.0.wrapping_add(WORD)
+        self.ptr().wrapping_add(WORD)
     }
 
     /// The links of a gap, which stand where an allocated chunk's payload is.
@@ -69,19 +83,19 @@ impl Chunk {
 
     #[inline]
     pub(crate) fn addr(self) -> usize {
-        self.0 as usize
+        self.ptr() as usize
     }
 
     /// The chunk `size` bytes further up: the next one, if `size` is this chunk's.
     #[inline]
     pub(crate) fn above(self, size: usize) -> Self {
-        Self(self.0.wrapping_add(size))
+        Self::at(self.ptr().wrapping_add(size))
     }
 
     /// The chunk `size` bytes further down.
     #[inline]
     pub(crate) fn below(self, size: usize) -> Self {
-        Self(self.0.wrapping_sub(size))
+        Self::at(self.ptr().wrapping_sub(size))
     }
 
     /// # Safety
@@ -89,7 +103,7 @@ impl Chunk {
     #[inline]
     pub(crate) unsafe fn header(self) -> Header {
         // SAFETY: required of the caller; headers are word-aligned (I2).
-        unsafe { self.0.cast::<Header>().read() }
+        unsafe { self.ptr().cast::<Header>().read() }
     }
 
     /// # Safety
@@ -97,7 +111,7 @@ impl Chunk {
     #[inline]
     pub(crate) unsafe fn set_header(self, header: Header) {
         // SAFETY: required of the caller; headers are word-aligned (I2).
-        unsafe { self.0.cast::<Header>().write(header) }
+        unsafe { self.ptr().cast::<Header>().write(header) }
     }
 
     /// The size of the gap below, from its footer.
@@ -107,7 +121,7 @@ impl Chunk {
     #[inline]
     pub(crate) unsafe fn size_below(self) -> usize {
         // SAFETY: the word below a header whose BELOW_FREE flag is set is a footer (I5).
-        unsafe { self.0.wrapping_sub(WORD).cast::<usize>().read() }
+        unsafe { self.ptr().wrapping_sub(WORD).cast::<usize>().read() }
     }
 
     /// Writes a gap: header and footer.
@@ -121,7 +135,7 @@ impl Chunk {
         // SAFETY: header and footer lie inside of the bytes that the caller vouches for.
         unsafe {
             self.set_header(header);
-            above.0.wrapping_sub(WORD).cast::<usize>().write(header.size());
+            above.ptr().wrapping_sub(WORD).cast::<usize>().write(header.size());
         }
     }
 
@@ -146,8 +160,12 @@ impl Chunk {
     /// that its payload is aligned and the bytes left are a gap or nothing.
     #[inline]
     pub(crate) fn front_for(self, align: usize) -> usize {
+        if align <= GRAIN {
+            return 0;
+        }
         let front = (self.payload() as usize).wrapping_neg() & (align - 1);
-        if front != 0 && front < CHUNK_UNIT {
+        // Payloads are multiples of `GRAIN` apart.
+        if CHUNK_UNIT > GRAIN && front != 0 && front < CHUNK_UNIT {
             front + align
         } else {
             front
@@ -206,7 +224,7 @@ impl HeapEnd {
 
     #[inline]
     pub(crate) fn sentinel(self) -> Chunk {
-        Chunk(self.0.wrapping_sub(WORD))
+        Chunk::at(self.0.wrapping_sub(WORD))
     }
 
     #[inline]
@@ -232,8 +250,8 @@ impl HeapEnd {
 #[repr(C)]
 pub(crate) struct HeapBase {
     pub(crate) next: *mut HeapBase,
-    /// The word that points here: the list's root, or the `next` of another heap's base.
-    pub(crate) back: *mut *mut HeapBase,
+    /// Null if it is the first one in the list.
+    pub(crate) back: *mut HeapBase,
 }
 
 const _: () = assert!(size_of::<HeapBase>() == 2 * WORD);
@@ -241,13 +259,13 @@ const _: () = assert!(size_of::<HeapBase>() == 2 * WORD);
 impl HeapBase {
     #[inline]
     pub(crate) fn first_chunk(this: *mut Self) -> Chunk {
-        Chunk(this.cast::<u8>().wrapping_add(size_of::<Self>()))
+        Chunk::at(this.cast::<u8>().wrapping_add(size_of::<Self>()))
     }
 
     /// The base of the heap whose first chunk is `first`.
     #[inline]
     pub(crate) fn of_first_chunk(first: Chunk) -> *mut Self {
-        first.0.wrapping_sub(size_of::<Self>()).cast()
+        first.ptr().wrapping_sub(size_of::<Self>()).cast()
     }
 }
 
@@ -266,7 +284,7 @@ pub(crate) fn place_heap(base: *mut u8, size: usize, chunks: usize) -> Option<(C
     if top < least_end {
         return None;
     }
-    let first = Chunk(base.wrapping_add(payload - WORD - base as usize));
+    let first = Chunk::at(base.wrapping_add(payload - WORD - base as usize));
     Some((first, HeapEnd(base.wrapping_add(top - base as usize))))
 }
 

@@ -3,15 +3,13 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::bins::Bins;
+use crate::bins::Binning;
 use crate::chunk::{Chunk, HeapEnd};
 use crate::header::Header;
 use crate::slots::is_slot;
 use crate::RawTalc;
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// Frees an allocation. Answers the heap end that the freed space now touches, if it touches
     /// one: an occasion to [`truncate`](Self::truncate).
     ///
@@ -30,7 +28,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: an allocation's pointer is a slot in use (I12), or the payload of an allocated
         // chunk (I2).
         unsafe {
-            if SLAB != 0 && is_slot(ptr) {
+            if B::SLAB != 0 && is_slot(ptr) {
                 return self.free_slot(ptr);
             }
             let chunk = Chunk::of_payload(ptr);

@@ -1,10 +1,10 @@
 //! Heaps: claiming them, moving their ends, and asking what of them is in use.
 
-use core::mem::size_of;
-use core::ptr::{addr_of_mut, NonNull};
+use core::mem;
+use core::ptr::{null_mut, NonNull};
 
-use crate::bins::Bins;
-use crate::chunk::{chunk_size, place_heap, Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
+use crate::bins::Binning;
+use crate::chunk::{place_heap, Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
 use crate::header::Header;
 use crate::{Counters, RawTalc};
 
@@ -18,9 +18,7 @@ pub struct Reserved {
     pub any: bool,
 }
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// Establishes a heap in a region of memory, and answers the heap end.
     ///
     /// The heap may be a few bytes smaller than the region on both sides, because of alignment;
@@ -41,41 +39,35 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     ///   as long as it is allocated.
     #[must_use = "the heap end is needed to extend or truncate the heap; `None`: there is no heap"]
     pub unsafe fn claim(&mut self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
-        let is_first = self.table.is_null();
-        let least = if is_first { Self::TABLE_CHUNK } else { CHUNK_UNIT };
+        let is_first = !self.is_metadata_established();
+        let least = if is_first { B::TABLE_CHUNK } else { CHUNK_UNIT };
         let (first, end) = place_heap(base, size, least)?;
-        let mut chunk = first;
         let heap = HeapBase::of_first_chunk(first);
         // SAFETY: `place_heap` puts everything from the base to the end into the caller's region,
         // with room for the table where that is needed. Whatever is written is outside of
         // payloads, as there are none yet.
         unsafe {
-            if is_first {
-                let table = first.payload().cast();
-                Bins::init(table);
-                self.table = table;
-                first.set_header(Header::allocated(Self::TABLE_CHUNK).with_base());
-                chunk = first.above(Self::TABLE_CHUNK);
-            }
-            self.list_heap(heap);
-            end.sentinel().set_header(Header::SENTINEL);
-            let free = end.sentinel().addr() - chunk.addr();
-            if free >= CHUNK_UNIT {
-                let base = Header::allocated(0);
-                let base = if is_first { base } else { base.with_base() };
-                self.add_top_gap(chunk, end, base);
-            } else if free != 0 {
-                // Only beside the table: a hole that no gap fits is the table chunk's.
-                first.set_header(Header::allocated(Self::TABLE_CHUNK + free).with_base());
+            let base = Header::allocated(0).with_base();
+            let free = end.sentinel().addr() - first.addr() - least;
+            if !is_first {
+                self.list_heap(heap);
+                self.add_space(first, end, base);
+            } else {
+                self.bins.place(first.payload().cast());
+                self.list_heap(heap);
+                // A hole beside the table that no gap fits is the table chunk's.
+                let hole = if free < CHUNK_UNIT { free } else { 0 };
+                first.set_header(Header::allocated(least + hole).with_lower_flags_of(base));
+                end.sentinel().set_header(Header::SENTINEL);
+                if hole == 0 && free != 0 {
+                    self.add_space(first.above(least), end, Header::allocated(0));
+                }
             }
         }
         self.tally.record(Counters::heap_added);
         self.resized_by(0, end.addr() - heap as usize);
         Some(end.public())
     }
-
-    /// The size of the chunk that holds the table.
-    pub(crate) const TABLE_CHUNK: usize = chunk_size(size_of::<Bins<L, P, W, SLAB, CLASSES>>());
 
     /// Moves the end of a heap up to `new_end`, and answers where it is now: below `new_end` by
     /// less than 16 bytes, or where it was, if `new_end` is not higher by [`CHUNK_UNIT`] or more.
@@ -92,24 +84,12 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     pub unsafe fn extend(&mut self, end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8> {
         let old = HeapEnd::from_public(end);
         let new = old.at(new_end as usize & !(GRAIN - 1));
-        if new.addr() <= old.addr() || new.addr() - old.addr() < CHUNK_UNIT {
+        if new.addr().saturating_sub(old.addr()) < CHUNK_UNIT {
             return end;
         }
-        // The old sentinel becomes the header of a new gap, or part of the gap below it.
-        let mut gap = old.sentinel();
-        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5); the bytes up
-        // to the new end are the caller's gift.
-        unsafe {
-            let mut lower = Header::allocated(0);
-            if gap.header().is_below_free() {
-                let size = gap.size_below();
-                gap = gap.below(size);
-                lower = gap.header();
-                self.remove_gap(gap, size);
-            }
-            new.sentinel().set_header(Header::SENTINEL);
-            self.add_top_gap(gap, new, lower);
-        }
+        // SAFETY: the old sentinel becomes the header of a chunk (I1); the bytes up to the new end
+        // are the caller's gift.
+        unsafe { self.add_space(old.sentinel(), new, old.sentinel().header()) };
         self.resized_by(0, new.addr() - old.addr());
         new.public()
     }
@@ -149,8 +129,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
             if new_addr >= lowest.addr() + CHUNK_UNIT {
                 new = old.at(new_addr);
                 is_gone = false;
-                new.sentinel().set_header(Header::SENTINEL);
-                self.add_top_gap(gap, new, header);
+                self.add_space(gap, new, header);
             } else {
                 new = lowest;
                 is_gone = header.is_base();
@@ -219,9 +198,9 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
 
     /// Notes that the heaps are smaller by `released` bytes, or larger by `claimed`.
     fn resized_by(&mut self, released: usize, claimed: usize) {
-        if SLAB != 0 {
-            // SAFETY: the table exists as long as there are heaps (I10).
-            unsafe { (*self.table).heap_bytes = (*self.table).heap_bytes - released + claimed };
+        if B::SLAB != 0 && !B::IS_COMPACT {
+            let bytes = &mut self.books_mut().heap_bytes;
+            *bytes = *bytes - released + claimed;
         }
         self.tally.record(|counters| {
             counters.claimed(claimed);
@@ -229,17 +208,17 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         });
     }
 
-    /// Makes everything from `gap` to the sentinel of `end` one gap, with the lower flags of
-    /// `lower`.
+    /// Makes everything from `chunk` to a new sentinel at `end` free, with what is free below it if
+    /// the lower flags of `lower` say so.
     ///
     /// # Safety
-    /// These bytes must be the allocator's, and in no list; the sentinel must be written.
-    unsafe fn add_top_gap(&mut self, gap: Chunk, end: HeapEnd, lower: Header) {
-        let size = end.sentinel().addr() - gap.addr();
+    /// These bytes must be the allocator's, and in no list.
+    unsafe fn add_space(&mut self, chunk: Chunk, end: HeapEnd, lower: Header) {
+        let size = end.sentinel().addr() - chunk.addr();
         // SAFETY: required of the caller.
         unsafe {
-            end.sentinel().set_below_free(true);
-            self.add_gap(gap, Header::gap(size).with_top_if(true).with_lower_flags_of(lower));
+            end.sentinel().set_header(Header::SENTINEL);
+            self.free(chunk, Header::allocated(size).with_lower_flags_of(lower));
         }
     }
 
@@ -248,15 +227,14 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// # Safety
     /// `heap` must be writable, and in no list; the table must exist.
     unsafe fn list_heap(&mut self, heap: *mut HeapBase) {
-        // SAFETY: the root and the bases in the list are valid for writes (I10).
+        let root = &mut self.books_mut().heaps;
+        let next = mem::replace(root, heap);
+        // SAFETY: the bases in the list are valid for writes (I10).
         unsafe {
-            let root = addr_of_mut!((*self.table).heaps);
-            let next = root.read();
-            heap.write(HeapBase { next, back: root });
+            heap.write(HeapBase { next, back: null_mut() });
             if !next.is_null() {
-                (*next).back = addr_of_mut!((*heap).next);
+                (*next).back = heap;
             }
-            root.write(heap);
         }
     }
 
@@ -268,7 +246,11 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: both neighbours in the list are valid for writes (I10).
         unsafe {
             let HeapBase { next, back } = heap.read();
-            back.write(next);
+            if back.is_null() {
+                self.books_mut().heaps = next;
+            } else {
+                (*back).next = next;
+            }
             if !next.is_null() {
                 (*next).back = back;
             }

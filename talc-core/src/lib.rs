@@ -22,12 +22,13 @@ mod slots;
 mod tally;
 mod visit;
 
-use core::marker::PhantomData;
-use core::ptr::null_mut;
+use core::ptr::{addr_of, addr_of_mut};
+
+use bins::{Books, Parts};
 
 #[cfg(feature = "audit")]
 pub use audit::Fault;
-pub use bins::{Bins, DefaultBinning, SmallBinning};
+pub use bins::{Binning, Bins, CompactBins, DefaultBinning, SmallBinning};
 pub use chunk::CHUNK_UNIT;
 pub use counters::Counters;
 pub use heap::Reserved;
@@ -42,10 +43,10 @@ pub const SEARCH_LIMIT: usize = 32;
 /// The allocator itself: heaps of memory, cut into chunks, and nothing around them.
 ///
 /// No lock, no source of memory, no trait: calls say what happened, and the caller acts on it.
-/// `B` is the shape of its free lists, always [`Bins`].
+/// `B` is the shape of its free lists, [`Bins`] or [`CompactBins`].
 ///
-/// The value is a pointer to its table (and the counters, with that feature): it may be moved, and
-/// heaps stay where they are. Dropping it does nothing; memory belongs to who claimed it.
+/// The value is a pointer to its table, or the table itself (and the counters, with that feature):
+/// it may be moved, and heaps stay where they are. Dropping it does nothing; memory belongs to who claimed it.
 ///
 /// # Invariants
 ///
@@ -71,12 +72,12 @@ pub const SEARCH_LIMIT: usize = 32;
 /// - **I6**: `BASE` is set on the first chunk of each heap only; `TOP` on the sentinel and on the
 ///   gap just below it, if there is one, only.
 /// - **I7**: each gap is in the list of its size's bin, once, and nothing else is in a list; its
-///   neighbours there point back at it.
+///   neighbours there point back at it; the first one's `back` is null.
 /// - **I8**: a bin's bit in the bitmap is set if and only if its list is not empty.
 /// - **I9**: nothing but this `RawTalc` reads or writes the bytes of its heaps, except the payloads
 ///   of allocated chunks, which are their owners' and are never touched here.
-/// - **I10**: the table is the payload of the first chunk of the first heap, allocated and never
-///   freed. Every heap is in the table's list of heaps, once.
+/// - **I10**: the table of [`Bins`] is the payload of the first chunk of the first heap, allocated
+///   and never freed. Every heap is in the table's list of heaps, once.
 /// - **I11**: an allocated chunk that is no slab is less than [`CHUNK_UNIT`] larger than its layout needs.
 ///
 /// - **I12**: a slab is the payload of a chunk of `SLAB` bytes, begins at a multiple of `SLAB`, and
@@ -108,10 +109,8 @@ pub const SEARCH_LIMIT: usize = 32;
 /// unsafe { talc.deallocate(block.as_ptr(), layout) };
 /// ```
 pub struct RawTalc<B = DefaultBinning> {
-    /// Null until the first heap is claimed.
-    table: *mut B,
+    bins: B,
     tally: tally::Tally,
-    _owns: PhantomData<B>,
 }
 
 // SAFETY: the heaps belong to this value alone (I9), whichever thread holds it.
@@ -120,17 +119,6 @@ unsafe impl<B> Send for RawTalc<B> {}
 unsafe impl<B> Sync for RawTalc<B> {}
 
 impl<B> RawTalc<B> {
-    const EMPTY: Self = Self { table: null_mut(), tally: tally::Tally::new(), _owns: PhantomData };
-
-    /// Whether the first heap has been claimed, so that the table exists.
-    ///
-    /// Further heaps then need only [`CHUNK_UNIT`] and a few words; see
-    /// [`claim`](RawTalc::claim).
-    #[inline]
-    pub fn is_metadata_established(&self) -> bool {
-        !self.table.is_null()
-    }
-
     /// Statistics of all heaps and allocations.
     ///
     /// # Complexity
@@ -143,20 +131,56 @@ impl<B> RawTalc<B> {
     }
 }
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// An allocator without a heap: nothing fits until one is [claimed](Self::claim).
     #[inline]
     pub const fn new() -> Self {
-        let () = Bins::<L, P, W, SLAB, CLASSES>::CHECKED;
-        Self::EMPTY
+        let () = B::CHECKED;
+        Self { bins: B::EMPTY, tally: tally::Tally::new() }
+    }
+
+    /// Whether the table exists: with [`Bins`], whether the first heap has been claimed; with
+    /// [`CompactBins`], always.
+    ///
+    /// Heaps then need only [`CHUNK_UNIT`] and a few words; see [`claim`](RawTalc::claim).
+    #[inline]
+    pub fn is_metadata_established(&self) -> bool {
+        B::TABLE_CHUNK == 0 || !self.table().is_null()
+    }
+
+    /// The table, to be read; null if it does not exist yet.
+    #[inline]
+    fn table(&self) -> *mut B::Table {
+        // SAFETY: a reference is a valid pointer.
+        unsafe { B::table(addr_of!(self.bins) as *mut B) }
+    }
+
+    /// The table, to be written as well. Any use of this value makes the pointer invalid, as the
+    /// table may be a part of it.
+    #[inline]
+    fn table_mut(&mut self) -> *mut B::Table {
+        // SAFETY: a reference is a valid pointer.
+        unsafe { B::table(addr_of_mut!(self.bins)) }
+    }
+
+    /// The books in the table, to be read. The table must exist.
+    #[inline]
+    fn books(&self) -> &Books {
+        debug_assert!(self.is_metadata_established());
+        // SAFETY: the table exists, and nobody writes to it as long as this is borrowed.
+        unsafe { &*B::Table::books(self.table()) }
+    }
+
+    /// The books in the table. The table must exist.
+    #[inline]
+    fn books_mut(&mut self) -> &mut Books {
+        debug_assert!(self.is_metadata_established());
+        // SAFETY: the table exists, and nobody else uses it as long as this is borrowed.
+        unsafe { &mut *B::Table::books(self.table_mut()) }
     }
 }
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    Default for RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> Default for RawTalc<B> {
     fn default() -> Self {
         Self::new()
     }

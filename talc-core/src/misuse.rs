@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::fmt;
 
-use crate::bins::Bins;
+use crate::bins::Binning;
 use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST};
 use crate::header::Header;
 use crate::slab::{Slab, FIRST_SLOT};
@@ -43,9 +43,7 @@ impl fmt::Display for Misuse {
     }
 }
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// Looks for signs that `ptr` is not a live allocation of `layout`: a check for those who
     /// report errors themselves. `None` is no proof that all is well.
     ///
@@ -59,10 +57,10 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// `ptr` must be, or have been, an allocation of this `RawTalc`, in a heap that still exists.
     pub unsafe fn misuse(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
         let addr = ptr as usize;
-        if self.table.is_null() || addr == 0 {
+        if !self.is_metadata_established() || addr == 0 {
             return Some(Misuse::NotAnAllocation);
         }
-        if SLAB != 0 && is_slot(ptr) {
+        if B::SLAB != 0 && is_slot(ptr) {
             // SAFETY: required of the caller.
             return unsafe { self.misuse_of_slot(ptr, layout) };
         }
@@ -102,7 +100,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// # Safety
     /// As for [`misuse`](Self::misuse).
     unsafe fn misuse_of_slot(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
-        let slab = Slab::of_slot(ptr, SLAB);
+        let slab = Slab::of_slot(ptr, B::SLAB);
         let offset = ptr as usize - slab as usize;
         // What is no slot, but looks like one, may be near the base of a heap.
         let mut heap = 0;
@@ -118,10 +116,10 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // is one.
         unsafe {
             let header = Slab::chunk(slab).header();
-            if header == Header::FREED || (header.is_gap() && header.size() == SLAB) {
+            if header == Header::FREED || (header.is_gap() && header.size() == B::SLAB) {
                 return Some(Misuse::AlreadyFree);
             }
-            if !header.is_marked() || header.size() != SLAB {
+            if !header.is_marked() || header.size() != B::SLAB {
                 return Some(Misuse::NotAnAllocation);
             }
             let slot_size = Slab::slot_size((*slab).class.into());

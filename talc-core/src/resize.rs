@@ -4,16 +4,14 @@ use core::alloc::Layout;
 use core::cmp::Ordering;
 use core::ptr::{copy, NonNull};
 
-use crate::bins::Bins;
+use crate::bins::Binning;
 use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
 use crate::header::Header;
 use crate::slab::Slab;
 use crate::slots::is_slot;
 use crate::RawTalc;
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// Grows an allocation without moving it, if there is room above it.
     ///
     /// Answers whether it did; if not, nothing changed. The allocation's layout is from then on
@@ -41,9 +39,9 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         if new_size > MAX_REQUEST {
             return false;
         }
-        if SLAB != 0 && is_slot(ptr) {
+        if B::SLAB != 0 && is_slot(ptr) {
             // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
-            let class = unsafe { (*Slab::of_slot(ptr, SLAB)).class };
+            let class = unsafe { (*Slab::of_slot(ptr, B::SLAB)).class };
             let fits = new_size <= Slab::slot_size(class.into());
             if fits {
                 self.tally.record(|counters| counters.grew(new_size - layout.size()));
@@ -95,7 +93,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         );
         // SAFETY: required of the caller.
         unsafe { self.debug_check(ptr, layout) };
-        if new_size > MAX_REQUEST || (SLAB != 0 && is_slot(ptr)) {
+        if new_size > MAX_REQUEST || (B::SLAB != 0 && is_slot(ptr)) {
             return None;
         }
         let need = chunk_size(new_size);
@@ -157,7 +155,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: required of the caller.
         unsafe { self.debug_check(ptr, layout) };
         self.tally.record(|counters| counters.shrank(layout.size() - new_size));
-        if SLAB != 0 && is_slot(ptr) {
+        if B::SLAB != 0 && is_slot(ptr) {
             return None;
         }
         let need = chunk_size(new_size);

@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
-use crate::bins::Bins;
+use crate::bins::Binning;
 use crate::chunk::{
     chunk_size, max_front, HeapEnd, CHUNK_UNIT, GRAIN, HEAP_OVERHEAD, MAX_REQUEST, WORD,
 };
@@ -34,16 +34,14 @@ pub const fn min_first_heap_layout<B>() -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, GRAIN) }
 }
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// How many bytes, [claimed](Self::claim) anywhere, make an allocation of `layout` succeed
     /// next; `None` if no number does.
     ///
     /// # Complexity
     /// O(1).
     pub fn claim_size(&self, layout: Layout) -> Option<usize> {
-        let table = if self.table.is_null() { Self::TABLE_CHUNK } else { 0 };
+        let table = if self.is_metadata_established() { 0 } else { B::TABLE_CHUNK };
         gap_for(layout)?.checked_add(HEAP_OVERHEAD + table)
     }
 
@@ -83,15 +81,15 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// # Complexity
     /// O(n) in the gaps of one bin, the one of the largest gaps.
     pub fn largest_gap(&self) -> Option<usize> {
-        if self.table.is_null() {
+        if !self.is_metadata_established() {
             return None;
         }
         // SAFETY: the table exists; gaps come from the list of the bin (I7).
         unsafe {
-            let bin = Bins::last(self.table)?;
+            let bin = B::last(self.table())?;
             let mut gap = None;
             let mut largest = 0;
-            while let Some(next) = Bins::next_gap(self.table, bin, gap) {
+            while let Some(next) = B::next_gap(self.table(), bin, gap) {
                 largest = largest.max(next.header().size());
                 gap = Some(next);
             }

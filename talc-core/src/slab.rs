@@ -33,12 +33,12 @@ use crate::chunk::{Chunk, GRAIN, WORD};
 
 /// What stands at the start of a slab.
 #[repr(C)]
-pub(crate) struct Slab {
-    /// The free list, threaded through the slots.
-    pub(crate) free: *mut Slot,
+pub struct Slab {
     /// The neighbours in the class's circular list of partial slabs.
     pub(crate) next: *mut Slab,
     pub(crate) back: *mut Slab,
+    /// The free list, threaded through the slots.
+    pub(crate) free: *mut Slot,
     pub(crate) countdown: u32,
     /// The offset of the first slot that was never used; there may be none left.
     pub(crate) fresh: u16,
@@ -77,21 +77,24 @@ pub(crate) const FIRST_SLOT: usize = {
 const FRESH_AT_ONCE: usize = 8;
 
 impl Slab {
-    /// What a class has for a current slab before it has one: nothing is ever free in it.
-    pub(crate) const NONE: Self = Self {
+    /// All zero.
+    pub(crate) const ZERO: Self = Self {
         free: null_mut(),
         next: null_mut(),
         back: null_mut(),
         countdown: 0,
-        fresh: u16::MAX,
+        fresh: 0,
         class: 0,
         state: State::Current,
     };
 
+    /// What a class may have for a current slab before it has one: nothing is ever free in it.
+    pub(crate) const NONE: Self = Self { fresh: u16::MAX, ..Self::ZERO };
+
     /// A current slab of `class` none of whose slots has been used.
     pub(crate) const fn new(class: usize) -> Self {
         // Classes and slabs are few and small enough for this (see `Bins::CHECKED`).
-        Self { class: class as u8, fresh: FIRST_SLOT as u16, countdown: COUNTDOWN, ..Self::NONE }
+        Self { class: class as u8, fresh: FIRST_SLOT as u16, countdown: COUNTDOWN, ..Self::ZERO }
     }
 
     /// The size of the slots of a class.
@@ -128,24 +131,19 @@ impl Slab {
         // SAFETY: a slab is nobody's but the allocator's, and so are slots never used (I12).
         unsafe {
             let size = Self::slot_size((*this).class.into());
-            let base = this.cast::<u8>();
-            let slot = |offset| base.wrapping_add(offset).cast::<Slot>();
-            let first = usize::from((*this).fresh);
+            let mut fresh = usize::from((*this).fresh);
+            let mut left = FRESH_AT_ONCE;
             // The last word of its block is the header of the chunk above.
-            let limit = (slab - WORD - size).min(first + (FRESH_AT_ONCE - 1) * size);
-            if first > limit {
-                return false;
+            while left != 0 && fresh + size <= slab - WORD {
+                let slot = this.cast::<u8>().wrapping_add(fresh).cast::<Slot>();
+                (*slot).next = (*this).free;
+                (*this).free = slot;
+                fresh += size;
+                left -= 1;
             }
-            (*this).free = slot(first);
-            let mut last = first;
-            while last + size <= limit {
-                (*slot(last)).next = slot(last + size);
-                last += size;
-            }
-            (*slot(last)).next = null_mut();
             // Slabs are small enough for this (see `Bins::CHECKED`).
-            (*this).fresh = (last + size) as u16;
-            true
+            (*this).fresh = fresh as u16;
+            left != FRESH_AT_ONCE
         }
     }
 

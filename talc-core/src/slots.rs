@@ -1,9 +1,10 @@
 //! Allocating and freeing slots: the tier of small objects above the chunks.
 
 use core::alloc::Layout;
-use core::ptr::{addr_of_mut, NonNull};
+use core::mem;
+use core::ptr::{self, addr_of_mut, null_mut, NonNull};
 
-use crate::bins::Bins;
+use crate::bins::{Binning, Parts};
 use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN};
 use crate::header::Header;
 use crate::slab::{Slab, Slot, State, COUNTDOWN};
@@ -25,14 +26,12 @@ pub(crate) fn is_slot(ptr: *mut u8) -> bool {
     ptr as usize & (GRAIN / 2) != 0
 }
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// The class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
     #[inline]
     pub(crate) fn class_of(layout: Layout) -> usize {
         if layout.align() > GRAIN / 2 {
-            return CLASSES;
+            return B::CLASSES;
         }
         // A size of zero shares the slots of the smallest size.
         layout.size().saturating_sub(1) / GRAIN
@@ -51,7 +50,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: what `current` points to is a slab or `none` (I13).
         unsafe {
             let slab = self.current(class).read();
-            if (*slab).free.is_null() {
+            if (B::IS_COMPACT && slab.is_null()) || (*slab).free.is_null() {
                 return self.allocate_small_slowly(class, layout);
             }
             Some(self.take_slot(slab, layout))
@@ -100,24 +99,42 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
 
     /// The word that points to a class's current slab.
     #[inline]
-    unsafe fn current(&self, class: usize) -> *mut *mut Slab {
-        debug_assert!(class < CLASSES);
+    unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
+        debug_assert!(class < B::CLASSES);
         // SAFETY: the table exists, and the class is one.
-        unsafe { addr_of_mut!((*self.table).current).cast::<*mut Slab>().add(class) }
+        unsafe { B::Table::current(self.table_mut()).add(class) }
+    }
+
+    /// Whether a class's current slab is none.
+    #[inline]
+    pub(crate) fn is_none(&self, slab: *const Slab) -> bool {
+        if B::IS_COMPACT {
+            slab.is_null()
+        } else {
+            ptr::eq(slab, &self.books().none)
+        }
     }
 
     /// The word that points to the first of a class's partial slabs.
-    unsafe fn partial(&self, class: usize) -> *mut *mut Slab {
-        debug_assert!(class < CLASSES);
+    unsafe fn partial(&mut self, class: usize) -> *mut *mut Slab {
+        debug_assert!(class < B::CLASSES);
         // SAFETY: the table exists, and the class is one.
-        unsafe { addr_of_mut!((*self.table).partial).cast::<*mut Slab>().add(class) }
+        unsafe { B::Table::partial(self.table_mut()).add(class) }
     }
 
     /// The number of live chunks of a small size.
-    unsafe fn small_chunks(&self, index: usize) -> *mut u32 {
-        debug_assert!(index < CLASSES);
+    unsafe fn small_chunks(&mut self, index: usize) -> *mut u32 {
+        debug_assert!(index < B::CLASSES);
         // SAFETY: the table exists, and the index is one.
-        unsafe { addr_of_mut!((*self.table).small_chunks).cast::<u32>().add(index) }
+        unsafe { B::Table::small_chunks(self.table_mut()).add(index) }
+    }
+
+    /// Notes that there are more slabs, or less, that are current, partial or spare.
+    fn add_open(&mut self, slabs: isize) {
+        if !B::IS_COMPACT {
+            let open = &mut self.books_mut().open;
+            *open = open.wrapping_add(slabs as usize);
+        }
     }
 
     /// Finds a class whose current slab's free list is empty another slot: of the same slab, of a
@@ -125,10 +142,11 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     unsafe fn refill(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
         // SAFETY: the table exists; slabs in it are slabs (I12, I13).
         unsafe {
-            let current = self.current(class);
-            let old = current.read();
-            if Slab::freshen(old, SLAB) {
-                return Some(old);
+            let old = self.current(class).read();
+            if !self.is_none(old) {
+                if Slab::freshen(old, B::SLAB) {
+                    return Some(old);
+                }
             }
             let partial = self.partial(class).read();
             let slab;
@@ -138,66 +156,68 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                 (*slab).state = State::Current;
                 (*slab).countdown = COUNTDOWN;
             } else {
-                if (*self.table).spare.is_null() {
+                if B::IS_COMPACT || self.books().spare.is_null() {
                     slab = self.open_slab(class, layout)?;
                 } else {
                     slab = self.take_spare();
                     self.uncount_slots(slab);
                 }
                 slab.write(Slab::new(class));
-                Slab::freshen(slab, SLAB);
+                Slab::freshen(slab, B::SLAB);
                 self.tally.record(|counters| {
-                    counters.slots_added(Slab::slots(SLAB, class) * Slab::slot_size(class));
+                    counters.slots_added(Slab::slots(B::SLAB, class) * Slab::slot_size(class));
                 });
             }
-            self.retire(old);
-            current.write(slab);
-            Some(slab)
-        }
-    }
-
-    /// Makes a current slab, whose free list is empty, one that is full.
-    unsafe fn retire(&mut self, slab: *mut Slab) {
-        // SAFETY: the table exists; the slab is one or `none`.
-        unsafe {
-            if slab != addr_of_mut!((*self.table).none) {
-                (*slab).state = State::Full;
-                (*slab).countdown = 1;
-                (*self.table).open -= 1;
+            if !self.is_none(old) {
+                // Its free list is empty.
+                (*old).state = State::Full;
+                (*old).countdown = 1;
+                self.add_open(-1);
             }
+            self.current(class).write(slab);
+            Some(slab)
         }
     }
 
     /// Makes a slab for `class`, if it is time for one: if the slabs with free slots take little of
     /// the heaps, or the class already has more chunks than would fill a slab; so that a small heap
-    /// does not pay for slabs that it hardly fills.
+    /// does not pay for slabs that it hardly fills. Where code counts for more, it always is.
     ///
     /// What it answers is not written yet.
+    #[inline]
     unsafe fn open_slab(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
         // SAFETY: the table exists; what is found is a gap that is large enough, the allocator's
         // to cut up (I9).
         unsafe {
-            let index = Self::small_chunk_index(chunk_size(layout.size()));
-            let chunks = if index < CLASSES { self.small_chunks(index).read() as usize } else { 0 };
-            // Without a division, as many allocations may come here in vain.
-            let is_wanted = chunks.saturating_sub(WANTED) * Slab::slot_size(class) >= SLAB;
-            if !is_wanted && !self.is_cheap((*self.table).open) {
+            let (gap, front) = if B::IS_COMPACT {
+                let gap = self.search(B::SLAB, B::SLAB)?;
+                (gap, gap.front_for(B::SLAB))
+            } else if self.is_wanted(class, layout) || self.is_cheap(self.books().open) {
+                self.search_slab_gap()?
+            } else {
                 return None;
-            }
-            let (gap, front) = self.search_slab_gap()?;
-            let chunk = self.take(gap, front, SLAB);
+            };
+            let chunk = self.take(gap, front, B::SLAB);
             let header = chunk.header();
-            debug_assert!(header.size() == SLAB);
+            debug_assert!(header.size() == B::SLAB);
             chunk.set_header(header.with_mark());
-            (*self.table).open += 1;
+            self.add_open(1);
             Some(chunk.payload().cast())
         }
     }
 
+    /// Whether a class has more chunks than would fill a slab.
+    unsafe fn is_wanted(&mut self, class: usize, layout: Layout) -> bool {
+        let index = Self::small_chunk_index(chunk_size(layout.size()));
+        // SAFETY: the table exists, and the index is one.
+        let chunks = if index < B::CLASSES { unsafe { self.small_chunks(index).read() } } else { 0 };
+        // Without a division, as many allocations may come here in vain.
+        (chunks as usize).saturating_sub(WANTED) * Slab::slot_size(class) >= B::SLAB
+    }
+
     /// Whether one more slab with free slots, beside `others`, would take little of the heaps.
-    unsafe fn is_cheap(&self, others: usize) -> bool {
-        // SAFETY: the table exists.
-        others * OPEN_PART + FIRST_PART <= unsafe { (*self.table).heap_bytes } / SLAB
+    fn is_cheap(&self, others: usize) -> bool {
+        others * OPEN_PART + FIRST_PART <= self.books().heap_bytes / B::SLAB
     }
 
     /// Looks for a gap that a slab fits into, one that is not at the top of its heap if there is
@@ -205,16 +225,16 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     unsafe fn search_slab_gap(&self) -> Option<(Chunk, usize)> {
         let mut top = None;
         // Gaps of about a slab's size are often what a slab has left behind.
-        let mut bin = Bins::<L, P, W, SLAB, CLASSES>::bin_of(SLAB);
+        let mut bin = B::bin_of(B::SLAB);
         for _ in 0..SLAB_SEARCHES {
             // SAFETY: the table exists; gaps come from the list of their bin (I7).
             unsafe {
-                let found = match Bins::first_from(self.table, bin) {
+                let found = match B::first_from(self.table(), bin) {
                     Some(found) => found,
                     None => return top,
                 };
-                let gap = Bins::first_gap(self.table, found);
-                if let Some(front) = gap.front_for_slab(gap.header().size(), SLAB) {
+                let gap = B::first_gap(self.table(), found);
+                if let Some(front) = gap.front_for_slab(gap.header().size(), B::SLAB) {
                     if !gap.header().is_top() {
                         return Some((gap, front));
                     }
@@ -232,7 +252,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// `ptr` must be a slot in use, and nobody's.
     #[inline]
     pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
-        let slab = Slab::of_slot(ptr, SLAB);
+        let slab = Slab::of_slot(ptr, B::SLAB);
         let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize).cast::<Slot>();
         // SAFETY: a slot in use is the allocator's again, and its slab begins at the multiple of
         // `SLAB` below it (I12).
@@ -262,9 +282,9 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                 State::Full => {
                     let class = usize::from((*slab).class);
                     (*slab).state = State::Partial;
-                    (*slab).countdown = Slab::slots(SLAB, class) as u32 - 1;
+                    (*slab).countdown = Slab::slots(B::SLAB, class) as u32 - 1;
                     Slab::link(slab, self.partial(class));
-                    (*self.table).open += 1;
+                    self.add_open(1);
                 }
                 State::Partial => {
                     Slab::unlink(slab, self.partial((*slab).class.into()));
@@ -282,7 +302,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     unsafe fn spare_or_close(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
         // SAFETY: the table exists; the slab is nobody's (I12).
         unsafe {
-            if self.is_cheap((*self.table).open - 1) {
+            if !B::IS_COMPACT && self.is_cheap(self.books().open - 1) {
                 self.put_spare(slab);
                 None
             } else {
@@ -296,8 +316,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: the table exists; the slab is nobody's (I12).
         unsafe {
             (*slab).state = State::Spare;
-            (*slab).next = (*self.table).spare;
-            (*self.table).spare = slab;
+            (*slab).next = mem::replace(&mut self.books_mut().spare, slab);
         }
     }
 
@@ -308,8 +327,8 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     unsafe fn take_spare(&mut self) -> *mut Slab {
         // SAFETY: the table exists, and its list of spares is not empty (I13).
         unsafe {
-            let slab = (*self.table).spare;
-            (*self.table).spare = (*slab).next;
+            let slab = self.books().spare;
+            self.books_mut().spare = (*slab).next;
             slab
         }
     }
@@ -319,7 +338,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         self.tally.record(|counters| {
             // SAFETY: the slab is one (I12).
             let class = unsafe { (*slab).class }.into();
-            counters.slots_taken(Slab::slots(SLAB, class) * Slab::slot_size(class));
+            counters.slots_taken(Slab::slots(B::SLAB, class) * Slab::slot_size(class));
         });
     }
 
@@ -328,7 +347,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         // SAFETY: the slab is the payload of a chunk, and nobody's (I12).
         unsafe {
             self.uncount_slots(slab);
-            (*self.table).open -= 1;
+            self.add_open(-1);
             let chunk = Slab::chunk(slab);
             self.free(chunk, chunk.header())
         }
@@ -344,15 +363,15 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// O(1) for each slab that it gives back, and for each class, of which at most one slab is
     /// looked at.
     pub fn trim(&mut self) -> Option<NonNull<u8>> {
-        if SLAB == 0 || self.table.is_null() {
+        if B::SLAB == 0 || !self.is_metadata_established() {
             return None;
         }
         // SAFETY: the table exists, and what it says is true (I13).
         unsafe {
-            for class in 0..CLASSES {
+            for class in 0..B::CLASSES {
                 self.spare_current(class);
             }
-            while !(*self.table).spare.is_null() {
+            while !self.books().spare.is_null() {
                 let slab = self.take_spare();
                 let touched = self.close_slab(slab);
                 if touched.is_some() {
@@ -367,21 +386,24 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     unsafe fn spare_current(&mut self, class: usize) {
         // SAFETY: as in `trim`.
         unsafe {
-            let none = addr_of_mut!((*self.table).none);
             let slab = self.current(class).read();
-            if slab == none || Slab::free_slots(slab, SLAB) < Slab::slots(SLAB, class) {
+            if self.is_none(slab) || Slab::free_slots(slab, B::SLAB) < Slab::slots(B::SLAB, class) {
                 return;
             }
+            let none = if B::IS_COMPACT { null_mut() } else { addr_of_mut!(self.books_mut().none) };
             self.current(class).write(none);
             self.put_spare(slab);
         }
     }
 
+    /// Whether small chunks are counted.
+    const COUNTS: bool = B::SLAB != 0 && !B::IS_COMPACT;
+
     /// The place in the books of live chunks of `size` bytes; [`CLASSES`](Bins) or more if they are
     /// too large to be counted.
     #[inline]
     pub(crate) fn small_chunk_index(size: usize) -> usize {
-        if SLAB == 0 {
+        if !Self::COUNTS {
             return usize::MAX;
         }
         (size - CHUNK_UNIT) / GRAIN
@@ -397,7 +419,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
         unsafe {
             let header = chunk.header();
             let index = Self::small_chunk_index(header.size());
-            if index < CLASSES {
+            if index < B::CLASSES {
                 chunk.set_header(header.with_mark());
                 *self.small_chunks(index) += 1;
             }
@@ -411,7 +433,7 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
     /// write anew.
     #[inline]
     pub(crate) unsafe fn uncount_small_chunk(&mut self, header: Header) {
-        if SLAB != 0 && header.is_marked() {
+        if Self::COUNTS && header.is_marked() {
             // SAFETY: as for counting it.
             unsafe { *self.small_chunks(Self::small_chunk_index(header.size())) -= 1 };
         }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ptr::{addr_of, NonNull};
 
-use crate::bins::Bins;
+use crate::bins::Binning;
 use crate::chunk::{Chunk, HeapBase, WORD};
 use crate::header::Header;
 use crate::slab::Slab;
@@ -53,9 +53,7 @@ pub enum Part {
     End(NonNull<u8>),
 }
 
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> RawTalc<B> {
     /// Calls `visitor` for each part of each heap, from each heap's base upwards; the heap that
     /// was claimed last comes first. Allocates nothing.
     ///
@@ -91,14 +89,14 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
                     Part::End(payload)
                 } else if header.is_gap() {
                     Part::Gap { payload, size }
-                } else if payload.as_ptr().cast() == self.table {
+                } else if payload.as_ptr().cast() == self.table() {
                     Part::Table { payload, size }
-                } else if header.is_marked() && header.size() == SLAB {
+                } else if header.is_marked() && header.size() == B::SLAB {
                     let slab = payload.as_ptr().cast::<Slab>();
                     // SAFETY: a marked chunk of this size is a slab (I12).
                     let (class, free_slots) =
-                        unsafe { ((*slab).class.into(), Slab::free_slots(slab, SLAB)) };
-                    let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(SLAB, class));
+                        unsafe { ((*slab).class.into(), Slab::free_slots(slab, B::SLAB)) };
+                    let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(B::SLAB, class));
                     Part::Slab { payload, size, slot_size, slots, free_slots }
                 } else {
                     Part::Allocated { payload, size }
@@ -109,14 +107,13 @@ impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CL
 
     /// Calls `visitor` for each heap, the one that was claimed last first.
     pub(crate) fn for_each_heap(&self, mut visitor: impl FnMut(*mut HeapBase)) {
-        if self.table.is_null() {
+        if !self.is_metadata_established() {
             return;
         }
-        // SAFETY: the table exists, and its list has only bases of heaps (I10).
-        let mut heap = unsafe { addr_of!((*self.table).heaps).read() };
+        let mut heap = self.books().heaps;
         while !heap.is_null() {
             visitor(heap);
-            // SAFETY: as above.
+            // SAFETY: the list has only bases of heaps (I10).
             heap = unsafe { addr_of!((*heap).next).read() };
         }
     }
@@ -139,9 +136,7 @@ pub(crate) fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk, Header
 }
 
 /// Shows each heap: where it lies, and what is allocated and free in it.
-impl<const L: usize, const P: usize, const W: usize, const SLAB: usize, const CLASSES: usize>
-    fmt::Debug for RawTalc<Bins<L, P, W, SLAB, CLASSES>>
-{
+impl<B: Binning> fmt::Debug for RawTalc<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut heaps = f.debug_list();
         let mut heap = HeapSummary::default();

@@ -2,18 +2,12 @@
 
 use std::alloc::Layout;
 
-use talc_core::{Bins, RawTalc, SEARCH_LIMIT};
+use talc_core::{Binning, Bins, CompactBins, DefaultBinning, RawTalc, SEARCH_LIMIT};
 
-fn a_claim_of_that_size_suffices<
-    const L: usize,
-    const P: usize,
-    const W: usize,
-    const SLAB: usize,
-    const CLASSES: usize,
->() {
+fn a_claim_of_that_size_suffices<B: Binning>() {
     let mut memory = vec![0_u64; 32 << 10];
     let mut more = vec![0_u64; 16 << 10];
-    let mut talc = RawTalc::<Bins<L, P, W, SLAB, CLASSES>>::new();
+    let mut talc = RawTalc::<B>::new();
     // SAFETY: nothing else uses the memory; layouts are those of what they are given with.
     unsafe {
         talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap();
@@ -40,10 +34,16 @@ fn a_claim_of_that_size_suffices<
 
 #[test]
 fn claiming_what_the_core_asks_for_is_enough_with_slabs() {
-    a_claim_of_that_size_suffices::<64, 16, 4, 4096, 16>();
+    a_claim_of_that_size_suffices::<DefaultBinning>();
 }
 
 #[test]
 fn claiming_what_the_core_asks_for_is_enough_without() {
-    a_claim_of_that_size_suffices::<8, 4, 1, 0, 0>();
+    a_claim_of_that_size_suffices::<Bins<8, 4, 1>>();
+}
+
+#[test]
+fn claiming_what_the_core_asks_for_is_enough_in_compact_bins() {
+    a_claim_of_that_size_suffices::<CompactBins<8, 4, 4096, 16>>();
+    a_claim_of_that_size_suffices::<CompactBins<8, 4>>();
 }

@@ -1,6 +1,7 @@
 //! The core against its model, over all binnings: random actions, which shrink when they fail.
 
 use proptest::prelude::*;
+use talc_core::{Binning, Bins, CompactBins, DefaultBinning, SmallBinning};
 use talc_fuzz::{Action, Align, CoreModel, Pick, Size};
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -28,10 +29,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     proptest::collection::vec(action, 1..400)
 }
 
-fn run<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize>(
-    actions: &[Action],
-) {
-    let mut model = CoreModel::<L, P, W, S, C>::new();
+fn run<B: Binning>(actions: &[Action]) {
+    let mut model = CoreModel::<B>::new();
     for action in actions {
         model.step(action);
     }
@@ -41,29 +40,45 @@ fn run<const L: usize, const P: usize, const W: usize, const S: usize, const C: 
 proptest! {
     #[test]
     fn default_binning(actions in actions()) {
-        run::<64, 16, 4, 4096, 16>(&actions);
+        run::<DefaultBinning>(&actions);
     }
 
     #[test]
     fn small_binning(actions in actions()) {
-        run::<8, 4, 1, 0, 0>(&actions);
+        run::<SmallBinning>(&actions);
+    }
+
+    /// That of WebAssembly.
+    #[test]
+    fn compact_slabs(actions in actions()) {
+        run::<CompactBins<8, 4, 4096, 16>>(&actions);
+    }
+
+    #[test]
+    fn smallest_compact_slabs(actions in actions()) {
+        run::<CompactBins<16, 2, 256, 3>>(&actions);
     }
 
     /// One bin for each doubling, and so long lists.
     #[test]
     fn coarse_binning(actions in actions()) {
-        run::<1, 1, 1, 0, 0>(&actions);
+        run::<Bins<1, 1, 1>>(&actions);
+    }
+
+    #[test]
+    fn coarse_compact_binning(actions in actions()) {
+        run::<CompactBins<1, 1>>(&actions);
     }
 
     /// Slabs that are so small that all of their states come by often.
     #[test]
     fn smallest_slabs(actions in actions()) {
-        run::<32, 8, 2, 256, 3>(&actions);
+        run::<Bins<32, 8, 2, 256, 3>>(&actions);
     }
 
     /// The last bin holds everything from 32 KiB on.
     #[test]
     fn fine_binning(actions in actions()) {
-        run::<16, 16, 2, 256, 4>(&actions);
+        run::<Bins<16, 16, 2, 256, 4>>(&actions);
     }
 }

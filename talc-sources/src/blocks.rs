@@ -75,7 +75,7 @@ impl<K: Backing> Blocks<K> {
         talc: &mut RawTalc<B>,
         layout: Layout,
     ) -> Result<(), OutOfMemory> {
-        let size = B::claim_size(talc, layout)
+        let size = talc.claim_size(layout)
             .and_then(|size| size.checked_add(FOOTER))
             .and_then(|size| size.checked_add(self.block_size - 1))
             .ok_or(OutOfMemory)?
@@ -84,7 +84,7 @@ impl<K: Backing> Blocks<K> {
         let block = self.backing.allocate(layout).ok_or(OutOfMemory)?;
 
         // SAFETY: the block is new and belongs to this source; its size is enough for a heap.
-        let end = match unsafe { B::claim(talc, block.as_ptr(), size - FOOTER) } {
+        let end = match unsafe { talc.claim(block.as_ptr(), size - FOOTER) } {
             Some(end) => end,
             None => {
                 debug_assert!(false, "talc: claim_size answered too little");
@@ -112,7 +112,7 @@ impl<K: Backing> Blocks<K> {
     pub(crate) unsafe fn release<B: Binning>(&mut self, talc: &mut RawTalc<B>, end: NonNull<u8>) {
         // The heap that holds the table is always reserved.
         // SAFETY: required of the caller.
-        if unsafe { B::reserved(talc, end) }.any {
+        if unsafe { talc.reserved(end) }.any {
             return;
         }
         // SAFETY: above each heap of this source stands its footer.
@@ -122,7 +122,7 @@ impl<K: Backing> Blocks<K> {
             // it is spare no longer if something has been allocated in it.
             let has_spare = self
                 .spare
-                .map_or(false, |spare| spare != end && unsafe { !B::reserved(talc, spare).any });
+                .map_or(false, |spare| spare != end && unsafe { !talc.reserved(spare).any });
             if !has_spare {
                 self.spare = Some(end);
                 return;
@@ -130,7 +130,7 @@ impl<K: Backing> Blocks<K> {
         }
         // SAFETY: nothing is allocated in the heap; once it is gone, its block is this source's.
         unsafe {
-            let is_kept = B::truncate(talc, end, null_mut()).is_some();
+            let is_kept = talc.truncate(end, null_mut()).is_some();
             debug_assert!(!is_kept);
             if !is_kept {
                 self.give_back(end.as_ptr().cast());

@@ -87,7 +87,7 @@ unsafe impl<B: Binning> Source<B> for Claim {
         match self.0 {
             State::Ready { base, size } => {
                 // SAFETY: as above.
-                let end = unsafe { B::claim(talc, base, size) };
+                let end = unsafe { talc.claim(base, size) };
                 self.0 = State::Standby { end };
                 end.map(|_| ()).ok_or(OutOfMemory)
             }

@@ -4,9 +4,9 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use talc_core::{DefaultBinning, Misuse, Part, RawTalc, Reserved};
+use talc_core::{Binning, DefaultBinning, Misuse, Part, RawTalc, Reserved};
 
-use crate::{Binning, Replaceable, Source};
+use crate::{Replaceable, Source};
 
 /// An allocator with a source of memory: asks the source when nothing fits, and tells it when the
 /// top of a heap falls free.
@@ -48,7 +48,7 @@ macro_rules! manual {
     ($self:ident, $name:ident($($argument:ident),*)) => {{
         $self.panic_if_reported(Self::manual_heaps_report());
         // SAFETY: required of the caller.
-        unsafe { B::$name(&mut $self.raw, $($argument),*) }
+        unsafe { $self.raw.$name($($argument),*) }
     }};
 }
 
@@ -57,7 +57,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     pub const fn new(source: S) -> Self {
         Self {
-            raw: B::NEW,
+            raw: RawTalc::new(),
             source,
             #[cfg(feature = "error-scanning")]
             has_reported: core::sync::atomic::AtomicBool::new(false),
@@ -71,25 +71,26 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.panic_if_reported(self.report());
-        match B::try_allocate(&mut self.raw, layout) {
+        match self.raw.try_allocate(layout) {
             None => self.make_room(layout),
             block => block,
         }
     }
 
-    /// Allocates what did not fit: gives empty slabs back, and then asks the source.
+    /// Allocates what did not fit: gives empty slabs back, if that does not cost too much code, and
+    /// then asks the source.
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         loop {
-            while let Some(end) = B::trim(&mut self.raw) {
-                let block = B::try_allocate(&mut self.raw, layout);
+            while let Some(end) = if B::IS_COMPACT { None } else { self.raw.trim() } {
+                let block = self.raw.try_allocate(layout);
                 self.offer(Some(end));
                 if block.is_some() {
                     return block;
                 }
             }
-            if let Some(block) = B::try_allocate(&mut self.raw, layout) {
+            if let Some(block) = self.raw.try_allocate(layout) {
                 return Some(block);
             }
             // SAFETY: this is the allocator that the source serves; both are dropped together.
@@ -105,7 +106,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     pub unsafe fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.panic_if_reported(self.report());
-        B::try_allocate(&mut self.raw, layout)
+        self.raw.try_allocate(layout)
     }
 
     /// Frees an allocation.
@@ -117,7 +118,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) {
         self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        let touched = unsafe { B::deallocate(&mut self.raw, ptr, layout) };
+        let touched = unsafe { self.raw.deallocate(ptr, layout) };
         self.offer(touched);
     }
 
@@ -135,7 +136,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     ) -> bool {
         self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        unsafe { B::try_grow_in_place(&mut self.raw, ptr, layout, new_size) }
+        unsafe { self.raw.try_grow_in_place(ptr, layout, new_size) }
     }
 
     /// Grows an allocation into the gap below it by moving it down, and answers where it is then,
@@ -153,7 +154,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     ) -> Option<NonNull<u8>> {
         self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        unsafe { B::try_grow_downwards(&mut self.raw, ptr, layout, new_size) }
+        unsafe { self.raw.try_grow_downwards(ptr, layout, new_size) }
     }
 
     /// Shrinks an allocation without moving it.
@@ -165,7 +166,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     pub unsafe fn shrink(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) {
         self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        let touched = unsafe { B::shrink(&mut self.raw, ptr, layout, new_size) };
+        let touched = unsafe { self.raw.shrink(ptr, layout, new_size) };
         self.offer(touched);
     }
 
@@ -183,7 +184,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     ) -> bool {
         self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        match unsafe { B::try_realloc_in_place(&mut self.raw, ptr, layout, new_size) } {
+        match unsafe { self.raw.try_realloc_in_place(ptr, layout, new_size) } {
             Some(touched) => {
                 self.offer(touched);
                 true
@@ -195,7 +196,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// Gives slabs back that are empty but kept: [`RawTalc::trim`]. Offers the source each heap
     /// whose top falls free.
     pub fn trim(&mut self) {
-        while let Some(end) = B::trim(&mut self.raw) {
+        while let Some(end) = self.raw.trim() {
             self.offer(Some(end));
         }
     }
@@ -258,7 +259,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// That of [`RawTalc::reserved`].
     pub unsafe fn reserved(&self, heap_end: NonNull<u8>) -> Reserved {
         // SAFETY: required of the caller.
-        unsafe { B::reserved(&self.raw, heap_end) }
+        unsafe { self.raw.reserved(heap_end) }
     }
 
     /// Whether the first heap has been claimed: [`RawTalc::is_metadata_established`].
@@ -268,7 +269,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
 
     /// How many bytes to claim for a layout: [`RawTalc::claim_size`].
     pub fn claim_size(&self, layout: Layout) -> Option<usize> {
-        B::claim_size(&self.raw, layout)
+        self.raw.claim_size(layout)
     }
 
     /// By how much to extend a heap for a layout: [`RawTalc::extend_size`].
@@ -277,17 +278,17 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// That of [`RawTalc::extend_size`].
     pub unsafe fn extend_size(&self, heap_end: NonNull<u8>, layout: Layout) -> Option<usize> {
         // SAFETY: required of the caller.
-        unsafe { B::extend_size(&self.raw, heap_end, layout) }
+        unsafe { self.raw.extend_size(heap_end, layout) }
     }
 
     /// The largest layout that fits without asking the source: [`RawTalc::largest_gap`].
     pub fn largest_gap(&self) -> Option<usize> {
-        B::largest_gap(&self.raw)
+        self.raw.largest_gap()
     }
 
     /// Shows each part of each heap to `visitor`: [`RawTalc::visit`].
     pub fn visit(&self, visitor: impl FnMut(Part)) {
-        B::visit(&self.raw, visitor);
+        self.raw.visit(visitor);
     }
 
     /// Statistics of all heaps and allocations: [`RawTalc::counters`].
@@ -304,7 +305,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[cfg(feature = "audit")]
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
     pub fn audit(&self) -> Result<(), talc_core::Fault> {
-        B::audit(&self.raw)
+        self.raw.audit()
     }
 
     /// The source.
@@ -347,7 +348,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     pub unsafe fn report_of(&self, ptr: *mut u8, layout: Layout) -> Option<Report> {
         if cfg!(debug_assertions) {
             // SAFETY: required of the caller.
-            if let Some(misuse) = unsafe { B::misuse(&self.raw, ptr, layout) } {
+            if let Some(misuse) = unsafe { self.raw.misuse(ptr, layout) } {
                 // What broke the rule may have done damage; the message is allocated here.
                 #[cfg(feature = "error-scanning")]
                 self.has_reported.store(true, core::sync::atomic::Ordering::Relaxed);
@@ -376,7 +377,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
 impl<S: Source<B>, B: Binning> fmt::Debug for Talc<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut talc = f.debug_struct("Talc");
-        talc.field("heaps", B::as_debug(&self.raw));
+        talc.field("heaps", &self.raw);
         talc.field("source", &format_args!("{}", core::any::type_name::<S>()));
         #[cfg(feature = "counters")]
         talc.field("counters", self.counters());

@@ -3,7 +3,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod allocator;
-mod binning;
 mod blocks;
 mod claim;
 mod driver;
@@ -13,7 +12,6 @@ mod source;
 #[cfg(feature = "allocator-api2")]
 #[cfg_attr(docsrs, doc(cfg(feature = "allocator-api2")))]
 pub use allocator::AllocatorSource;
-pub use binning::Binning;
 pub use claim::Claim;
 pub use driver::{Report, Talc};
 pub use global_alloc::GlobalAllocSource;
@@ -21,3 +19,4 @@ pub use source::{Manual, OutOfMemory, Replaceable, Source};
 
 /// The core, whose types appear in this crate's.
 pub use talc_core;
+pub use talc_core::Binning;

@@ -15,8 +15,7 @@ use talc_core::{DefaultBinning, RawTalc};
 /// [`extend_size`](RawTalc::extend_size) say it.
 ///
 /// `B` is the binning of the allocator. A source for the default one can leave it out; to be
-/// generic, implement `Source<B>` for all `B: `[`Binning`](crate::Binning), and call the
-/// allocator's methods through it: `B::claim(talc, base, size)`.
+/// generic, implement `Source<B>` for all `B: `[`Binning`](crate::Binning).
 ///
 /// # Safety
 /// - Implementations must keep what the methods of [`RawTalc`] that they call require, and leave

@@ -82,8 +82,8 @@ growing! {
     ///
     /// It has no slabs, and each growth is a heap of its own. The features `disable-grow-in-place`
     /// and `disable-realloc-in-place` make it smaller still.
-    WasmSmallTalc = WasmGrowAndClaim, WasmSmallBinning;
-    new_wasm_small_allocator(WasmGrowAndClaim)
+    WasmSmallTalc = WasmGrowAndExtend, WasmSmallBinning;
+    new_wasm_small_allocator(WasmGrowAndExtend::new())
 }
 
 growing! {

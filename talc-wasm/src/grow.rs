@@ -22,10 +22,10 @@ unsafe impl<B: Binning> Source<B> for WasmGrowAndClaim {
     const MANUAL_HEAPS: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        let bytes = B::claim_size(talc, layout).ok_or(OutOfMemory)?;
+        let bytes = talc.claim_size(layout).ok_or(OutOfMemory)?;
         let pages = grow(bytes, 0).ok_or(OutOfMemory)?;
         // SAFETY: the pages are new, and nobody else's.
-        unsafe { B::claim(talc, pages.base, pages.bytes) }.map(|_| ()).ok_or(OutOfMemory)
+        unsafe { talc.claim(pages.base, pages.bytes) }.map(|_| ()).ok_or(OutOfMemory)
     }
 }
 
@@ -80,24 +80,27 @@ unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART>
     const MANUAL_HEAPS: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        let bytes = match self.end {
+        let bytes = talc.claim_size(layout).ok_or(OutOfMemory)?;
+        // What is free below the end counts, if the new pages follow it. Whether they do is not known
+        // before: so they are enough for a heap, too.
+        let free = match self.end {
             // SAFETY: the end is current: only this source moves it.
-            Some(end) => unsafe { B::extend_size(talc, end, layout) },
-            None => B::claim_size(talc, layout),
+            Some(end) => end.as_ptr() as usize - unsafe { talc.reserved(end) }.up_to.as_ptr() as usize,
+            None => 0,
         };
         let step = memory::size().checked_div(PART).unwrap_or(0);
-        let pages = grow(bytes.ok_or(OutOfMemory)?, step).ok_or(OutOfMemory)?;
+        let pages = grow(bytes.saturating_sub(free), step).ok_or(OutOfMemory)?;
         // SAFETY: the pages are new, and nobody else's; the end is current, as above.
         self.end = unsafe {
             match self.end {
                 Some(end) if end.as_ptr() == pages.base => {
                     // The memory may now end with the address space, which no pointer can express.
                     let top = (pages.base as usize).saturating_add(pages.bytes);
-                    Some(B::extend(talc, end, top as *mut u8))
+                    Some(talc.extend(end, top as *mut u8))
                 }
                 // Somebody else has grown the memory. The pages may be too few for a heap in which
                 // the layout fits: then the driver asks again, and this heap is extended.
-                _ => Some(B::claim(talc, pages.base, pages.bytes).ok_or(OutOfMemory)?),
+                _ => Some(talc.claim(pages.base, pages.bytes).ok_or(OutOfMemory)?),
             }
         };
         Ok(())
@@ -115,7 +118,7 @@ struct Pages {
 #[inline]
 fn grow(bytes: usize, step: usize) -> Option<Pages> {
     // Pages are aligned, so that none of `bytes` is lost to padding; they are more than that.
-    let least = (bytes - MAX_PADDING - 1) / PAGE + 1;
+    let least = bytes.saturating_sub(MAX_PADDING + 1) / PAGE + 1;
     let wanted = least.max(step);
     let (pages, old) = match memory::grow(wanted) {
         None if wanted > least => (least, memory::grow(least)?),

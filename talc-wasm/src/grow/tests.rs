@@ -89,10 +89,10 @@ fn foreign_growth_begins_a_new_heap() {
 /// Whether `layout` would fit if the last growth had been by one page less.
 fn fits_in_one_page_less<B: Binning>(layout: Layout) -> bool {
     let grown = grown().pop().unwrap();
-    let mut raw = B::NEW;
+    let mut raw = RawTalc::<B>::new();
     // SAFETY: the allocator that used these pages is gone.
-    let end = unsafe { B::claim(&mut raw, grown.start as *mut u8, grown.len() - PAGE) };
-    end.is_some() && B::try_allocate(&mut raw, layout).is_some()
+    let end = unsafe { raw.claim(grown.start as *mut u8, grown.len() - PAGE) };
+    end.is_some() && raw.try_allocate(layout).is_some()
 }
 
 /// At multiples of the page size less what an allocator needs for itself, and a bit around them:
