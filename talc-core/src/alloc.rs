@@ -83,7 +83,7 @@ impl<B: Binning> RawTalc<B> {
             let header = gap.header();
             let size = header.size();
             self.tally.record(|counters| counters.gap_removed(size));
-            self.occupy(gap, size, need, header, header.is_top());
+            self.occupy(gap, size, need, header);
             NonNull::new_unchecked(gap.payload())
         }
     }
@@ -209,14 +209,13 @@ impl<B: Binning> RawTalc<B> {
                 lower = Header::allocated(0).with_below_free();
             }
             let chunk = gap.above(front);
-            self.occupy(chunk, size - front, need, lower, header.is_top());
+            self.occupy(chunk, size - front, need, lower);
             chunk
         }
     }
 
     /// Makes the first `need` of `size` free bytes an allocated chunk, and the rest a gap if it is
-    /// large enough to be one. `lower` has the chunk's own lower flags; `is_top` says whether the bytes
-    /// touch the heap end.
+    /// large enough to be one. `lower` has the chunk's own lower flags.
     ///
     /// # Safety
     /// The bytes must be the allocator's (I9) and in no list, `size >= need`, both multiples of
@@ -228,14 +227,13 @@ impl<B: Binning> RawTalc<B> {
         size: usize,
         need: usize,
         lower: Header,
-        is_top: bool,
     ) {
         let rest = size - need;
         // SAFETY: all headers written lie at the start, the end or inside of the caller's bytes.
         unsafe {
             if rest >= CHUNK_UNIT {
                 chunk.set_header(Header::allocated(need).with_lower_flags_of(lower));
-                self.add_gap(chunk.above(need), Header::gap(rest).with_top_if(is_top));
+                self.add_gap(chunk.above(need), Header::gap(rest));
             } else {
                 chunk.set_header(Header::allocated(size).with_lower_flags_of(lower));
                 chunk.above(size).set_below_free(false);

@@ -68,11 +68,11 @@ impl<B: Binning> RawTalc<B> {
                 self.remove_gap(chunk, size_below);
                 size += size_below;
             }
-            let gap =
-                Header::gap(size).with_lower_flags_of(lower).with_top_if(above_header.is_end());
-            self.add_gap(chunk, gap);
-            if gap.is_top() {
-                Some(HeapEnd::of_sentinel(chunk.above(size)).public())
+            self.add_gap(chunk, Header::gap(size).with_lower_flags_of(lower));
+            // The footer that has just been written stands beside this header.
+            let above = chunk.above(size);
+            if above.header().is_sentinel() {
+                Some(HeapEnd::of_sentinel(above).public())
             } else {
                 None
             }

@@ -3,13 +3,12 @@
 /// A chunk's header: its size in bytes, a multiple of [`GRAIN`](crate::chunk::GRAIN), and flags in
 /// the low four bits.
 ///
-/// | `FREE` | `TOP` | size | what stands there |
-/// |:------:|:-----:|:----:|-------------------|
-/// | 0      | 0     | > 0  | an allocated chunk |
-/// | 0      | 1     | > 0  | an allocated chunk with a mark: a slab, or a small one that is counted |
-/// | 1      | 0     | > 0  | a gap |
-/// | 1      | 1     | > 0  | a gap that touches the heap end |
-/// | 0      | 1     | 0    | the sentinel at the heap end |
+/// | `FREE` | `MARK` | size | what stands there |
+/// |:------:|:------:|:----:|-------------------|
+/// | 0      | 0      | > 0  | an allocated chunk |
+/// | 0      | 1      | > 0  | an allocated chunk with a mark: a slab, or a small one that is counted |
+/// | 1      | 0      | > 0  | a gap |
+/// | 0      | 1      | 0    | the sentinel at the heap end |
 ///
 /// `BELOW_FREE` and `BASE` are independent of these: the chunk below, in the same heap, is a gap;
 /// the chunk is the first one of its heap.
@@ -21,11 +20,11 @@ impl Header {
     const FREE: usize = 1 << 0;
     const BELOW_FREE: usize = 1 << 1;
     const BASE: usize = 1 << 2;
-    const TOP: usize = 1 << 3;
+    const MARK: usize = 1 << 3;
     const FLAGS: usize = 0b1111;
 
     /// The sentinel at a heap end, above an allocated chunk.
-    pub(crate) const SENTINEL: Self = Self(Self::TOP);
+    pub(crate) const SENTINEL: Self = Self(Self::MARK);
 
     /// What debug builds leave where a freed chunk's header was: a chunk that is free and empty
     /// does not exist, so a second free of the same pointer is recognised.
@@ -61,35 +60,20 @@ impl Header {
         self.0 & Self::BASE != 0
     }
 
-    /// Whether this is a gap that touches the heap end; for gaps only.
-    #[inline]
-    pub(crate) const fn is_top(self) -> bool {
-        self.0 & Self::TOP != 0
-    }
-
-    /// Whether this allocated chunk has a mark; for allocated chunks only.
+    /// Whether this allocated chunk has a mark.
     #[inline]
     pub(crate) const fn is_marked(self) -> bool {
-        self.0 & Self::TOP != 0
+        self.0 & Self::MARK != 0
     }
 
     #[inline]
     pub(crate) const fn with_mark(self) -> Self {
-        Self(self.0 | Self::TOP)
+        Self(self.0 | Self::MARK)
     }
 
     #[inline]
     pub(crate) const fn is_sentinel(self) -> bool {
-        self.0 & !Self::BELOW_FREE == Self::TOP
-    }
-
-    /// Whether this is the sentinel or the gap just below it: nothing else is between the bytes
-    /// below this header and the heap end.
-    #[inline]
-    pub(crate) const fn is_end(self) -> bool {
-        let is_top_gap = self.0 & (Self::FREE | Self::TOP) == Self::FREE | Self::TOP;
-        // Without a branch: it is no surer than the flip of a coin whether a gap is above.
-        is_top_gap | (self.size() == 0)
+        self.0 & !Self::BELOW_FREE == Self::MARK
     }
 
     #[inline]
@@ -105,12 +89,6 @@ impl Header {
     #[inline]
     pub(crate) const fn with_base(self) -> Self {
         Self(self.0 | Self::BASE)
-    }
-
-    /// Marks a gap as the top one of its heap, if it is.
-    #[inline]
-    pub(crate) const fn with_top_if(self, is_top: bool) -> Self {
-        Self(self.0 | (is_top as usize * Self::TOP))
     }
 
     /// Adds what `other` says of the chunk's surroundings below: `BASE` and `BELOW_FREE`.

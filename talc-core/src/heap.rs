@@ -94,6 +94,61 @@ impl<B: Binning> RawTalc<B> {
         new.public()
     }
 
+    /// Extends the heap that ends at `end`, if the region begins there; else makes the region a heap
+    /// of its own. Answers the end of the heap that the region is now part of.
+    ///
+    /// This is [`extend`](Self::extend) and [`claim`](Self::claim) in less code, for sources whose
+    /// memory is brought by something that others use as well, as `memory.grow` or `sbrk`.
+    ///
+    /// # Complexity
+    /// That of [`claim`](Self::claim).
+    ///
+    /// # Safety
+    /// - What [`claim`](Self::claim) requires of its region.
+    /// - `base` must be a multiple of 16, and `size` suffice for a heap:
+    ///   [`min_first_heap_size`](crate::min_first_heap_size) bytes do.
+    /// - `end`, if there is one, must be the current end of a heap of this `RawTalc`; and if the region
+    ///   begins there, it must be in the same allocated object as the heap, in the sense of pointer
+    ///   arithmetic.
+    #[must_use = "the heap end is needed to extend the heap once more"]
+    pub unsafe fn claim_or_extend(
+        &mut self,
+        end: Option<NonNull<u8>>,
+        base: *mut u8,
+        size: usize,
+    ) -> NonNull<u8> {
+        debug_assert!(
+            base as usize % GRAIN == 0 && size >= crate::min_first_heap_size::<B>(),
+            "talc: claim_or_extend must be given a region that is aligned and large enough for a heap"
+        );
+        // SAFETY: the region is large enough, as required of the caller; the old sentinel becomes the
+        // header of a chunk (I1).
+        unsafe {
+            if !self.is_metadata_established() {
+                return self.claim(base, size).unwrap_unchecked();
+            }
+            let (mut chunk, new) = place_heap(base, size, CHUNK_UNIT).unwrap_unchecked();
+            let mut lower = Header::allocated(0).with_base();
+            let grown;
+            match end {
+                Some(end) if end.as_ptr() == base => {
+                    chunk = HeapEnd::from_public(end).sentinel();
+                    lower = chunk.header();
+                    grown = new.addr() - base as usize;
+                }
+                _ => {
+                    let heap = HeapBase::of_first_chunk(chunk);
+                    self.list_heap(heap);
+                    self.tally.record(Counters::heap_added);
+                    grown = new.addr() - heap as usize;
+                }
+            }
+            self.add_space(chunk, new, lower);
+            self.resized_by(0, grown);
+            new.public()
+        }
+    }
+
     /// Moves the end of a heap down to `new_end`, or as far down as nothing is
     /// [reserved](Self::reserved), and answers where it is now; `None` if nothing was reserved and
     /// not even the smallest chunk is left, and the heap is gone.

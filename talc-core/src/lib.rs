@@ -66,11 +66,10 @@ pub const SEARCH_LIMIT: usize = 32;
 ///   sizes are multiples of 16 and at least [`CHUNK_UNIT`]; a payload begins at a multiple of 16,
 ///   the header in the word in front of it.
 /// - **I3**: a header's `FREE` flag is set if and only if the chunk is a gap. Two gaps are never
-///   next to each other.
+///   next to each other. `MARK` is never set on a gap, and always on the sentinel.
 /// - **I4**: a header's `BELOW_FREE` flag is set if and only if the chunk below is a gap.
 /// - **I5**: the last word of a gap, its footer, is the gap's size.
-/// - **I6**: `BASE` is set on the first chunk of each heap only; `TOP` on the sentinel and on the
-///   gap just below it, if there is one, only.
+/// - **I6**: `BASE` is set on the first chunk of each heap only.
 /// - **I7**: each gap is in the list of its size's bin, once, and nothing else is in a list; its
 ///   neighbours there point back at it; the first one's `back` is null.
 /// - **I8**: a bin's bit in the bitmap is set if and only if its list is not empty.

@@ -62,7 +62,7 @@ impl<B: Binning> RawTalc<B> {
                 }
                 self.uncount_small_chunk(header);
                 self.remove_gap(chunk.above(size), above.size());
-                self.occupy(chunk, size + above.size(), need, header, above.is_top());
+                self.occupy(chunk, size + above.size(), need, header);
             }
         }
         self.tally.record(|counters| counters.grew(new_size - layout.size()));
@@ -124,7 +124,7 @@ impl<B: Binning> RawTalc<B> {
                 above.set_header(above_header.with_below_free());
             }
             copy(old.payload(), chunk.payload(), layout.size());
-            self.occupy(chunk, size, need, lower, above_header.is_end());
+            self.occupy(chunk, size, need, lower);
             self.tally.record(|counters| counters.grew(new_size - layout.size()));
             Some(NonNull::new_unchecked(chunk.payload()))
         }

@@ -1,7 +1,6 @@
 //! How many bytes are enough: the only size formulas there are.
 
 use core::alloc::Layout;
-use core::mem::size_of;
 use core::ptr::NonNull;
 
 use crate::bins::Binning;
@@ -12,7 +11,8 @@ use crate::RawTalc;
 
 /// How many bytes suffice for the first heap, wherever the region begins.
 ///
-/// With exactly that many, all of the heap is the table, and nothing can be allocated yet.
+/// With exactly that many, all of the heap may be the table, and nothing can be allocated yet. With
+/// [`CompactBins`](crate::CompactBins), whose table is not in the heap, it is one chunk.
 ///
 /// ```
 /// use talc_core::{min_first_heap_size, DefaultBinning};
@@ -20,14 +20,14 @@ use crate::RawTalc;
 /// static mut HEAP: [u8; min_first_heap_size::<DefaultBinning>() + 10_000] =
 ///     [0; min_first_heap_size::<DefaultBinning>() + 10_000];
 /// ```
-pub const fn min_first_heap_size<B>() -> usize {
-    HEAP_OVERHEAD + chunk_size(size_of::<B>())
+pub const fn min_first_heap_size<B: Binning>() -> usize {
+    HEAP_OVERHEAD + if B::TABLE_CHUNK == 0 { CHUNK_UNIT } else { B::TABLE_CHUNK }
 }
 
 /// A layout that suffices for the first heap.
 ///
 /// It is smaller than [`min_first_heap_size`], which has to allow for any alignment.
-pub const fn min_first_heap_layout<B>() -> Layout {
+pub const fn min_first_heap_layout<B: Binning>() -> Layout {
     let size = min_first_heap_size::<B>() & !(GRAIN - 1);
     // SAFETY: `GRAIN` is a power of two, and `size`, that of a type and a bit more, is far from
     // the limit.
@@ -41,8 +41,7 @@ impl<B: Binning> RawTalc<B> {
     /// # Complexity
     /// O(1).
     pub fn claim_size(&self, layout: Layout) -> Option<usize> {
-        let table = if self.is_metadata_established() { 0 } else { B::TABLE_CHUNK };
-        gap_for(layout)?.checked_add(HEAP_OVERHEAD + table)
+        gap_for(layout)?.checked_add(HEAP_OVERHEAD + self.missing_table())
     }
 
     /// By how many bytes a heap must be [extended](Self::extend) from `end` to make an allocation
@@ -55,24 +54,68 @@ impl<B: Binning> RawTalc<B> {
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
     pub unsafe fn extend_size(&self, end: NonNull<u8>, layout: Layout) -> Option<usize> {
+        if layout.size() > MAX_REQUEST {
+            return None;
+        }
+        // SAFETY: required of the caller.
+        let free = unsafe { self.free_below(end) };
+        let gap = HeapEnd::from_public(end).sentinel().below(free);
+        let front = gap.front_for(layout.align());
+        let more = front.checked_add(chunk_size(layout.size()))?.saturating_sub(free);
+        // Even if the gap is large enough, moving the end makes it the first one of its bin.
+        let more = more.max(CHUNK_UNIT);
+        (end.as_ptr() as usize).checked_add(more).map(|_| more)
+    }
+
+    /// How many bytes [`claim_or_extend`](Self::claim_or_extend) must be given to make an allocation
+    /// of `layout` succeed next, if the region begins at `end`, or there is no `end`; `None` if no
+    /// number does. What is free just below the end is made use of.
+    ///
+    /// It may be 0, or less than a heap needs: sources bring more than that, whole pages.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// `end`, if there is one, must be the current end of a heap of this `RawTalc`.
+    pub unsafe fn claim_or_extend_size(
+        &self,
+        end: Option<NonNull<u8>>,
+        layout: Layout,
+    ) -> Option<usize> {
+        let gap = gap_for(layout)?;
+        match end {
+            // SAFETY: required of the caller.
+            Some(end) => Some(gap.saturating_sub(unsafe { self.free_below(end) })),
+            // The region is aligned, and so needs no padding.
+            None => gap.checked_add(HEAP_OVERHEAD - (GRAIN - 1) + self.missing_table()),
+        }
+    }
+
+    /// How many bytes the next heap needs for the table.
+    fn missing_table(&self) -> usize {
+        if self.is_metadata_established() {
+            0
+        } else {
+            B::TABLE_CHUNK
+        }
+    }
+
+    /// How many bytes are free just below the end of a heap.
+    ///
+    /// # Safety
+    /// `end` must be the current end of a heap of this `RawTalc`.
+    #[inline]
+    unsafe fn free_below(&self, end: NonNull<u8>) -> usize {
         let sentinel = HeapEnd::from_public(end).sentinel();
         // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
-        let free = unsafe {
+        unsafe {
             if sentinel.header().is_below_free() {
                 sentinel.size_below()
             } else {
                 0
             }
-        };
-        if layout.size() > MAX_REQUEST {
-            return None;
         }
-        let gap = sentinel.below(free);
-        let front = if layout.align() <= GRAIN { 0 } else { gap.front_for(layout.align()) };
-        let more = front.checked_add(chunk_size(layout.size()))?.saturating_sub(free);
-        // Even if the gap is large enough, moving the end makes it the first one of its bin.
-        let more = more.max(CHUNK_UNIT);
-        (end.as_ptr() as usize).checked_add(more).map(|_| more)
     }
 
     /// The size in bytes of the largest layout, of no special alignment, that fits into a gap;

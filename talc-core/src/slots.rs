@@ -235,7 +235,7 @@ impl<B: Binning> RawTalc<B> {
                 };
                 let gap = B::first_gap(self.table(), found);
                 if let Some(front) = gap.front_for_slab(gap.header().size(), B::SLAB) {
-                    if !gap.header().is_top() {
+                    if !gap.above(gap.header().size()).header().is_sentinel() {
                         return Some((gap, front));
                     }
                     top = top.or(Some((gap, front)));

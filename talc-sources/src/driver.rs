@@ -83,18 +83,23 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline(never)]
     fn make_room(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         loop {
-            while let Some(end) = if B::IS_COMPACT { None } else { self.raw.trim() } {
-                let block = self.raw.try_allocate(layout);
-                self.offer(Some(end));
-                if block.is_some() {
-                    return block;
+            if !B::IS_COMPACT {
+                while let Some(end) = self.raw.trim() {
+                    let block = self.raw.try_allocate(layout);
+                    self.offer(Some(end));
+                    if block.is_some() {
+                        return block;
+                    }
                 }
-            }
-            if let Some(block) = self.raw.try_allocate(layout) {
-                return Some(block);
+                if let Some(block) = self.raw.try_allocate(layout) {
+                    return Some(block);
+                }
             }
             // SAFETY: this is the allocator that the source serves; both are dropped together.
             unsafe { self.source.acquire(&mut self.raw, layout).ok()? };
+            if let Some(block) = self.raw.try_allocate(layout) {
+                return Some(block);
+            }
         }
     }
 

@@ -60,7 +60,7 @@ unsafe impl<B: Binning> Source<B> for Cache<'_> {
         let (block, layout) = cached.remove(0);
         self.0.set(cached);
         // What the core answers is for who truncates heaps: nothing to do here.
-        let _touched = unsafe { B::deallocate(talc, block, layout) };
+        let _touched = unsafe { talc.deallocate(block, layout) };
         Ok(())
     }
 }
@@ -166,30 +166,30 @@ unsafe impl<B: Binning> Source<B> for Pages {
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
         let more = match self.end {
-            None => B::claim_size(talc, layout),
-            Some(end) => unsafe { B::extend_size(talc, end, layout) },
+            None => talc.claim_size(layout),
+            Some(end) => unsafe { talc.extend_size(end, layout) },
         };
         let pages = whole_pages(more.ok_or(OutOfMemory)?.max(1));
         let mapped = pages.checked_add(self.mapped);
         self.mapped = mapped.filter(|&mapped| mapped <= self.reserved).ok_or(OutOfMemory)?;
         let top = self.base.wrapping_add(self.mapped);
         self.end = match self.end {
-            None => unsafe { B::claim(talc, self.base, self.mapped) },
-            Some(end) => Some(unsafe { B::extend(talc, end, top) }),
+            None => unsafe { talc.claim(self.base, self.mapped) },
+            Some(end) => Some(unsafe { talc.extend(end, top) }),
         };
         Ok(())
     }
 
     unsafe fn release(&mut self, talc: &mut RawTalc<B>, end: NonNull<u8>) {
         assert_eq!(Some(end), self.end, "there is one heap, and this is its end");
-        let reserved = unsafe { B::reserved(talc, end) };
-        assert!(reserved.any && reserved.up_to <= end);
+        let reserved = unsafe { talc.reserved(end) };
+        assert!(reserved.up_to <= end);
         let used = reserved.up_to.as_ptr() as usize - self.base as usize;
         let needed = whole_pages(used);
         // One page is kept, so that a pair at the edge costs nothing.
         if needed + PAGE < self.mapped {
             let top = self.base.wrapping_add(needed);
-            self.end = unsafe { B::truncate(talc, end, top) };
+            self.end = unsafe { talc.truncate(end, top) };
             let end = self.end.expect("the table stays").as_ptr() as usize;
             self.mapped = whole_pages(end - self.base as usize);
         }

@@ -4,7 +4,7 @@ use talc_sources::Claim;
 use talc_sync::TalcSyncCell;
 
 use crate::binning::FastSource;
-use crate::{WasmBinning, WasmFastBinning, WasmGrowAndClaim, WasmGrowAndExtend, WasmSmallBinning};
+use crate::{WasmBinning, WasmFastBinning, WasmGrowAndExtend, WasmSmallBinning};
 
 /// What [`new_wasm_arena_allocator`] makes.
 pub type WasmArenaTalc = TalcSyncCell<Claim, WasmBinning>;

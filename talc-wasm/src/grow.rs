@@ -22,10 +22,12 @@ unsafe impl<B: Binning> Source<B> for WasmGrowAndClaim {
     const MANUAL_HEAPS: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        let bytes = talc.claim_size(layout).ok_or(OutOfMemory)?;
-        let pages = grow(bytes, 0).ok_or(OutOfMemory)?;
-        // SAFETY: the pages are new, and nobody else's.
-        unsafe { talc.claim(pages.base, pages.bytes) }.map(|_| ()).ok_or(OutOfMemory)
+        // SAFETY: without an end there is nothing to be kept.
+        let bytes = unsafe { talc.claim_or_extend_size(None, layout) };
+        let pages = grow(bytes.ok_or(OutOfMemory)?, 0).ok_or(OutOfMemory)?;
+        // SAFETY: the pages are new, and nobody else's, and one is enough for a heap.
+        let _end = unsafe { talc.claim_or_extend(None, pages.base, pages.bytes) };
+        Ok(())
     }
 }
 
@@ -80,29 +82,15 @@ unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART>
     const MANUAL_HEAPS: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        let bytes = talc.claim_size(layout).ok_or(OutOfMemory)?;
-        // What is free below the end counts, if the new pages follow it. Whether they do is not known
-        // before: so they are enough for a heap, too.
-        let free = match self.end {
-            // SAFETY: the end is current: only this source moves it.
-            Some(end) => end.as_ptr() as usize - unsafe { talc.reserved(end) }.up_to.as_ptr() as usize,
-            None => 0,
-        };
+        // SAFETY: the end is current: only this source moves it.
+        let bytes = unsafe { talc.claim_or_extend_size(self.end, layout) };
         let step = memory::size().checked_div(PART).unwrap_or(0);
-        let pages = grow(bytes.saturating_sub(free), step).ok_or(OutOfMemory)?;
-        // SAFETY: the pages are new, and nobody else's; the end is current, as above.
-        self.end = unsafe {
-            match self.end {
-                Some(end) if end.as_ptr() == pages.base => {
-                    // The memory may now end with the address space, which no pointer can express.
-                    let top = (pages.base as usize).saturating_add(pages.bytes);
-                    Some(talc.extend(end, top as *mut u8))
-                }
-                // Somebody else has grown the memory. The pages may be too few for a heap in which
-                // the layout fits: then the driver asks again, and this heap is extended.
-                _ => Some(talc.claim(pages.base, pages.bytes).ok_or(OutOfMemory)?),
-            }
-        };
+        let pages = grow(bytes.ok_or(OutOfMemory)?, step).ok_or(OutOfMemory)?;
+        // If somebody else has grown the memory, the pages may be too few for the layout: then the
+        // driver asks again, and this heap is extended.
+        // SAFETY: the pages are new, and nobody else's, and one is enough for a heap; the end is
+        // current, as above.
+        self.end = Some(unsafe { talc.claim_or_extend(self.end, pages.base, pages.bytes) });
         Ok(())
     }
 }
@@ -113,12 +101,11 @@ struct Pages {
     bytes: usize,
 }
 
-/// Grows the memory so that `bytes` fit into the new pages, which is what the core says that a heap
-/// needs; by `step` pages if they are more, and can be had.
+/// Grows the memory by at least one page, so that `bytes` fit into the new ones; by `step` pages if
+/// they are more, and can be had.
 #[inline]
 fn grow(bytes: usize, step: usize) -> Option<Pages> {
-    // Pages are aligned, so that none of `bytes` is lost to padding; they are more than that.
-    let least = bytes.saturating_sub(MAX_PADDING + 1) / PAGE + 1;
+    let least = bytes.saturating_sub(1) / PAGE + 1;
     let wanted = least.max(step);
     let (pages, old) = match memory::grow(wanted) {
         None if wanted > least => (least, memory::grow(least)?),
@@ -126,9 +113,6 @@ fn grow(bytes: usize, step: usize) -> Option<Pages> {
     };
     Some(Pages { base: address(old), bytes: pages * PAGE })
 }
-
-/// How many bytes of padding the core allows for, at the base of a heap that may not be aligned.
-const MAX_PADDING: usize = 15;
 
 #[cfg(test)]
 mod tests;

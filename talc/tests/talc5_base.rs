@@ -49,7 +49,7 @@ fn primitives() {
 #[test]
 fn the_smallest_first_heap() {
     fn check(mut memory: Vec<u8>, mut claim: impl FnMut(*mut u8, usize) -> bool) {
-        assert!(!claim(memory.as_mut_ptr(), 64));
+        assert!(!claim(memory.as_mut_ptr(), 31));
         assert!(claim(memory.as_mut_ptr(), memory.len()));
     }
 
