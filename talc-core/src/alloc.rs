@@ -3,8 +3,8 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::bins::Binning;
-use crate::chunk::{chunk_size, max_front, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST};
+use crate::bins::{Binning, Parts};
+use crate::chunk::{checked_chunk_size, max_front, Chunk, CHUNK_UNIT, GRAIN};
 use crate::header::Header;
 use crate::{RawTalc, SEARCH_LIMIT};
 
@@ -34,7 +34,7 @@ impl<B: Binning> RawTalc<B> {
     /// [`CompactBins`](crate::CompactBins) only ever look at the first gap of each bin.
     #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if !self.is_metadata_established() || layout.size() > MAX_REQUEST {
+        if !self.is_metadata_established() {
             return None;
         }
         let class = Self::class_of(layout);
@@ -42,7 +42,7 @@ impl<B: Binning> RawTalc<B> {
             // SAFETY: the table exists, and the class is one.
             unsafe { self.allocate_small(class, layout) }
         } else {
-            // SAFETY: the table exists, and the size is not too large.
+            // SAFETY: the table exists.
             unsafe { self.allocate_chunk(layout) }
         }
     }
@@ -50,10 +50,10 @@ impl<B: Binning> RawTalc<B> {
     /// Allocates a chunk.
     ///
     /// # Safety
-    /// The table must exist, and the size be at most [`MAX_REQUEST`].
+    /// The table must exist.
     #[inline]
     pub(crate) unsafe fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let need = chunk_size(layout.size());
+        let need = checked_chunk_size(layout.size())?;
         if B::IS_COMPACT {
             return self.allocate_compactly(layout, need);
         }
@@ -127,7 +127,7 @@ impl<B: Binning> RawTalc<B> {
                 && !(is_slab && size - need - front == CHUNK_UNIT - GRAIN)
         };
         if B::IS_COMPACT {
-            return self.search_bins(need, fits);
+            return self.search_compactly(need, align, fits);
         }
         let sure = need.checked_add(max_front(align))?;
         let first_sure = || {
@@ -170,6 +170,35 @@ impl<B: Binning> RawTalc<B> {
             // SAFETY: a gap in a list has a header (I7).
             if gap.map_or(false, |gap| fits(gap, unsafe { gap.header() }.size())) {
                 return gap;
+            }
+        }
+        None
+    }
+
+    /// The first gap that `fits` accepts, among the first ones of the bins: of those all of whose gaps
+    /// hold `need` bytes; if they are all empty, or the layout is over-aligned, of those from that of
+    /// `need` on. There is one word of bitmap.
+    #[inline]
+    fn search_compactly(
+        &self,
+        need: usize,
+        align: usize,
+        fits: impl Fn(Chunk, usize) -> bool,
+    ) -> Option<Chunk> {
+        // SAFETY: the table exists; the bins are not empty (I8), and their first gaps have headers.
+        unsafe {
+            let map = B::Table::map(self.table()).read();
+            // The same as from `bin_above` on, which may be one too many to shift by.
+            let mut bits = map & (!1 << B::bin_of(need - GRAIN));
+            if bits == 0 || align > GRAIN {
+                bits = map & (!0 << B::bin_of(need));
+            }
+            while bits != 0 {
+                let gap = B::first_gap(self.table(), bits.trailing_zeros() as usize);
+                if fits(gap, gap.header().size()) {
+                    return Some(gap);
+                }
+                bits &= bits - 1;
             }
         }
         None

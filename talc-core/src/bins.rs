@@ -320,8 +320,9 @@ pub trait Shape: Sized {
             addr_of_mut!((*before).next).write(next);
             addr_of_mut!((*Self::or_nowhere(table, next)).back).write(back);
             let is_empty = back.is_null() & next.is_null();
+            // The bit is set (I8), and so is cleared by this.
             let (word, _) = Self::map_word(table, bin);
-            word.write(word.read() & !(u64::from(is_empty) << (bin % 64)));
+            word.write(word.read() ^ (u64::from(is_empty) << (bin % 64)));
         }
     }
 
@@ -340,7 +341,7 @@ pub trait Shape: Sized {
             head.write(next);
             addr_of_mut!((*Self::or_nowhere(table, next)).back).write(null_mut());
             let (word, _) = Self::map_word(table, bin);
-            word.write(word.read() & !(u64::from(next.is_null()) << (bin % 64)));
+            word.write(word.read() ^ (u64::from(next.is_null()) << (bin % 64)));
             Chunk::of_links(links)
         }
     }

@@ -25,17 +25,30 @@ pub const CHUNK_UNIT: usize = 4 * WORD;
 
 const _: () = assert!(CHUNK_UNIT % GRAIN == 0);
 
-/// The largest request in bytes that is looked at; larger ones cannot exist in an address space.
-pub(crate) const MAX_REQUEST: usize = isize::MAX as usize - 2 * CHUNK_UNIT;
+/// The largest request in bytes that is looked at, so that its chunk is not larger than `isize::MAX`.
+pub(crate) const MAX_REQUEST: usize = (isize::MAX as usize & !(GRAIN - 1)) - WORD;
 
 /// The size of the chunk that holds a payload of `size` bytes, where `size <= MAX_REQUEST`.
 #[inline]
 pub(crate) const fn chunk_size(size: usize) -> usize {
     let rounded = (size + WORD + (GRAIN - 1)) & !(GRAIN - 1);
-    if rounded < CHUNK_UNIT {
+    if CHUNK_UNIT > GRAIN && rounded < CHUNK_UNIT {
         CHUNK_UNIT
     } else {
         rounded
+    }
+}
+
+/// The size of the chunk that holds a payload of `size` bytes, which is at most `isize::MAX`, as in
+/// each layout; `None` if it is larger than [`MAX_REQUEST`].
+#[inline]
+pub(crate) const fn checked_chunk_size(size: usize) -> Option<usize> {
+    let rounded = chunk_size(size);
+    // Less code than a comparison with `MAX_REQUEST`.
+    if rounded as isize > 0 {
+        Some(rounded)
+    } else {
+        None
     }
 }
 
@@ -222,6 +235,14 @@ impl HeapEnd {
         Self(sentinel.payload())
     }
 
+    /// The highest heap end in the `size` bytes at `base`; where they reach beyond the address space,
+    /// below its top.
+    #[inline]
+    pub(crate) fn of_region(base: *mut u8, size: usize) -> Self {
+        let top = (base as usize).saturating_add(size) & !(GRAIN - 1);
+        Self(base.wrapping_add(top.wrapping_sub(base as usize)))
+    }
+
     #[inline]
     pub(crate) fn sentinel(self) -> Chunk {
         Chunk::at(self.0.wrapping_sub(WORD))
@@ -262,6 +283,13 @@ impl HeapBase {
         Chunk::at(this.cast::<u8>().wrapping_add(size_of::<Self>()))
     }
 
+    /// The base of a heap in a region that begins at `region`, a multiple of [`GRAIN`].
+    #[inline]
+    pub(crate) fn of_region(region: *mut u8) -> *mut Self {
+        const CHUNK: usize = (size_of::<HeapBase>() + WORD + (GRAIN - 1)) / GRAIN * GRAIN - WORD;
+        region.wrapping_add(CHUNK - size_of::<Self>()).cast()
+    }
+
     /// The base of the heap whose first chunk is `first`.
     #[inline]
     pub(crate) fn of_first_chunk(first: Chunk) -> *mut Self {
@@ -274,18 +302,17 @@ impl HeapBase {
 ///
 /// Pure arithmetic on addresses: nothing is read or written.
 pub(crate) fn place_heap(base: *mut u8, size: usize, chunks: usize) -> Option<(Chunk, HeapEnd)> {
-    // A region that reaches beyond the address space is cut off at its top.
-    let top = (base as usize).saturating_add(size) & !(GRAIN - 1);
+    let end = HeapEnd::of_region(base, size);
     let payload =
         (base as usize).checked_add(size_of::<HeapBase>() + WORD)?.checked_add(GRAIN - 1)?
             & !(GRAIN - 1);
     // The sentinel's header takes the place of one more chunk's header.
     let least_end = payload.checked_add(chunks)?;
-    if top < least_end {
+    if end.addr() < least_end {
         return None;
     }
     let first = Chunk::at(base.wrapping_add(payload - WORD - base as usize));
-    Some((first, HeapEnd(base.wrapping_add(top - base as usize))))
+    Some((first, end))
 }
 
 /// The most that [`place_heap`] spends around the chunks of a heap, in bytes, whatever the
@@ -339,5 +366,9 @@ mod tests {
         assert_eq!(chunk_size(CHUNK_UNIT - WORD), CHUNK_UNIT);
         assert_eq!(chunk_size(CHUNK_UNIT - WORD + 1), CHUNK_UNIT + GRAIN);
         assert!(chunk_size(MAX_REQUEST) >= MAX_REQUEST + WORD);
+        assert_eq!(checked_chunk_size(MAX_REQUEST), Some(isize::MAX as usize & !(GRAIN - 1)));
+        for size in MAX_REQUEST + 1..=isize::MAX as usize {
+            assert_eq!(checked_chunk_size(size), None);
+        }
     }
 }

@@ -127,9 +127,8 @@ impl<B: Binning> RawTalc<B> {
             if !self.is_metadata_established() {
                 return self.claim(base, size).unwrap_unchecked();
             }
-            let (mut chunk, new) = place_heap(base, size, CHUNK_UNIT).unwrap_unchecked();
-            let mut lower = Header::allocated(0).with_base();
-            let grown;
+            let new = HeapEnd::of_region(base, size);
+            let (chunk, lower, grown);
             match end {
                 Some(end) if end.as_ptr() == base => {
                     chunk = HeapEnd::from_public(end).sentinel();
@@ -137,7 +136,9 @@ impl<B: Binning> RawTalc<B> {
                     grown = new.addr() - base as usize;
                 }
                 _ => {
-                    let heap = HeapBase::of_first_chunk(chunk);
+                    let heap = HeapBase::of_region(base);
+                    chunk = HeapBase::first_chunk(heap);
+                    lower = Header::allocated(0).with_base();
                     self.list_heap(heap);
                     self.tally.record(Counters::heap_added);
                     grown = new.addr() - heap as usize;

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use crate::bins::Binning;
 use crate::chunk::{
-    chunk_size, max_front, HeapEnd, CHUNK_UNIT, GRAIN, HEAP_OVERHEAD, MAX_REQUEST, WORD,
+    checked_chunk_size, max_front, HeapEnd, CHUNK_UNIT, GRAIN, HEAP_OVERHEAD, WORD,
 };
 use crate::RawTalc;
 
@@ -54,14 +54,12 @@ impl<B: Binning> RawTalc<B> {
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
     pub unsafe fn extend_size(&self, end: NonNull<u8>, layout: Layout) -> Option<usize> {
-        if layout.size() > MAX_REQUEST {
-            return None;
-        }
+        let size = checked_chunk_size(layout.size())?;
         // SAFETY: required of the caller.
         let free = unsafe { self.free_below(end) };
         let gap = HeapEnd::from_public(end).sentinel().below(free);
         let front = gap.front_for(layout.align());
-        let more = front.checked_add(chunk_size(layout.size()))?.saturating_sub(free);
+        let more = front.checked_add(size)?.saturating_sub(free);
         // Even if the gap is large enough, moving the end makes it the first one of its bin.
         let more = more.max(CHUNK_UNIT);
         (end.as_ptr() as usize).checked_add(more).map(|_| more)
@@ -143,8 +141,5 @@ impl<B: Binning> RawTalc<B> {
 
 /// The size of a gap in which `layout` fits, wherever the gap is.
 fn gap_for(layout: Layout) -> Option<usize> {
-    if layout.size() > MAX_REQUEST {
-        return None;
-    }
-    chunk_size(layout.size()).checked_add(max_front(layout.align()))
+    checked_chunk_size(layout.size())?.checked_add(max_front(layout.align()))
 }
