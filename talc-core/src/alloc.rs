@@ -250,13 +250,7 @@ impl<B: Binning> RawTalc<B> {
     /// The bytes must be the allocator's (I9) and in no list, `size >= need`, both multiples of
     /// [`GRAIN`]; above them stands an allocated chunk or a sentinel, marked `BELOW_FREE`.
     #[inline]
-    pub(crate) unsafe fn occupy(
-        &mut self,
-        chunk: Chunk,
-        size: usize,
-        need: usize,
-        lower: Header,
-    ) {
+    pub(crate) unsafe fn occupy(&mut self, chunk: Chunk, size: usize, need: usize, lower: Header) {
         let rest = size - need;
         // SAFETY: all headers written lie at the start, the end or inside of the caller's bytes.
         unsafe {

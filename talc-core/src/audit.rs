@@ -112,9 +112,7 @@ impl<B: Binning> RawTalc<B> {
                         return Err(fault);
                     }
                     let header = next.header();
-                    if !header.is_gap()
-                        || B::bin_of(header.size()) != bin
-                    {
+                    if !header.is_gap() || B::bin_of(header.size()) != bin {
                         return Err(fault);
                     }
                     in_bins.add(next, header.size());
@@ -254,7 +252,11 @@ impl<B: Binning> RawTalc<B> {
         unsafe {
             let class = usize::from((*slab).class);
             let fresh = usize::from((*slab).fresh);
-            if slab as usize % B::SLAB != 0 || class >= B::CLASSES || fresh < FIRST_SLOT || fresh > B::SLAB {
+            if slab as usize % B::SLAB != 0
+                || class >= B::CLASSES
+                || fresh < FIRST_SLOT
+                || fresh > B::SLAB
+            {
                 return false;
             }
             let (slots, slot_size) = (Slab::slots(B::SLAB, class), Slab::slot_size(class));

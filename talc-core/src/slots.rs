@@ -143,10 +143,8 @@ impl<B: Binning> RawTalc<B> {
         // SAFETY: the table exists; slabs in it are slabs (I12, I13).
         unsafe {
             let old = self.current(class).read();
-            if !self.is_none(old) {
-                if Slab::freshen(old, B::SLAB) {
-                    return Some(old);
-                }
+            if !self.is_none(old) && Slab::freshen(old, B::SLAB) {
+                return Some(old);
             }
             let partial = self.partial(class).read();
             let slab;
@@ -209,8 +207,11 @@ impl<B: Binning> RawTalc<B> {
     /// Whether a class has more chunks than would fill a slab.
     unsafe fn is_wanted(&mut self, class: usize, layout: Layout) -> bool {
         let index = Self::small_chunk_index(chunk_size(layout.size()));
+        if index >= B::CLASSES {
+            return false;
+        }
         // SAFETY: the table exists, and the index is one.
-        let chunks = if index < B::CLASSES { unsafe { self.small_chunks(index).read() } } else { 0 };
+        let chunks = unsafe { self.small_chunks(index).read() };
         // Without a division, as many allocations may come here in vain.
         (chunks as usize).saturating_sub(WANTED) * Slab::slot_size(class) >= B::SLAB
     }

@@ -75,7 +75,8 @@ impl<K: Backing> Blocks<K> {
         talc: &mut RawTalc<B>,
         layout: Layout,
     ) -> Result<(), OutOfMemory> {
-        let size = talc.claim_size(layout)
+        let size = talc
+            .claim_size(layout)
             .and_then(|size| size.checked_add(FOOTER))
             .and_then(|size| size.checked_add(self.block_size - 1))
             .ok_or(OutOfMemory)?

@@ -12,7 +12,7 @@ pub type WasmBinning = CompactBins<8, 4, 4096, 16>;
 pub type WasmSmallBinning = CompactBins<8, 4>;
 
 /// The binning for speed: slabs of 16 KiB for sizes of up to 512 bytes.
-pub type WasmFastBinning = CompactBins<8, 4, 16384, 32>;
+pub type WasmFastBinning = CompactBins<8, 4, 16384, 24>;
 
 /// The source for speed: each growth brings at least an eighth of what the module has.
 pub(crate) type FastSource = WasmGrowAndExtend<8>;

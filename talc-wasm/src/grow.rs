@@ -38,8 +38,8 @@ unsafe impl Replaceable for WasmGrowAndClaim {}
 /// between.
 ///
 /// What is free at the end of the heap is made use of, so that only what is missing is brought.
-/// With a `PART`, each growth also brings at least one part of the memory out of so many, so that a
-/// program with much memory grows it less often: [`in_steps`](Self::in_steps). If there is no room
+/// With a `PART`, each growth also brings at least one part out of so many of what was grown before,
+/// so that a program with much memory grows it less often: [`in_steps`](Self::in_steps). If there is no room
 /// for that, it brings what the layout needs.
 ///
 /// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`. It cannot
@@ -48,6 +48,8 @@ unsafe impl Replaceable for WasmGrowAndClaim {}
 pub struct WasmGrowAndExtend<const PART: usize = 0> {
     /// The end of the heap that was grown last.
     end: Option<NonNull<u8>>,
+    /// By how many pages this has grown the memory, if there are steps.
+    grown: usize,
 }
 
 // SAFETY: the heap end is only given to the allocator that it came from.
@@ -62,8 +64,8 @@ impl WasmGrowAndExtend {
 }
 
 impl<const PART: usize> WasmGrowAndExtend<PART> {
-    /// A source that has not grown anything yet, and will grow the memory by at least one part of
-    /// it out of `PART`: with 8, by an eighth. With 0, by what is needed, as with `new`.
+    /// A source that has not grown anything yet, and will grow the memory by at least one part out of
+    /// `PART` of what it has grown it by before: with 8, by an eighth. With 0, by what is needed, as with `new`.
     ///
     /// ```
     /// # #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
@@ -73,7 +75,7 @@ impl<const PART: usize> WasmGrowAndExtend<PART> {
     /// ```
     #[inline]
     pub const fn in_steps() -> Self {
-        Self { end: None }
+        Self { end: None, grown: 0 }
     }
 }
 
@@ -84,13 +86,16 @@ unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART>
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
         // SAFETY: the end is current: only this source moves it.
         let bytes = unsafe { talc.claim_or_extend_size(self.end, layout) };
-        let step = memory::size().checked_div(PART).unwrap_or(0);
+        let step = self.grown.checked_div(PART).unwrap_or(0);
         let pages = grow(bytes.ok_or(OutOfMemory)?, step).ok_or(OutOfMemory)?;
         // If somebody else has grown the memory, the pages may be too few for the layout: then the
         // driver asks again, and this heap is extended.
         // SAFETY: the pages are new, and nobody else's, and one is enough for a heap; the end is
         // current, as above.
         self.end = Some(unsafe { talc.claim_or_extend(self.end, pages.base, pages.bytes) });
+        if PART != 0 {
+            self.grown += pages.bytes / PAGE;
+        }
         Ok(())
     }
 }

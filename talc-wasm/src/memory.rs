@@ -17,12 +17,6 @@ pub(crate) fn grow(pages: usize) -> Option<usize> {
     }
 }
 
-/// The size of the memory in pages.
-#[inline]
-pub(crate) fn size() -> usize {
-    target::memory_size::<0>()
-}
-
 /// The address of a page.
 #[inline]
 pub(crate) fn address(page: usize) -> *mut u8 {
@@ -32,9 +26,9 @@ pub(crate) fn address(page: usize) -> *mut u8 {
 #[cfg(target_family = "wasm")]
 mod target {
     #[cfg(target_arch = "wasm32")]
-    pub(super) use core::arch::wasm32::{memory_grow, memory_size};
+    pub(super) use core::arch::wasm32::memory_grow;
     #[cfg(target_arch = "wasm64")]
-    pub(super) use core::arch::wasm64::{memory_grow, memory_size};
+    pub(super) use core::arch::wasm64::memory_grow;
 
     /// Where the memory begins.
     #[inline]
@@ -51,11 +45,6 @@ mod target {
     #[inline]
     pub(super) fn memory_grow<const MEMORY: u32>(_pages: usize) -> usize {
         super::FAILED
-    }
-
-    #[inline]
-    pub(super) fn memory_size<const MEMORY: u32>() -> usize {
-        0
     }
 
     #[inline]

@@ -195,21 +195,26 @@ fn reallocation_at_the_limit_keeps_the_block() {
 }
 
 #[test]
-fn steps_are_a_part_of_the_memory() {
+fn steps_are_a_part_of_what_was_grown() {
+    // What others have is no part of it.
     reset(80, MAX_PAGES);
     let mut talc = Talc::<_, WasmFastBinning>::new(WasmGrowAndExtend::<8>::in_steps());
     // Too large for a slab, which would be at the end.
     allocate(&mut talc, bytes(600)).unwrap();
-    assert_eq!(memory::size(), 90);
+    assert_eq!((memory::size(), growths()), (81, 1));
     // More than a step, if more is needed.
     allocate(&mut talc, bytes(40 * PAGE)).unwrap();
     assert_eq!((memory::size(), growths()), (121, 2));
+    // An eighth of 41.
+    allocate(&mut talc, bytes(PAGE)).unwrap();
+    assert_eq!((memory::size(), growths()), (126, 3));
     // Less, if there is no room for the step: as few as are needed.
-    set_limit(124);
-    allocate(&mut talc, bytes(PAGE)).unwrap();
-    allocate(&mut talc, bytes(PAGE)).unwrap();
-    assert_eq!((memory::size(), growths()), (123, 4));
-    assert_eq!(allocate(&mut talc, bytes(2 * PAGE)), None);
+    set_limit(130);
+    allocate(&mut talc, bytes(6 * PAGE)).unwrap();
+    assert_eq!((memory::size(), growths()), (128, 4));
+    assert_eq!(allocate(&mut talc, bytes(3 * PAGE)), None);
+    allocate(&mut talc, bytes(2 * PAGE)).unwrap();
+    assert_eq!((memory::size(), growths()), (130, 5));
     assert_eq!(talc.counters().heap_count, 1);
 }
 
