@@ -12,8 +12,7 @@ type WithSlabs = CompactBins<8, 4, 4096, 16>;
 struct Memory([u8; 256 << 10]);
 
 fn memory() -> Box<Memory> {
-    // SAFETY: any bytes will do.
-    unsafe { Box::<Memory>::new_zeroed().assume_init() }
+    Box::new(Memory([0; 256 << 10]))
 }
 
 fn slabs<B: Binning>(talc: &RawTalc<B>) -> usize {

@@ -96,7 +96,8 @@ pub(crate) fn memory_grow<const MEMORY: u32>(pages: usize) -> usize {
     })
 }
 
-pub(crate) fn memory_size<const MEMORY: u32>() -> usize {
+/// The size of the memory in pages.
+pub(crate) fn memory_pages() -> usize {
     with(|memory| memory.size)
 }
 

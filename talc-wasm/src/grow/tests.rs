@@ -10,7 +10,7 @@ use talc_sources::Talc;
 use talc_sync::TalcCell;
 
 use super::*;
-use crate::simulated::{grow_foreign, grown, growths, reset, set_limit, MAX_PAGES};
+use crate::simulated::{grow_foreign, grown, growths, memory_pages, reset, set_limit, MAX_PAGES};
 use crate::{WasmBinning, WasmFastBinning, WasmSmallBinning};
 
 fn bytes(size: usize) -> Layout {
@@ -35,7 +35,7 @@ fn growth_joins_the_heap() {
     for pages in 1..20 {
         assert!(allocate(&mut talc, bytes(PAGE)).is_some());
         // One more page each time, and one for the table.
-        assert_eq!((memory::size(), growths()), (17 + pages + 1, pages));
+        assert_eq!((memory_pages(), growths()), (17 + pages + 1, pages));
     }
     assert_eq!(talc.counters().heap_count, 1);
 }
@@ -47,7 +47,7 @@ fn each_growth_is_claimed() {
     for heaps in 1..5 {
         assert!(allocate(&mut talc, bytes(2 * PAGE)).is_some());
         assert_eq!(talc.counters().heap_count, heaps);
-        assert_eq!((memory::size(), growths()), (17 + 3 * heaps, heaps));
+        assert_eq!((memory_pages(), growths()), (17 + 3 * heaps, heaps));
     }
 }
 
@@ -57,15 +57,15 @@ fn what_is_free_at_the_end_is_counted() {
     let mut talc = extending();
     // Too large for a slab, which would be at the end.
     allocate(&mut talc, bytes(600)).unwrap();
-    assert_eq!(memory::size(), 2);
+    assert_eq!(memory_pages(), 2);
     // Most of the first page is free. So one more page is enough for more than one page, and two
     // for more than two.
     let large = allocate(&mut talc, bytes(PAGE + PAGE / 2)).unwrap();
-    assert_eq!(memory::size(), 3);
+    assert_eq!(memory_pages(), 3);
     // SAFETY: allocated above.
     unsafe { talc.deallocate(large, bytes(PAGE + PAGE / 2)) };
     allocate(&mut talc, bytes(2 * PAGE + PAGE / 2)).unwrap();
-    assert_eq!((memory::size(), growths()), (4, 3));
+    assert_eq!((memory_pages(), growths()), (4, 3));
 }
 
 #[test]
@@ -77,12 +77,12 @@ fn foreign_growth_begins_a_new_heap() {
     // One page would do if it joined the heap. It does not, and as a heap it is too small, so it is
     // extended: two growths, but no page is wasted.
     allocate(&mut talc, bytes(PAGE)).unwrap();
-    assert_eq!((memory::size(), growths()), (7, 3));
+    assert_eq!((memory_pages(), growths()), (7, 3));
     assert_eq!(talc.counters().heap_count, 2);
     // The new heap is the one that is extended from here on, and the old one is still used.
     allocate(&mut talc, bytes(PAGE)).unwrap();
     allocate(&mut talc, bytes(PAGE / 4)).unwrap();
-    assert_eq!((memory::size(), growths()), (8, 4));
+    assert_eq!((memory_pages(), growths()), (8, 4));
     assert_eq!(talc.counters().heap_count, 2);
 }
 
@@ -127,7 +127,7 @@ fn extensions_near_multiples_of_a_page() {
         let free = talc.largest_gap().unwrap();
         // One page more is enough for exactly that many bytes more.
         allocate(&mut talc, bytes(free + size)).unwrap();
-        assert_eq!((memory::size(), growths()), (if size <= PAGE { 3 } else { 4 }, 2), "{size}");
+        assert_eq!((memory_pages(), growths()), (if size <= PAGE { 3 } else { 4 }, 2), "{size}");
     }
 }
 
@@ -137,9 +137,9 @@ fn the_limit_is_survived() {
     let mut talc = extending();
     let kept = allocate(&mut talc, bytes(PAGE)).unwrap();
     assert_eq!(allocate(&mut talc, bytes(4 * PAGE)), None);
-    assert_eq!(memory::size(), 3, "a growth that is not enough is not done");
+    assert_eq!(memory_pages(), 3, "a growth that is not enough is not done");
     allocate(&mut talc, bytes(PAGE)).unwrap();
-    assert_eq!(memory::size(), 4);
+    assert_eq!(memory_pages(), 4);
     assert_eq!(allocate(&mut talc, bytes(PAGE)), None);
     // What is free is still had, what is freed too, and what is granted later.
     allocate(&mut talc, bytes(1000)).unwrap();
@@ -168,7 +168,7 @@ fn no_growth_for_what_cannot_be() {
         assert_eq!(allocate(&mut talc, layout), None, "{layout:?}");
         assert_eq!(allocate(&mut claiming, layout), None, "{layout:?}");
     }
-    assert_eq!(memory::size(), 3);
+    assert_eq!(memory_pages(), 3);
     // SAFETY: allocated above.
     unsafe { talc.deallocate(kept, bytes(10)) };
     assert_eq!(talc.audit(), Ok(()));
@@ -201,20 +201,20 @@ fn steps_are_a_part_of_what_was_grown() {
     let mut talc = Talc::<_, WasmFastBinning>::new(WasmGrowAndExtend::<8>::in_steps());
     // Too large for a slab, which would be at the end.
     allocate(&mut talc, bytes(600)).unwrap();
-    assert_eq!((memory::size(), growths()), (81, 1));
+    assert_eq!((memory_pages(), growths()), (81, 1));
     // More than a step, if more is needed.
     allocate(&mut talc, bytes(40 * PAGE)).unwrap();
-    assert_eq!((memory::size(), growths()), (121, 2));
+    assert_eq!((memory_pages(), growths()), (121, 2));
     // An eighth of 41.
     allocate(&mut talc, bytes(PAGE)).unwrap();
-    assert_eq!((memory::size(), growths()), (126, 3));
+    assert_eq!((memory_pages(), growths()), (126, 3));
     // Less, if there is no room for the step: as few as are needed.
     set_limit(130);
     allocate(&mut talc, bytes(6 * PAGE)).unwrap();
-    assert_eq!((memory::size(), growths()), (128, 4));
+    assert_eq!((memory_pages(), growths()), (128, 4));
     assert_eq!(allocate(&mut talc, bytes(3 * PAGE)), None);
     allocate(&mut talc, bytes(2 * PAGE)).unwrap();
-    assert_eq!((memory::size(), growths()), (130, 5));
+    assert_eq!((memory_pages(), growths()), (130, 5));
     assert_eq!(talc.counters().heap_count, 1);
 }
 
@@ -273,7 +273,7 @@ fn step<S: Source<B>, B: Binning>(talc: &TalcCell<S, B>, shadow: &mut Shadow, ac
             }
         }
         Action::Foreign(pages) => grow_foreign(pages.into()),
-        Action::Limit(more) => set_limit(memory::size() + usize::from(more)),
+        Action::Limit(more) => set_limit(memory_pages() + usize::from(more)),
     }
     assert_eq!(talc.audit(), Ok(()));
     assert_eq!(talc.counters().allocation_count, shadow.len());
