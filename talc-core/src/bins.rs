@@ -424,6 +424,7 @@ pub type DefaultBinning = Bins<64, 16, 4, 4096, 16>;
 /// - Slabs open as soon as a class is used, and close as soon as they are empty, except the one that
 ///   its class allocates from, which only [`trim`](crate::RawTalc::trim) gives back. So they suit
 ///   heaps that are large beside `SLAB * CLASSES`, or that grow.
+/// - Where small objects do not fit into a slab, they are chunks, as with [`Bins`].
 ///
 /// ```
 /// use talc_core::{CompactBins, RawTalc};

@@ -77,13 +77,12 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         }
     }
 
-    /// Allocates what did not fit: gives empty slabs back, if that does not cost too much code, and
-    /// then asks the source.
+    /// Allocates what did not fit: gives empty slabs back, and asks the source.
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         loop {
-            if !B::IS_COMPACT {
+            if !S::GROWS_FIRST {
                 while let Some(end) = self.raw.trim() {
                     let block = self.raw.try_allocate(layout);
                     self.offer(Some(end));

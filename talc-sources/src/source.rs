@@ -64,6 +64,11 @@ pub unsafe trait Source<B = DefaultBinning>: Sized {
     /// allocator. If not, doing so is a debug assertion.
     const MANUAL_HEAPS: bool = true;
 
+    /// Whether it is asked for memory before empty slabs that are kept are given back, not after:
+    /// less code, for a source that nearly always has more. Then an allocation may be refused that
+    /// succeeds after [`trim`](crate::Talc::trim).
+    const GROWS_FIRST: bool = false;
+
     /// `layout` does not fit: bring memory, or recover some by freeing into `talc`.
     ///
     /// After `Ok` the allocation is tried again, and if it still does not fit, `acquire` is called

@@ -20,6 +20,7 @@ pub struct WasmGrowAndClaim;
 // SAFETY: grown pages are new, and claimed once.
 unsafe impl<B: Binning> Source<B> for WasmGrowAndClaim {
     const MANUAL_HEAPS: bool = false;
+    const GROWS_FIRST: bool = true;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
         // SAFETY: without an end there is nothing to be kept.
@@ -82,6 +83,7 @@ impl<const PART: usize> WasmGrowAndExtend<PART> {
 // SAFETY: grown pages are new, and are claimed or extended into once.
 unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART> {
     const MANUAL_HEAPS: bool = false;
+    const GROWS_FIRST: bool = true;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
         // SAFETY: the end is current: only this source moves it.
