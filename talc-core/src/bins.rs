@@ -633,12 +633,17 @@ mod tests {
         check::<64, 64, 8>();
     }
 
+    /// In the README of `talc`, MIGRATION.md and CHANGELOG.md.
     #[test]
     fn the_tables_are_as_small_as_documented() {
+        let default = crate::min_first_heap_size::<DefaultBinning>();
+        let small = crate::min_first_heap_size::<SmallBinning>();
+        let inside = size_of::<SmallBinning>();
         if cfg!(target_pointer_width = "64") {
-            assert!(size_of::<DefaultBinning>() <= 2560);
+            assert_eq!((default, small, inside), (2535, 71, 600));
         } else {
-            assert!(crate::min_first_heap_size::<SmallBinning>() < 400);
+            assert!(default <= 1339 && small == 43 && inside <= 312);
+            assert!(size_of::<CompactBins<8, 4, 4096, 16>>() <= 512);
         }
     }
 }

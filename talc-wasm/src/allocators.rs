@@ -80,8 +80,8 @@ growing! {
 growing! {
     /// A global allocator for WebAssembly without threads that adds the fewest bytes to the module.
     ///
-    /// It has no slabs, and each growth is a heap of its own. The features `disable-grow-in-place`
-    /// and `disable-realloc-in-place` make it smaller still.
+    /// It has no slabs. The features `disable-grow-in-place` and `disable-realloc-in-place` make it
+    /// smaller still.
     WasmSmallTalc = WasmGrowAndExtend, WasmSmallBinning;
     new_wasm_small_allocator(WasmGrowAndExtend::new())
 }

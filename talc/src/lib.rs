@@ -29,7 +29,7 @@ pub mod base {
 
     /// How gaps are sorted by size.
     pub mod binning {
-        pub use talc_core::{Bins, DefaultBinning, SmallBinning};
+        pub use talc_core::{Bins, CompactBins, DefaultBinning, SmallBinning};
         pub use talc_sources::Binning;
     }
 }
