@@ -314,7 +314,9 @@ pub trait Shape: Sized {
         let bin = Self::bin_of(size);
         // SAFETY: both neighbours in a list are links, or a head if there is none below (I7).
         unsafe {
-            let Links { next, back } = gap.links().read();
+            // Volatile, so that the compiler does not make each caller read them, and pass them on.
+            let next = addr_of!((*gap.links()).next).read_volatile();
+            let back = addr_of!((*gap.links()).back).read_volatile();
             let head = Self::head(table, bin);
             let before = if back.is_null() { head.cast() } else { back };
             addr_of_mut!((*before).next).write(next);
