@@ -39,14 +39,12 @@ pub(crate) const fn chunk_size(size: usize) -> usize {
     }
 }
 
-/// The size of the chunk that holds a payload of `size` bytes, which is at most `isize::MAX`, as in
-/// each layout; `None` if it is larger than [`MAX_REQUEST`].
+/// The size of the chunk that holds a payload of `size` bytes; `None` if that is larger than
+/// [`MAX_REQUEST`]. Layouts of more than `isize::MAX` bytes, which should not exist, are too.
 #[inline]
 pub(crate) const fn checked_chunk_size(size: usize) -> Option<usize> {
-    let rounded = chunk_size(size);
-    // Less code than a comparison with `MAX_REQUEST`.
-    if rounded as isize > 0 {
-        Some(rounded)
+    if size <= MAX_REQUEST {
+        Some(chunk_size(size))
     } else {
         None
     }
@@ -367,7 +365,7 @@ mod tests {
         assert_eq!(chunk_size(CHUNK_UNIT - WORD + 1), CHUNK_UNIT + GRAIN);
         assert!(chunk_size(MAX_REQUEST) >= MAX_REQUEST + WORD);
         assert_eq!(checked_chunk_size(MAX_REQUEST), Some(isize::MAX as usize & !(GRAIN - 1)));
-        for size in MAX_REQUEST + 1..=isize::MAX as usize {
+        for size in [MAX_REQUEST + 1, isize::MAX as usize, usize::MAX - 20, usize::MAX] {
             assert_eq!(checked_chunk_size(size), None);
         }
     }
