@@ -222,7 +222,8 @@ test('fast grows in steps, and by less where there is no room for one', () => {
     const step = Math.floor(before / 8);
     assert.ok(growth === step || (growth <= 2 && growth > step), `${growth} after ${before}`);
   }
-  assert.ok(growths.length < 30, `${growths.length} growths`);
+  // Without steps there is one for each.
+  assert.ok(growths.length < 40, `${growths.length} growths`);
   assert.ok(fill(fast, PAGE, PAGE).length > 10);
   assert.equal(pages(), INITIAL + 100);
 });
