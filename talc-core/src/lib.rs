@@ -42,7 +42,7 @@ pub const SEARCH_LIMIT: usize = 32;
 
 /// The allocator itself: heaps of memory, cut into chunks, and nothing around them.
 ///
-/// No lock, no source of memory, no trait: calls say what happened, and the caller acts on it.
+/// No lock, no source of memory, no allocator trait: calls say what happened, and the caller acts on it.
 /// `B` is the shape of its free lists, [`Bins`] or [`CompactBins`].
 ///
 /// The value is a pointer to its table, or the table itself (and the counters, with that feature):

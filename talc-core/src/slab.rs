@@ -34,7 +34,8 @@ use crate::chunk::{Chunk, GRAIN, WORD};
 /// What stands at the start of a slab.
 #[repr(C)]
 pub struct Slab {
-    /// The neighbours in the class's circular list of partial slabs.
+    /// The neighbours in the class's circular list of partial slabs. In front of what each call uses,
+    /// which so is not where pages begin; ARCHITECTURE.md says why.
     pub(crate) next: *mut Slab,
     pub(crate) back: *mut Slab,
     /// The free list, threaded through the slots.

@@ -77,7 +77,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         }
     }
 
-    /// Allocates what did not fit: gives empty slabs back, and asks the source.
+    /// Allocates what did not fit: gives empty slabs back, unless the source would rather grow, and
+    /// asks the source.
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, layout: Layout) -> Option<NonNull<u8>> {
