@@ -26,12 +26,12 @@ impl<B: Binning> RawTalc<B> {
     /// their own: [`extend`](Self::extend) is what makes a heap larger. A region that would reach
     /// beyond the address space is cut off there, and address 0 is never handed out.
     ///
-    /// `None` if the region is too small; it is then left untouched. The first heap also holds the
-    /// table: [`min_first_heap_size`](crate::min_first_heap_size) bytes suffice for it, and
+    /// `None` if the region is too small; it is then left untouched. With [`Bins`](crate::Bins),
+    /// the first heap also holds the table: [`min_first_heap_size`](crate::min_first_heap_size) bytes suffice for it, and
     /// [`claim_size`](Self::claim_size) says how much a layout needs.
     ///
     /// # Complexity
-    /// O(1); for the first heap O(bins).
+    /// O(1); for the first heap O(bins), if it holds the table.
     ///
     /// # Safety
     /// - The region must be valid for reads and writes, and used by nothing else, until it is
@@ -158,7 +158,7 @@ impl<B: Binning> RawTalc<B> {
     /// below `end` does nothing. Null truncates as far as possible.
     ///
     /// Memory from the answer up to `end` is the caller's again; all of the region if the heap is
-    /// gone. The first heap is never gone: the table reserves it.
+    /// gone. A heap that holds the table is never gone: the table reserves it.
     ///
     /// # Complexity
     /// O(1).

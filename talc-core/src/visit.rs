@@ -15,7 +15,7 @@ use crate::RawTalc;
 pub enum Part {
     /// A heap begins: the first byte that the allocator uses of its region.
     Base(NonNull<u8>),
-    /// The chunk that holds the table, at the start of the first heap.
+    /// The chunk that holds the table, at the start of the first heap, with [`Bins`](crate::Bins).
     Table {
         /// The address of the payload.
         payload: NonNull<u8>,

@@ -177,7 +177,7 @@ macro_rules! block_source {
         /// Brings memory in blocks from another allocator, and gives blocks back that have fallen
         /// empty: all but one of the usual size, and all of them when it is dropped.
         ///
-        /// The block of the first heap, which holds the table, is kept until then.
+        /// The block of the first heap, if it holds the table, is kept until then.
         ///
         /// Heaps must not be managed by hand: [`MANUAL_HEAPS`](crate::Source::MANUAL_HEAPS) is
         /// `false`.

@@ -267,7 +267,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         unsafe { self.raw.reserved(heap_end) }
     }
 
-    /// Whether the first heap has been claimed: [`RawTalc::is_metadata_established`].
+    /// Whether the table exists: [`RawTalc::is_metadata_established`].
     pub fn is_metadata_established(&self) -> bool {
         self.raw.is_metadata_established()
     }
