@@ -100,7 +100,21 @@ impl<B: Binning> RawTalc<B> {
     /// allocates a slot can be in line.
     #[inline(never)]
     fn allocate_compactly(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
-        self.allocate_found(layout, need)
+        let chunk = self.take_compactly(need, layout.align())?;
+        self.tally.record(|counters| counters.allocated(layout.size()));
+        // SAFETY: no payload is at address 0.
+        unsafe { Some(NonNull::new_unchecked(chunk.payload())) }
+    }
+
+    /// Takes an aligned chunk from the first gap of a bin, where it fits.
+    #[inline]
+    pub(crate) fn take_compactly(&mut self, need: usize, align: usize) -> Option<Chunk> {
+        let bin = self.search_compactly(need, align)?;
+        // SAFETY: the table exists, the bin is not empty (I8), and its first gap is large enough.
+        unsafe {
+            let gap = B::first_gap(self.table(), bin);
+            Some(self.take_from(bin, gap, gap.front_for(align), need))
+        }
     }
 
     /// Allocates a chunk from the gap that a [`search`](Self::search) finds.
@@ -117,18 +131,8 @@ impl<B: Binning> RawTalc<B> {
 
     /// Looks for a gap with room for an aligned chunk.
     #[inline]
-    pub(crate) fn search(&self, need: usize, align: usize) -> Option<Chunk> {
-        let fits = |gap: Chunk, size: usize| {
-            let front = gap.front_for(align);
-            // A slab has exactly its size: what is left above it must be a gap or nothing.
-            let is_slab = CHUNK_UNIT > GRAIN && B::SLAB != 0 && need == B::SLAB && align == B::SLAB;
-            size >= need
-                && size - need >= front
-                && !(is_slab && size - need - front == CHUNK_UNIT - GRAIN)
-        };
-        if B::IS_COMPACT {
-            return self.search_compactly(need, align, fits);
-        }
+    fn search(&self, need: usize, align: usize) -> Option<Chunk> {
+        let fits = |gap: Chunk, size: usize| size >= need && size - need >= gap.front_for(align);
         let sure = need.checked_add(max_front(align))?;
         let first_sure = || {
             // SAFETY: `try_allocate` checked that the table exists; the bin is not empty (I8).
@@ -175,16 +179,13 @@ impl<B: Binning> RawTalc<B> {
         None
     }
 
-    /// The first gap that `fits` accepts, among the first ones of the bins: of those all of whose gaps
-    /// hold `need` bytes; if they are all empty, or the layout is over-aligned, of those from that of
-    /// `need` on. There is one word of bitmap.
+    /// A bin whose first gap has room for an aligned chunk: of those all of whose gaps hold `need`
+    /// bytes; if they are all empty, or the layout is over-aligned, of those from that of `need` on.
+    /// There is one word of bitmap.
     #[inline]
-    fn search_compactly(
-        &self,
-        need: usize,
-        align: usize,
-        fits: impl Fn(Chunk, usize) -> bool,
-    ) -> Option<Chunk> {
+    fn search_compactly(&self, need: usize, align: usize) -> Option<usize> {
+        // A slab has exactly its size: what is left above it must be a gap or nothing.
+        let is_slab = CHUNK_UNIT > GRAIN && B::SLAB != 0 && need == B::SLAB && align == B::SLAB;
         // SAFETY: the table exists; the bins are not empty (I8), and their first gaps have headers.
         unsafe {
             let map = B::Table::map(self.table()).read();
@@ -194,9 +195,14 @@ impl<B: Binning> RawTalc<B> {
                 bits = map & (!0 << B::bin_of(need));
             }
             while bits != 0 {
-                let gap = B::first_gap(self.table(), bits.trailing_zeros() as usize);
-                if fits(gap, gap.header().size()) {
-                    return Some(gap);
+                let bin = bits.trailing_zeros() as usize;
+                let gap = B::first_gap(self.table(), bin);
+                let (size, front) = (gap.header().size(), gap.front_for(align));
+                if size >= need
+                    && size - need >= front
+                    && !(is_slab && size - need - front == CHUNK_UNIT - GRAIN)
+                {
+                    return Some(bin);
                 }
                 bits &= bits - 1;
             }
@@ -227,11 +233,22 @@ impl<B: Binning> RawTalc<B> {
     /// `gap` must be a gap of at least `front + need` bytes, in its bin's list; `need` a chunk size
     /// (I2), and `front` 0 or at least [`CHUNK_UNIT`], a multiple of [`GRAIN`].
     pub(crate) unsafe fn take(&mut self, gap: Chunk, front: usize, need: usize) -> Chunk {
+        // SAFETY: required of the caller; a gap has a header.
+        unsafe { self.take_from(B::bin_of(gap.header().size()), gap, front, need) }
+    }
+
+    /// The same where the gap's bin is known.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take), and `bin` must be that of the gap.
+    #[inline]
+    unsafe fn take_from(&mut self, bin: usize, gap: Chunk, front: usize, need: usize) -> Chunk {
         // SAFETY: `gap` is a gap in a list; its bytes are the allocator's to cut up (I9).
         unsafe {
             let header = gap.header();
             let size = header.size();
-            self.remove_gap(gap, size);
+            B::unlink(self.table_mut(), gap, bin);
+            self.tally.record(|counters| counters.gap_removed(size));
             let mut lower = header;
             if front != 0 {
                 self.add_gap(gap, Header::gap(front).with_lower_flags_of(header));
@@ -285,7 +302,7 @@ impl<B: Binning> RawTalc<B> {
     #[inline]
     pub(crate) unsafe fn remove_gap(&mut self, gap: Chunk, size: usize) {
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
-        unsafe { B::unlink(self.table_mut(), gap, size) };
+        unsafe { B::unlink(self.table_mut(), gap, B::bin_of(size)) };
         self.tally.record(|counters| counters.gap_removed(size));
     }
 }

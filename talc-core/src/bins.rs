@@ -305,13 +305,12 @@ pub trait Shape: Sized {
         }
     }
 
-    /// Takes a gap of `size` bytes out of its list.
+    /// Takes a gap out of the list of `bin`.
     ///
     /// # Safety
-    /// `table` must be a table, and `gap` a gap of that size in the list of its bin.
+    /// `table` must be a table, and `gap` a gap in the list of that bin.
     #[inline]
-    unsafe fn unlink(table: *mut Self::Table, gap: Chunk, size: usize) {
-        let bin = Self::bin_of(size);
+    unsafe fn unlink(table: *mut Self::Table, gap: Chunk, bin: usize) {
         // SAFETY: both neighbours in a list are links, or a head if there is none below (I7).
         unsafe {
             // Volatile, so that the compiler does not make each caller read them, and pass them on.

@@ -187,15 +187,14 @@ impl<B: Binning> RawTalc<B> {
         // SAFETY: the table exists; what is found is a gap that is large enough, the allocator's
         // to cut up (I9).
         unsafe {
-            let (gap, front) = if B::IS_COMPACT {
-                let gap = self.search(B::SLAB, B::SLAB)?;
-                (gap, gap.front_for(B::SLAB))
+            let chunk = if B::IS_COMPACT {
+                self.take_compactly(B::SLAB, B::SLAB)?
             } else if self.is_wanted(class, layout) || self.is_cheap(self.books().open) {
-                self.search_slab_gap()?
+                let (gap, front) = self.search_slab_gap()?;
+                self.take(gap, front, B::SLAB)
             } else {
                 return None;
             };
-            let chunk = self.take(gap, front, B::SLAB);
             let header = chunk.header();
             debug_assert!(header.size() == B::SLAB);
             chunk.set_header(header.with_mark());
