@@ -93,7 +93,13 @@ impl<B: Binning> RawTalc<B> {
     #[cold]
     #[inline(never)]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
-        self.allocate_found(layout, need)
+        let gap = self.search(need, layout.align())?;
+        self.tally.record(|counters| counters.allocated(layout.size()));
+        // SAFETY: the search finds gaps that are large enough.
+        unsafe {
+            let chunk = self.take(gap, gap.front_for(layout.align()), need);
+            Some(NonNull::new_unchecked(chunk.payload()))
+        }
     }
 
     /// The one way of allocating a chunk where there is only one. Out of line, so that what
@@ -117,20 +123,7 @@ impl<B: Binning> RawTalc<B> {
         }
     }
 
-    /// Allocates a chunk from the gap that a [`search`](Self::search) finds.
-    #[inline]
-    fn allocate_found(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
-        let gap = self.search(need, layout.align())?;
-        self.tally.record(|counters| counters.allocated(layout.size()));
-        // SAFETY: the search finds gaps that are large enough.
-        unsafe {
-            let chunk = self.take(gap, gap.front_for(layout.align()), need);
-            Some(NonNull::new_unchecked(chunk.payload()))
-        }
-    }
-
     /// Looks for a gap with room for an aligned chunk.
-    #[inline]
     fn search(&self, need: usize, align: usize) -> Option<Chunk> {
         let fits = |gap: Chunk, size: usize| size >= need && size - need >= gap.front_for(align);
         let sure = need.checked_add(max_front(align))?;

@@ -420,8 +420,8 @@ pub type DefaultBinning = Bins<64, 16, 4, 4096, 16>;
 ///
 /// The parameters are those of [`Bins`]. What differs for the sake of code:
 ///
-/// - An allocation looks at the first gap of the bin of its size, and then takes the first of the
-///   next bin that has one; where [`Bins`] looks at more of them before it answers `None`.
+/// - Where no gap surely fits, and for over-aligned layouts, an allocation looks at the first gap of
+///   each bin from that of its size on; where [`Bins`] looks at more of them before it answers `None`.
 /// - Slabs open as soon as a class is used, and close as soon as they are empty, except the one that
 ///   its class allocates from, which only [`trim`](crate::RawTalc::trim) gives back. So they suit
 ///   heaps that are large beside `SLAB * CLASSES`, or that grow.
