@@ -16,6 +16,7 @@ mod header;
 mod heap;
 mod misuse;
 mod resize;
+mod shapes;
 mod sizing;
 mod slab;
 mod slots;
@@ -28,11 +29,12 @@ use bins::{Books, Parts};
 
 #[cfg(feature = "audit")]
 pub use audit::Fault;
-pub use bins::{Binning, Bins, CompactBins, DefaultBinning, SmallBinning};
+pub use bins::Binning;
 pub use chunk::CHUNK_UNIT;
 pub use counters::Counters;
 pub use heap::Reserved;
 pub use misuse::Misuse;
+pub use shapes::{Bins, CompactBins, DefaultBinning, SmallBinning};
 pub use sizing::{min_first_heap_layout, min_first_heap_size};
 pub use visit::Part;
 
