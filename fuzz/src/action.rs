@@ -80,6 +80,11 @@ pub enum Action {
     ClaimFor { region: Pick, offset: Pick, size: Size, align: Align },
     /// Extend a heap by as much as the allocator says a layout needs, and allocate it.
     ExtendFor { heap: Pick, size: Size, align: Align },
+    /// Bring a region of as much as the allocator says a layout needs, and allocate it: above a
+    /// heap, or a heap of its own.
+    ClaimOrExtendFor { region: Pick, offset: Pick, size: Size, align: Align },
+    /// Give back the slabs that are kept.
+    Trim,
     /// Make the backing allocator fail from the n-th call on, or no longer.
     FailAfter { calls: Option<u8> },
 }

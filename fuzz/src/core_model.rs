@@ -4,7 +4,7 @@ use std::alloc::Layout;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use talc_core::{Binning, Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
+use talc_core::{min_first_heap_size, Binning, Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
 
 use crate::action::{layout, Action, Pick, Size};
 use crate::Shadow;
@@ -96,28 +96,35 @@ impl<B: Binning> CoreModel<B> {
                     self.extend_for(heap, layout);
                 }
             }
+            Action::ClaimOrExtendFor { region, offset, size, align } => {
+                if let Some(layout) = layout(size, align) {
+                    self.claim_or_extend_for(region, usize::from(offset.0) % 256 * 16, layout);
+                }
+            }
+            Action::Trim => self.trim(),
             Action::FailAfter { .. } => {}
         }
         self.check();
     }
 
-    /// Frees everything, and checks that each heap is then one gap.
+    /// Frees everything, and checks that each heap can then be given back, without `trim`, and
+    /// that with it each is one gap.
     pub fn finish(mut self) {
-        for (ptr, layout) in self.shadow.drain() {
-            // SAFETY: live until here.
-            unsafe { self.talc.deallocate(ptr, layout) };
+        while let Some((ptr, _)) = self.shadow.pick(Pick(self.steps as u16)) {
+            self.deallocate_at(ptr);
+            self.steps += 7;
         }
         self.check();
-        while let Some(end) = self.talc.trim() {
-            assert!(self.heaps().iter().any(|heap| heap.end == end.as_ptr() as usize));
+        if self.steps.is_multiple_of(2) {
+            self.trim();
+            self.check();
+            let mut gaps = 0;
+            self.talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
+            assert!(gaps <= self.regions.iter().filter(|region| region.heap.is_some()).count());
         }
-        self.check();
-        let mut gaps = 0;
-        self.talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
-        assert!(gaps <= self.regions.iter().filter(|region| region.heap.is_some()).count());
         for index in 0..REGIONS {
             if let Some(heap) = self.regions[index].heap {
-                let first = self.is_first(index);
+                let first = self.holds_table(heap);
                 // SAFETY: the end is current.
                 let gone = unsafe {
                     assert_eq!(self.talc.reserved(heap.end).any, first);
@@ -126,6 +133,13 @@ impl<B: Binning> CoreModel<B> {
                 assert_eq!(gone, !first, "a heap is gone unless it holds the table");
             }
         }
+        self.talc.audit().expect("what is left is sound");
+    }
+
+    fn trim(&mut self) {
+        while let Some(end) = self.talc.trim() {
+            assert!(self.heaps().iter().any(|heap| heap.end == end.as_ptr() as usize));
+        }
     }
 
     fn heaps(&self) -> Vec<Range<usize>> {
@@ -133,25 +147,42 @@ impl<B: Binning> CoreModel<B> {
         heaps.map(|heap| heap.start as usize..heap.end.as_ptr() as usize).collect()
     }
 
-    /// Whether the table is in this region's heap.
-    fn is_first(&self, region: usize) -> bool {
-        let base = self.regions[region].base as usize;
-        let mut is_first = false;
-        self.talc.visit(|part| {
-            if let Part::Table { payload, .. } = part {
-                is_first = (base..base + REGION).contains(&(payload.as_ptr() as usize));
-            }
-        });
-        is_first
-    }
-
     fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let block = self.talc.try_allocate(layout);
         match block {
-            Some(block) => self.shadow.add(block.as_ptr(), layout, &self.heaps()),
+            Some(block) => {
+                self.shadow.add(block.as_ptr(), layout, &self.heaps());
+                self.watch_if_first(block.as_ptr());
+            }
             None => self.check_that_nothing_fits(layout),
         }
         block
+    }
+
+    /// The heap that an address is in.
+    fn heap_of(&self, ptr: *mut u8) -> Heap {
+        let heap = self.regions.iter().filter_map(|region| region.heap).find(|heap| {
+            (heap.start as usize..heap.end.as_ptr() as usize).contains(&(ptr as usize))
+        });
+        heap.unwrap_or_else(|| panic!("{ptr:p} is in no heap"))
+    }
+
+    fn live_in(&self, heap: Heap) -> usize {
+        self.shadow.count(heap.start as usize..heap.end.as_ptr() as usize)
+    }
+
+    /// What its owner does with a heap that he was told is free, and that is in use again.
+    fn watch_if_first(&mut self, ptr: *mut u8) {
+        let heap = self.heap_of(ptr);
+        if self.live_in(heap) == 1 {
+            self.watch(heap.end);
+        }
+    }
+
+    /// Watching says what asking says.
+    fn watch(&mut self, end: NonNull<u8>) {
+        // SAFETY: the end is current.
+        unsafe { assert_eq!(self.talc.reserved(end), self.talc.watch(end)) };
     }
 
     /// If there are few gaps, the search must have looked at all that may fit; and if a gap is
@@ -180,30 +211,47 @@ impl<B: Binning> CoreModel<B> {
         assert!(surely_fitting == 0, "{layout:?} surely fits, but was not allocated");
     }
 
-    /// Checks the answer of freeing the block at `ptr`.
-    fn check_touched(&self, ptr: *mut u8, touched: Option<NonNull<u8>>) {
-        let Some(heap) = self.regions.iter().filter_map(|region| region.heap).find(|heap| {
-            (heap.start as usize..heap.end.as_ptr() as usize).contains(&(ptr as usize))
-        }) else {
-            panic!("{ptr:p} is in no heap")
-        };
+    /// Checks the answer of freeing the block at `ptr`, and does what the driver does with it.
+    fn check_touched(&mut self, ptr: *mut u8, touched: Option<NonNull<u8>>) {
+        let heap = self.heap_of(ptr);
         // SAFETY: the end is current.
         let reserved = unsafe { self.talc.reserved(heap.end) };
         let is_top_free = reserved.up_to.as_ptr() <= ptr;
-        // A slab was given back, or not; then nothing was freed but a slot.
-        let is_slot = !(ptr as usize).is_multiple_of(16);
-        if !is_slot || touched.is_some() || is_top_free {
-            assert_eq!(touched, is_top_free.then_some(heap.end));
+        if let Some(end) = touched {
+            assert!(is_top_free && end == heap.end);
+            self.watch(end);
+        } else if !B::IS_COMPACT {
+            // Of slots only those that were the last thing in use need be noticed.
+            assert!(self.live_in(heap) > 0, "{ptr:p} was the last one in its heap");
+            assert!(!is_top_free || !(ptr as usize).is_multiple_of(16));
         }
+        if self.live_in(heap) == 0 {
+            assert_eq!(reserved.any, self.holds_table(heap));
+        }
+    }
+
+    /// Whether the table is in this heap.
+    fn holds_table(&self, heap: Heap) -> bool {
+        let mut holds_table = false;
+        self.talc.visit(|part| {
+            if let Part::Table { payload, .. } = part {
+                holds_table |= (heap.start..heap.end.as_ptr()).contains(&payload.as_ptr());
+            }
+        });
+        holds_table
     }
 
     fn deallocate(&mut self, block: Pick) {
         if let Some((ptr, _)) = self.shadow.pick(block) {
-            let layout = self.shadow.remove(ptr);
-            // SAFETY: live until here.
-            let touched = unsafe { self.talc.deallocate(ptr, layout) };
-            self.check_touched(ptr, touched);
+            self.deallocate_at(ptr);
         }
+    }
+
+    fn deallocate_at(&mut self, ptr: *mut u8) {
+        let layout = self.shadow.remove(ptr);
+        // SAFETY: live until here.
+        let touched = unsafe { self.talc.deallocate(ptr, layout) };
+        self.check_touched(ptr, touched);
     }
 
     fn grow(&mut self, block: Pick, by: Size) {
@@ -238,6 +286,7 @@ impl<B: Binning> CoreModel<B> {
                 let up_to = unsafe { self.talc.reserved(end) }.up_to.as_ptr() as usize;
                 let block_end = ptr as usize + new_size;
                 assert!((block_end..block_end + 2 * CHUNK_UNIT).contains(&up_to));
+                self.watch(end);
             }
         }
     }
@@ -252,11 +301,13 @@ impl<B: Binning> CoreModel<B> {
         } else if let Some(moved) = self.talc.try_allocate(new_layout) {
             let kept = layout.size().min(new_layout.size());
             // SAFETY: both are live, and do not overlap.
-            unsafe {
+            let touched = unsafe {
                 moved.as_ptr().copy_from_nonoverlapping(ptr, kept);
-                self.talc.deallocate(ptr, layout);
-            }
+                self.talc.deallocate(ptr, layout)
+            };
             self.shadow.moved(ptr, moved.as_ptr(), new_layout, &self.heaps());
+            self.watch_if_first(moved.as_ptr());
+            self.check_touched(ptr, touched);
         }
     }
 
@@ -402,6 +453,28 @@ impl<B: Binning> CoreModel<B> {
             let allocated = self.allocate(layout);
             assert!(allocated.is_some(), "{more} bytes more are too few for {layout:?}");
         }
+    }
+
+    /// The same for regions that become a part of the heap below them, if there is one.
+    fn claim_or_extend_for(&mut self, region: Pick, offset: usize, layout: Layout) {
+        let index = usize::from(region.0) % REGIONS;
+        let Region { base, heap } = self.regions[index];
+        let start = heap.map_or(base.wrapping_add(offset), |heap| heap.end.as_ptr());
+        let end = heap.map(|heap| heap.end);
+        // SAFETY: the end is current.
+        let Some(asked) = (unsafe { self.talc.claim_or_extend_size(end, layout) }) else { return };
+        let least = min_first_heap_size::<B>();
+        assert!(end.is_some() || asked >= least, "what is asked for is no heap");
+        let size = asked.max(least);
+        if size > base as usize + REGION - start as usize {
+            return;
+        }
+        // SAFETY: inside of the region, above its heap.
+        let end = unsafe { self.talc.claim_or_extend(end, start, size) };
+        let top = start as usize + size;
+        assert!((top - 15..=top).contains(&(end.as_ptr() as usize)));
+        self.regions[index].heap = Some(Heap { start: heap.map_or(start, |heap| heap.start), end });
+        assert!(self.allocate(layout).is_some(), "{size} bytes are too few for {layout:?}");
     }
 
     /// Checks every invariant and all books.

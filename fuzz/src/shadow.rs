@@ -32,6 +32,11 @@ impl Shadow {
         self.blocks.is_empty()
     }
 
+    /// The number of live allocations in a range of addresses.
+    pub fn count(&self, range: Range<usize>) -> usize {
+        self.blocks.range(range).count()
+    }
+
     /// The sum of the sizes of all live allocations.
     pub fn bytes(&self) -> usize {
         self.bytes

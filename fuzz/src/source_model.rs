@@ -59,7 +59,8 @@ impl<S: BlockSource> SourceModel<S> {
         match *action {
             Action::Allocate { size, align }
             | Action::ClaimFor { size, align, .. }
-            | Action::ExtendFor { size, align, .. } => {
+            | Action::ExtendFor { size, align, .. }
+            | Action::ClaimOrExtendFor { size, align, .. } => {
                 if let Some(layout) = layout(size, align) {
                     self.allocate(layout);
                 }
@@ -71,6 +72,7 @@ impl<S: BlockSource> SourceModel<S> {
             Action::GrowDownwards { block, by } => self.grow_downwards(block, by),
             Action::Shrink { block, to } => self.resize(block, |size| to.small_bytes().min(size)),
             Action::Reallocate { block, to } => self.reallocate(block, to),
+            Action::Trim => self.talc().trim(),
             Action::FailAfter { calls } => self.backing.fail_after(calls.map(usize::from)),
             Action::Claim { .. }
             | Action::Extend { .. }

@@ -5,8 +5,9 @@ use core::ptr::NonNull;
 
 use crate::bins::{Binning, Parts};
 use crate::chunk::{checked_chunk_size, max_front, Chunk, CHUNK_UNIT, GRAIN};
+use crate::damage::CHECKS;
 use crate::header::Header;
-use crate::{RawTalc, SEARCH_LIMIT};
+use crate::{Misuse, RawTalc, SEARCH_LIMIT};
 
 /// Chunks of this size and more are worth a look at gaps of almost their size first: it keeps
 /// memory together, and costs little beside what is done with so much memory. Where smaller ones
@@ -17,7 +18,7 @@ const LARGE: usize = 32 << 10;
 const PROBES: usize = 4;
 
 impl<B: Binning> RawTalc<B> {
-    /// Allocates memory for `layout`, or answers `None` and changes nothing.
+    /// Allocates memory for `layout`; returns `None` and changes nothing if it does not fit.
     ///
     /// A layout of size zero gets memory of its own, too. After `None`, [`trim`](Self::trim) may
     /// make room.
@@ -26,7 +27,7 @@ impl<B: Binning> RawTalc<B> {
     /// O(1): the first gap of the first bin all of whose gaps fit; for requests of 32 KiB and more,
     /// and over-aligned ones, after a look at the first few gaps that may fit.
     ///
-    /// Before it answers `None` it also looks at gaps that may fit: at [`SEARCH_LIMIT`], and for an
+    /// Before it returns `None` it also looks at gaps that may fit: at [`SEARCH_LIMIT`], and for an
     /// over-aligned layout at the first one of each bin. So `None` can mean that a gap would have
     /// fitted among more than [`SEARCH_LIMIT`] of almost its size, or of up to its size and
     /// alignment.
@@ -34,34 +35,32 @@ impl<B: Binning> RawTalc<B> {
     /// [`CompactBins`](crate::CompactBins) only ever look at the first gap of each bin.
     #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if !self.is_metadata_established() {
-            return None;
-        }
         let class = Self::class_of(layout);
-        if class < B::CLASSES {
-            // SAFETY: the table exists, and the class is one.
+        let block = if class < B::CLASSES {
+            // SAFETY: the class is one.
             unsafe { self.allocate_small(class, layout) }
         } else {
-            // SAFETY: the table exists.
-            unsafe { self.allocate_chunk(layout) }
-        }
+            self.allocate_chunk(layout)
+        };
+        self.report();
+        block
     }
 
     /// Allocates a chunk.
-    ///
-    /// # Safety
-    /// The table must exist.
     #[inline]
-    pub(crate) unsafe fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+    pub(crate) fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = checked_chunk_size(layout.size())?;
         if B::IS_COMPACT {
             return self.allocate_compactly(layout, need);
         }
         if layout.align() <= GRAIN && need < LARGE {
-            // SAFETY: the table exists; the bin that is found is not empty (I8), and all its gaps
-            // are large enough.
+            // SAFETY: where a bit is set, there is a table; the bin that is found is not empty (I8),
+            // and all its gaps are large enough.
             unsafe {
                 if let Some(bin) = B::first_from(self.table(), B::bin_above(need)) {
+                    if CHECKS && !self.first_is_sound(bin) {
+                        return None;
+                    }
                     self.tally.record(|counters| counters.allocated(layout.size()));
                     return Some(self.take_first(bin, need));
                 }
@@ -69,6 +68,24 @@ impl<B: Binning> RawTalc<B> {
         }
         // Out of line, as the last thing to do: so this function needs no stack.
         self.allocate_with_search(layout, need)
+    }
+
+    /// Whether the first gap of a bin is sound. If not, notes it, and abandons the bin.
+    ///
+    /// # Safety
+    /// The table must exist, and its bit for `bin` be set.
+    unsafe fn first_is_sound(&mut self, bin: usize) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            let is_sound = self.head_is_sound(bin)
+                && !B::head(self.table(), bin).read().is_null()
+                && self.gap_is_sound(B::first_gap(self.table(), bin));
+            if !is_sound {
+                B::abandon(self.table_mut(), bin);
+                self.diagnosis.note(Misuse::Damaged);
+            }
+            is_sound
+        }
     }
 
     /// Takes a chunk of `need` bytes from the start of the first gap of `bin`.
@@ -93,7 +110,7 @@ impl<B: Binning> RawTalc<B> {
     #[cold]
     #[inline(never)]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
-        let gap = self.search(need, layout.align())?;
+        let gap = self.search_for(need, layout.align())?;
         self.tally.record(|counters| counters.allocated(layout.size()));
         // SAFETY: the search finds gaps that are large enough.
         unsafe {
@@ -106,17 +123,23 @@ impl<B: Binning> RawTalc<B> {
     /// allocates a slot can be in line.
     #[inline(never)]
     fn allocate_compactly(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
-        let chunk = self.take_compactly(need, layout.align())?;
+        let chunk = self.take_compactly(need, layout.align(), false)?;
         self.tally.record(|counters| counters.allocated(layout.size()));
         // SAFETY: no payload is at address 0.
         unsafe { Some(NonNull::new_unchecked(chunk.payload())) }
     }
 
-    /// Takes an aligned chunk from the first gap of a bin, where it fits.
+    /// Takes an aligned chunk from the first gap of a bin, where it fits; exactly of that size, if
+    /// it `is_slab`.
     #[inline]
-    pub(crate) fn take_compactly(&mut self, need: usize, align: usize) -> Option<Chunk> {
-        let bin = self.search_compactly(need, align)?;
-        // SAFETY: the table exists, the bin is not empty (I8), and its first gap is large enough.
+    pub(crate) fn take_compactly(
+        &mut self,
+        need: usize,
+        align: usize,
+        is_slab: bool,
+    ) -> Option<Chunk> {
+        let bin = self.search_compactly(need, align, is_slab)?;
+        // SAFETY: the bin is not empty (I8), and its first gap is large enough.
         unsafe {
             let gap = B::first_gap(self.table(), bin);
             Some(self.take_from(bin, gap, gap.front_for(align), need))
@@ -124,62 +147,74 @@ impl<B: Binning> RawTalc<B> {
     }
 
     /// Looks for a gap with room for an aligned chunk.
-    fn search(&self, need: usize, align: usize) -> Option<Chunk> {
+    fn search_for(&mut self, need: usize, align: usize) -> Option<Chunk> {
         let fits = |gap: Chunk, size: usize| size >= need && size - need >= gap.front_for(align);
         let sure = need.checked_add(max_front(align))?;
-        let first_sure = || {
-            // SAFETY: `try_allocate` checked that the table exists; the bin is not empty (I8).
-            unsafe {
-                let bin = B::first_from(self.table(), B::bin_above(sure))?;
-                Some(B::first_gap(self.table(), bin))
-            }
-        };
-        let mut gap = self.search_from(need, PROBES, fits).or_else(first_sure);
+        let mut gap = self.search(B::bin_of(need), PROBES, usize::MAX, fits);
         if gap.is_none() {
-            gap = self.search_from(need, SEARCH_LIMIT, fits);
+            gap = self.search(B::bin_above(sure), 1, 1, |_, _| true);
+        }
+        if gap.is_none() {
+            gap = self.search(B::bin_of(need), SEARCH_LIMIT, usize::MAX, fits);
         }
         if gap.is_none() && align > GRAIN {
             // The gap that a source has just brought is the first one of its bin.
-            gap = self.search_bins(need, fits);
+            gap = self.search(B::bin_of(need), usize::MAX, 1, fits);
         }
         gap
     }
 
-    /// The first gap that `fits` accepts, among the first `limit` ones from the bin of `size` on.
-    fn search_from(
-        &self,
-        size: usize,
-        limit: usize,
-        fits: impl Fn(Chunk, usize) -> bool,
+    /// The first gap that `fits` accepts, among the first `depth` ones of each bin from `bin` on,
+    /// and among `limit` in all.
+    #[inline]
+    pub(crate) fn search(
+        &mut self,
+        mut bin: usize,
+        mut limit: usize,
+        depth: usize,
+        mut fits: impl FnMut(Chunk, usize) -> bool,
     ) -> Option<Chunk> {
-        let mut bin = B::bin_of(size);
-        let mut gap = None;
-        for _ in 0..limit {
-            // SAFETY: the table exists, and each gap comes from this bin's list (I7).
+        loop {
+            // SAFETY: where a bit is set, there is a table; the bin is not empty (I8), and each gap
+            // comes from its list (I7).
             unsafe {
-                let mut next = B::next_gap(self.table(), bin, gap);
-                if next.is_none() {
-                    bin = B::first_from(self.table(), bin + 1)?;
-                    next = B::next_gap(self.table(), bin, None);
+                bin = B::first_from(self.table(), bin)?;
+                if CHECKS && !self.first_is_sound(bin) {
+                    return None;
                 }
-                gap = next;
+                let mut next = Some(B::first_gap(self.table(), bin));
+                let mut left = depth;
+                while let Some(gap) = next {
+                    if limit == 0 {
+                        return None;
+                    }
+                    if CHECKS && !self.gap_is_sound(gap) {
+                        self.diagnosis.note(Misuse::Damaged);
+                        return None;
+                    }
+                    if fits(gap, gap.header().size()) {
+                        return Some(gap);
+                    }
+                    limit -= 1;
+                    left -= 1;
+                    if left == 0 {
+                        break;
+                    }
+                    next = B::next_gap(self.table(), bin, Some(gap));
+                }
             }
-            // SAFETY: a gap in a list has a header (I7).
-            if gap.map_or(false, |gap| fits(gap, unsafe { gap.header() }.size())) {
-                return gap;
-            }
+            bin += 1;
         }
-        None
     }
 
     /// A bin whose first gap has room for an aligned chunk: of those all of whose gaps hold `need`
     /// bytes; if they are all empty, or the layout is over-aligned, of those from that of `need` on.
     /// There is one word of bitmap.
+    ///
+    /// A slab has exactly its size: what is left above it must be a gap or nothing.
     #[inline]
-    fn search_compactly(&self, need: usize, align: usize) -> Option<usize> {
-        // A slab has exactly its size: what is left above it must be a gap or nothing.
-        let is_slab = CHUNK_UNIT > GRAIN && B::SLAB != 0 && need == B::SLAB && align == B::SLAB;
-        // SAFETY: the table exists; the bins are not empty (I8), and their first gaps have headers.
+    fn search_compactly(&mut self, need: usize, align: usize, is_slab: bool) -> Option<usize> {
+        // SAFETY: the bins are not empty (I8), and their first gaps have headers.
         unsafe {
             let map = B::Table::map(self.table()).read();
             // The same as from `bin_above` on, which may be one too many to shift by.
@@ -189,11 +224,14 @@ impl<B: Binning> RawTalc<B> {
             }
             while bits != 0 {
                 let bin = bits.trailing_zeros() as usize;
+                if CHECKS && !self.first_is_sound(bin) {
+                    return None;
+                }
                 let gap = B::first_gap(self.table(), bin);
                 let (size, front) = (gap.header().size(), gap.front_for(align));
                 if size >= need
                     && size - need >= front
-                    && !(is_slab && size - need - front == CHUNK_UNIT - GRAIN)
+                    && !(is_slab && CHUNK_UNIT > GRAIN && size - need - front == CHUNK_UNIT - GRAIN)
                 {
                     return Some(bin);
                 }
@@ -201,23 +239,6 @@ impl<B: Binning> RawTalc<B> {
             }
         }
         None
-    }
-
-    /// The first gap that `fits` accepts, among the first ones of the bins from that of `size` on.
-    #[inline]
-    fn search_bins(&self, size: usize, fits: impl Fn(Chunk, usize) -> bool) -> Option<Chunk> {
-        let mut bin = B::bin_of(size);
-        loop {
-            // SAFETY: the table exists; the bin is not empty (I8), and its first gap has a header.
-            unsafe {
-                let filled = B::first_from(self.table(), bin)?;
-                let gap = B::first_gap(self.table(), filled);
-                if fits(gap, gap.header().size()) {
-                    return Some(gap);
-                }
-                bin = filled + 1;
-            }
-        }
     }
 
     /// Takes a chunk of `need` bytes out of `gap`, `front` bytes above its start.
@@ -283,6 +304,10 @@ impl<B: Binning> RawTalc<B> {
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
         unsafe {
             gap.set_gap(header);
+            if CHECKS && !self.head_is_sound(B::bin_of(header.size())) {
+                self.diagnosis.note(Misuse::Damaged);
+                B::abandon(self.table_mut(), B::bin_of(header.size()));
+            }
             B::link(self.table_mut(), gap, header.size());
         }
         self.tally.record(|counters| counters.gap_added(header.size()));

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::bins::{Binning, Parts};
 use crate::chunk::{Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
 use crate::header::Header;
-use crate::slab::{Slab, State, FIRST_SLOT};
+use crate::slab::{Slab, State, Tag, FIRST_SLOT, QUIET};
 use crate::visit::for_each_chunk;
 use crate::RawTalc;
 
@@ -70,13 +70,19 @@ impl<B: Binning> RawTalc<B> {
     pub fn audit(&self) -> Result<(), Fault> {
         let mut fault = None;
         let mut found = Found::default();
-        let mut table_seen = B::TABLE_CHUNK == 0 || self.table().is_null();
+        let mut table_seen = B::TABLE_CHUNK == 0 || !self.is_metadata_established();
         self.for_each_heap(|heap| {
             found.heaps += 1;
             let first = HeapBase::first_chunk(heap);
             table_seen |= first.payload().cast() == self.table();
-            match self.audit_heap(first, &mut found) {
-                Ok(end) => found.heap_bytes += end.addr() - heap as usize,
+            // SAFETY: the list has only bases of heaps (I10).
+            match unsafe { self.audit_heap(first, &mut found) } {
+                Ok(end) => {
+                    found.heap_bytes += end.addr() - heap as usize;
+                    if !self.is_within(heap as usize, end.addr() - heap as usize) {
+                        fault = fault.or(Some(Fault { invariant: 10, address: heap as usize }));
+                    }
+                }
                 Err(broken) => fault = fault.or(Some(broken)),
             }
         });
@@ -140,7 +146,7 @@ impl<B: Binning> RawTalc<B> {
         unsafe {
             for class in 0..B::CLASSES {
                 let slab = B::Table::current(self.table()).add(class).read();
-                if !self.is_none(slab) {
+                if !Self::is_none(slab) {
                     if usize::from((*slab).class) != class {
                         return fault;
                     }
@@ -172,6 +178,7 @@ impl<B: Binning> RawTalc<B> {
                 || counted != found.small_chunks
                 || (!B::IS_COMPACT
                     && (self.books().open != current.count + partial.count + spare.count
+                        || self.books().spares != spare.count
                         || self.books().heap_bytes != found.heap_bytes))
             {
                 return fault;
@@ -203,11 +210,14 @@ impl<B: Binning> RawTalc<B> {
     }
 
     /// Checks the chunks of one heap, notes what is found, and answers the heap end.
-    fn audit_heap(&self, first: Chunk, found: &mut Found) -> Result<HeapEnd, Fault> {
+    ///
+    /// # Safety
+    /// `first` must be the first chunk of a heap.
+    unsafe fn audit_heap(&self, first: Chunk, found: &mut Found) -> Result<HeapEnd, Fault> {
         let mut fault = None;
         let mut end = None;
         let mut below: Option<(Chunk, Header)> = None;
-        for_each_chunk(first, |chunk, header| {
+        let check_chunk = |chunk: Chunk, header: Header| {
             let mut check = |invariant: u8, holds: bool| {
                 if !holds && fault.is_none() {
                     fault = Some(Fault { invariant, address: chunk.addr() });
@@ -233,7 +243,9 @@ impl<B: Binning> RawTalc<B> {
                 }
             }
             below = Some((chunk, header));
-        });
+        };
+        // SAFETY: required of the caller.
+        unsafe { for_each_chunk(first, check_chunk) };
         match (fault, end) {
             (None, Some(end)) => Ok(end),
             (fault, _) => Err(fault.unwrap_or(Fault { invariant: 1, address: first.addr() })),
@@ -247,8 +259,8 @@ impl<B: Binning> RawTalc<B> {
             return Self::small_chunk_index(size) < B::CLASSES;
         }
         let slab = chunk.payload().cast::<Slab>();
-        // SAFETY: the chunk is large enough for a slab; pointers in it are only followed once they
-        // have been found to stay in it.
+        // SAFETY: the chunk is large enough for a slab; slots are only followed as long as they are
+        // in it.
         unsafe {
             let class = usize::from((*slab).class);
             let fresh = usize::from((*slab).fresh);
@@ -256,39 +268,33 @@ impl<B: Binning> RawTalc<B> {
                 || class >= B::CLASSES
                 || fresh < FIRST_SLOT
                 || fresh > B::SLAB
+                || (Self::KNOWS_BOUNDS && Slab::tagged(slab) != Tag::Slab)
             {
                 return false;
             }
             let (slots, slot_size) = (Slab::slots(B::SLAB, class), Slab::slot_size(class));
-            let mut free = slots - (fresh - FIRST_SLOT) / slot_size;
-            let mut slot = (*slab).free;
-            while !slot.is_null() {
-                let offset = (slot as usize).wrapping_sub(slab as usize);
-                free += 1;
-                if offset < FIRST_SLOT
-                    || offset >= fresh
-                    || (offset - FIRST_SLOT) % slot_size != 0
-                    || free > slots
-                {
-                    return false;
-                }
-                slot = (*slot).next;
-            }
+            let free = match Slab::free_slots(slab, B::SLAB) {
+                Some(free) if free <= slots => free,
+                _ => return false,
+            };
             found.free_slot_bytes += free * slot_size;
+            let count = (*slab).count as usize;
             match (*slab).state {
-                State::Current => {
+                State::CURRENT => {
                     found.current.add(chunk, B::SLAB);
-                    true
+                    let is_quiet = (*slab).count & QUIET != 0;
+                    count & !(QUIET as usize) == slots - free && (Self::WATCHES || is_quiet)
                 }
-                State::Partial => {
+                State::PARTIAL => {
                     found.partial.add(chunk, B::SLAB);
-                    (*slab).countdown as usize == slots - free && free > 0
+                    count == slots - free && free > 0 && count > 0
                 }
-                State::Full => free == 0 && (*slab).countdown == 1,
-                State::Spare => {
+                State::FULL => free == 0 && count == 1,
+                State::SPARE => {
                     found.spare.add(chunk, B::SLAB);
-                    free == slots
+                    free == slots && count == 0
                 }
+                _ => false,
             }
         }
     }

@@ -23,37 +23,95 @@ pub struct Links {
 
 impl Links {
     const NONE: Self = Self { next: null_mut(), back: null_mut() };
+
+    /// The gap after this one.
+    ///
+    /// # Safety
+    /// `this` must be readable.
+    pub(crate) unsafe fn next(this: *const Self) -> *mut Self {
+        // SAFETY: required of the caller.
+        unsafe { addr_of!((*this).next).read() }
+    }
+
+    /// The gap before this one.
+    ///
+    /// # Safety
+    /// `this` must be readable.
+    pub(crate) unsafe fn back(this: *const Self) -> *mut Self {
+        // SAFETY: required of the caller.
+        unsafe { addr_of!((*this).back).read() }
+    }
 }
 
 /// The lists, and the books of the slabs. All zero is a table of empty lists.
 #[repr(C)]
 pub struct Table<const WORDS: usize, const CLASSES: usize> {
-    map: [u64; WORDS],
+    front: Front<WORDS, CLASSES>,
     heads: [[*mut Links; 64]; WORDS],
+}
+
+/// The part of a [`Table`] that is read before it is known whether there is one: where a table of
+/// [`Bins`](crate::Bins) has not been placed yet, a constant stands for it, so that allocating
+/// needs no test.
+#[repr(C)]
+pub(crate) struct Front<const WORDS: usize, const CLASSES: usize> {
+    /// For each class, the slab that it allocates from; what stands for one, if it has none.
+    current: [*mut Slab; CLASSES],
+    map: [u64; WORDS],
     /// What is written to where there is no link to write to: so that no branch is needed.
     nowhere: Links,
     books: Books,
-    /// For each class, the slab that it allocates from; what stands for one, if it has none.
-    current: [*mut Slab; CLASSES],
     /// For each class, the first of its partial slabs, in a circular list.
     partial: [*mut Slab; CLASSES],
     /// For each size of a small chunk, how many live ones slots could hold.
     small_chunks: [u32; CLASSES],
 }
 
+impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
+    const ZERO: Self = Self {
+        current: [null_mut(); CLASSES],
+        map: [0; WORDS],
+        nowhere: Links::NONE,
+        books: Books {
+            heaps: null_mut(),
+            heap_bytes: 0,
+            lowest: 0,
+            highest: 0,
+            open: 0,
+            spare: null_mut(),
+            spares: 0,
+        },
+        partial: [null_mut(); CLASSES],
+        small_chunks: [0; CLASSES],
+    };
+
+    /// Empty lists, and for each class a slab in which nothing is ever free.
+    const NOTHING: Self = Self { current: [Slab::NOTHING; CLASSES], ..Self::ZERO };
+
+    /// The table that stands for the one that has not been placed yet. Only its front exists, and
+    /// nothing may be written to it.
+    pub(crate) const PLACEHOLDER: *mut Table<WORDS, CLASSES> = {
+        let front: &'static Self = &Self::NOTHING;
+        front as *const Self as *mut Table<WORDS, CLASSES>
+    };
+}
+
 /// The part of a [`Table`] that is the same for all shapes.
 #[repr(C)]
 pub struct Books {
-    /// The root of the list of heaps.
+    /// The root of the list of heaps. Null if there is no heap, and so with [`Bins`](crate::Bins)
+    /// if there is no table.
     pub(crate) heaps: *mut HeapBase,
     /// The sum of all heaps' sizes.
     pub(crate) heap_bytes: usize,
+    /// The lowest address of all heaps that there have ever been, and the highest heap end.
+    pub(crate) lowest: usize,
+    pub(crate) highest: usize,
     /// How many slabs are current, partial or spare.
     pub(crate) open: usize,
-    /// The first of the spare slabs, each of which points to the next one.
+    /// The first of the spare slabs, each of which points to the next one, and how many there are.
     pub(crate) spare: *mut Slab,
-    /// What stands for a slab where a class has none, if it is not null.
-    pub(crate) none: Slab,
+    pub(crate) spares: usize,
 }
 
 /// Where the parts of a [`Table`] are, whatever its parameters.
@@ -61,7 +119,11 @@ pub struct Books {
 /// # Safety
 /// Of all its functions: `this` must point to a table.
 pub trait Parts: Sized {
+    /// With no slab for any class.
     const EMPTY: Self;
+
+    /// With what stands for a slab for each class.
+    const PLACED: Self;
 
     unsafe fn map(this: *mut Self) -> *mut u64;
     unsafe fn heads(this: *mut Self) -> *mut *mut Links;
@@ -74,40 +136,27 @@ pub trait Parts: Sized {
 
 /// Declares functions from a table's address to that of a field.
 macro_rules! parts {
-    ($($name:ident -> $part:ty;)*) => {$(
+    ($($name:ident: $($field:ident).+ -> $part:ty;)*) => {$(
         #[inline]
         unsafe fn $name(this: *mut Self) -> *mut $part {
             // SAFETY: in bounds of a table, as required of the caller; nothing is read.
-            unsafe { addr_of_mut!((*this).$name).cast() }
+            unsafe { addr_of_mut!((*this).$($field).+).cast() }
         }
     )*};
 }
 
 impl<const WORDS: usize, const CLASSES: usize> Parts for Table<WORDS, CLASSES> {
-    const EMPTY: Self = Self {
-        map: [0; WORDS],
-        heads: [[null_mut(); 64]; WORDS],
-        nowhere: Links::NONE,
-        books: Books {
-            heaps: null_mut(),
-            heap_bytes: 0,
-            open: 0,
-            spare: null_mut(),
-            none: Slab::ZERO,
-        },
-        current: [null_mut(); CLASSES],
-        partial: [null_mut(); CLASSES],
-        small_chunks: [0; CLASSES],
-    };
+    const EMPTY: Self = Self { front: Front::ZERO, heads: [[null_mut(); 64]; WORDS] };
+    const PLACED: Self = Self { front: Front::NOTHING, heads: [[null_mut(); 64]; WORDS] };
 
     parts! {
-        map -> u64;
-        heads -> *mut Links;
-        nowhere -> Links;
-        books -> Books;
-        current -> *mut Slab;
-        partial -> *mut Slab;
-        small_chunks -> u32;
+        map: front.map -> u64;
+        heads: heads -> *mut Links;
+        nowhere: front.nowhere -> Links;
+        books: front.books -> Books;
+        current: front.current -> *mut Slab;
+        partial: front.partial -> *mut Slab;
+        small_chunks: front.small_chunks -> u32;
     }
 }
 
@@ -315,6 +364,19 @@ pub trait Shape: Sized {
         }
     }
 
+    /// Empties the list of `bin`, whose gaps are lost.
+    ///
+    /// # Safety
+    /// `table` must be a table.
+    unsafe fn abandon(table: *mut Self::Table, bin: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
+            Self::head(table, bin).write(null_mut());
+            let (word, bit) = Self::map_word(table, bin);
+            word.write(word.read() & !bit);
+        }
+    }
+
     /// Takes the first gap out of the list of `bin`.
     ///
     /// # Safety
@@ -339,7 +401,6 @@ pub trait Shape: Sized {
     ///
     /// # Safety
     /// As for [`next_gap`](Self::next_gap), and both links must point into mapped memory.
-    #[cfg(feature = "audit")]
     unsafe fn is_linked(table: *mut Self::Table, bin: usize, gap: Chunk) -> bool {
         // SAFETY: required of the caller.
         unsafe {

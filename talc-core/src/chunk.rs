@@ -220,10 +220,6 @@ impl HeapEnd {
     /// The heap end that a caller hands back.
     #[inline]
     pub(crate) fn from_public(end: NonNull<u8>) -> Self {
-        debug_assert!(
-            end.as_ptr() as usize % GRAIN == 0,
-            "talc: this is not a heap end: heap ends are what claim, extend and truncate return"
-        );
         Self(end.as_ptr() as usize as *mut u8)
     }
 
@@ -316,6 +312,10 @@ pub(crate) fn place_heap(base: *mut u8, size: usize, chunks: usize) -> Option<(C
 /// The most that [`place_heap`] spends around the chunks of a heap, in bytes, whatever the
 /// alignment of its region.
 pub(crate) const HEAP_OVERHEAD: usize = size_of::<HeapBase>() + WORD + (GRAIN - 1);
+
+/// What it spends where the region begins and ends at multiples of [`GRAIN`].
+pub(crate) const ALIGNED_HEAP_OVERHEAD: usize =
+    (size_of::<HeapBase>() + WORD + (GRAIN - 1)) / GRAIN * GRAIN;
 
 #[cfg(test)]
 mod tests {

@@ -10,8 +10,11 @@ use crate::slots::is_slot;
 use crate::RawTalc;
 
 impl<B: Binning> RawTalc<B> {
-    /// Frees an allocation. Answers the heap end that the freed space now touches, if it touches
-    /// one: an occasion to [`truncate`](Self::truncate).
+    /// Frees an allocation. Returns the end of its heap, if everything from what was freed up to
+    /// there is free: an occasion to [`truncate`](Self::truncate).
+    ///
+    /// When nothing in use is left in the heap, it is returned; and again only when
+    /// [`watch`](Self::watch) was called, or something was allocated that is not a slot.
     ///
     /// # Complexity
     /// O(1).
@@ -23,19 +26,25 @@ impl<B: Binning> RawTalc<B> {
     #[inline]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
-        unsafe { self.debug_check(ptr, layout) };
+        if unsafe { self.is_misused(ptr, layout) } {
+            self.report();
+            return None;
+        }
         self.tally.record(|counters| counters.deallocated(layout.size()));
         // SAFETY: an allocation's pointer is a slot in use (I12), or the payload of an allocated
         // chunk (I2).
-        unsafe {
+        let touched = unsafe {
             if B::SLAB != 0 && is_slot(ptr) {
-                return self.free_slot(ptr);
+                self.free_slot(ptr)
+            } else {
+                let chunk = Chunk::of_payload(ptr);
+                let header = chunk.header();
+                self.uncount_small_chunk(header);
+                self.free(chunk, header)
             }
-            let chunk = Chunk::of_payload(ptr);
-            let header = chunk.header();
-            self.uncount_small_chunk(header);
-            self.free(chunk, header)
-        }
+        };
+        self.report();
+        touched
     }
 
     /// Makes a gap of an allocated chunk whose header is, or would be, `header`.
@@ -71,10 +80,15 @@ impl<B: Binning> RawTalc<B> {
             self.add_gap(chunk, Header::gap(size).with_lower_flags_of(lower));
             // The footer that has just been written stands beside this header.
             let above = chunk.above(size);
-            if above.header().is_sentinel() {
+            let header = above.header();
+            if !Self::WATCHES {
+                header.is_sentinel().then(|| HeapEnd::of_sentinel(above).public())
+            } else if !header.is_sentinel_or_slab(B::SLAB) {
+                None
+            } else if header.is_sentinel() {
                 Some(HeapEnd::of_sentinel(above).public())
             } else {
-                None
+                self.fell_free(chunk)
             }
         }
     }

@@ -76,6 +76,13 @@ impl Header {
         self.0 & !Self::BELOW_FREE == Self::MARK
     }
 
+    /// Whether this is the sentinel's header, or that of a slab of `slab` bytes: of all marked
+    /// chunks only these have no part of their size below that of a slab.
+    #[inline]
+    pub(crate) const fn is_sentinel_or_slab(self, slab: usize) -> bool {
+        self.0 & slab.wrapping_sub(1) & !Self::BELOW_FREE == Self::MARK
+    }
+
     #[inline]
     pub(crate) const fn with_below_free(self) -> Self {
         Self(self.0 | Self::BELOW_FREE)

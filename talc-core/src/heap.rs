@@ -5,8 +5,9 @@ use core::ptr::{null_mut, NonNull};
 
 use crate::bins::Binning;
 use crate::chunk::{place_heap, Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
+use crate::damage::CHECKS;
 use crate::header::Header;
-use crate::{Counters, RawTalc};
+use crate::{Counters, Misuse, RawTalc};
 
 /// What of a heap is in use; the answer of [`RawTalc::reserved`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,9 @@ impl<B: Binning> RawTalc<B> {
             }
         }
         self.tally.record(Counters::heap_added);
-        self.resized_by(0, end.addr() - heap as usize);
+        // SAFETY: there is a heap, and so a table (I10).
+        unsafe { self.grown(heap as usize, end, end.addr() - heap as usize) };
+        self.report();
         Some(end.public())
     }
 
@@ -84,13 +87,17 @@ impl<B: Binning> RawTalc<B> {
     pub unsafe fn extend(&mut self, end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8> {
         let old = HeapEnd::from_public(end);
         let new = old.at(new_end as usize & !(GRAIN - 1));
-        if new.addr().saturating_sub(old.addr()) < CHUNK_UNIT {
-            return end;
-        }
         // SAFETY: the old sentinel becomes the header of a chunk (I1); the bytes up to the new end
-        // are the caller's gift.
-        unsafe { self.add_space(old.sentinel(), new, old.sentinel().header()) };
-        self.resized_by(0, new.addr() - old.addr());
+        // are the caller's gift. There is a heap, and so a table (I10).
+        unsafe {
+            if self.is_misused_end(end) || new.addr().saturating_sub(old.addr()) < CHUNK_UNIT {
+                self.report();
+                return end;
+            }
+            self.add_space(old.sentinel(), new, old.sentinel().header());
+            self.grown(old.addr(), new, new.addr() - old.addr());
+        }
+        self.report();
         new.public()
     }
 
@@ -117,10 +124,17 @@ impl<B: Binning> RawTalc<B> {
         base: *mut u8,
         size: usize,
     ) -> NonNull<u8> {
-        debug_assert!(
-            base as usize % GRAIN == 0 && size >= crate::min_first_heap_size::<B>(),
-            "talc: claim_or_extend must be given a region that is aligned and large enough for a heap"
-        );
+        if CHECKS {
+            // SAFETY: required of the caller.
+            let is_misused = end.map_or(false, |end| unsafe { self.is_misused_end(end) });
+            if base as usize % GRAIN != 0 || size < crate::min_first_heap_size::<B>() {
+                self.diagnosis.note(Misuse::UnsuitableRegion);
+            }
+            if is_misused || self.has_report() {
+                self.report();
+                return end.unwrap_or(NonNull::dangling());
+            }
+        }
         // SAFETY: the region is large enough, as required of the caller; the old sentinel becomes the
         // header of a chunk (I1).
         unsafe {
@@ -145,7 +159,8 @@ impl<B: Binning> RawTalc<B> {
                 }
             }
             self.add_space(chunk, new, lower);
-            self.resized_by(0, grown);
+            self.grown(base as usize, new, grown);
+            self.report();
             new.public()
         }
     }
@@ -154,58 +169,65 @@ impl<B: Binning> RawTalc<B> {
     /// [reserved](Self::reserved), and answers where it is now; `None` if nothing was reserved and
     /// not even the smallest chunk is left, and the heap is gone.
     ///
-    /// The answer may be below `new_end` by less than [`CHUNK_UNIT`]. A `new_end` that is not
-    /// below `end` does nothing. Null truncates as far as possible.
+    /// The answer may be below `new_end` by less than [`CHUNK_UNIT`] and 16 bytes. A `new_end` that
+    /// is not below `end` does nothing. Null truncates as far as possible.
     ///
     /// Memory from the answer up to `end` is the caller's again; all of the region if the heap is
     /// gone. A heap that holds the table is never gone: the table reserves it.
     ///
     /// # Complexity
-    /// O(1).
+    /// O(1); O(classes) for each empty slab that was kept above `new_end`.
     ///
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
     #[must_use = "the heap end may have moved, and the heap may be gone"]
     pub unsafe fn truncate(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        let new_end = unsafe { self.truncate_heap(end, new_end) };
+        self.report();
+        new_end
+    }
+
+    /// [`truncate`](Self::truncate).
+    ///
+    /// # Safety
+    /// As for that.
+    unsafe fn truncate_heap(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
         let old = HeapEnd::from_public(end);
-        // A heap end moves by nothing or by a whole chunk unit (see `CHUNK_UNIT`).
-        let new_addr = (new_end as usize & !(GRAIN - 1)).min(old.addr() - CHUNK_UNIT);
-        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
+        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5). There is a
+        // heap, and so a table (I10).
         unsafe {
-            if new_end as usize >= old.addr() || !old.sentinel().header().is_below_free() {
+            if self.is_misused_end(end) || new_end as usize >= old.addr() {
                 return Some(end);
             }
-            let size = old.sentinel().size_below();
-            let gap = old.sentinel().below(size);
+            // A heap end moves by nothing or by a whole chunk unit (see `CHUNK_UNIT`).
+            let new_addr = (new_end as usize & !(GRAIN - 1)).min(old.addr() - CHUNK_UNIT);
+            self.close_slabs_above(old, new_addr);
+            let gap = match self.gap_below(old.sentinel()) {
+                Some(gap) => gap,
+                None => return Some(end),
+            };
             let header = gap.header();
-            self.remove_gap(gap, size);
+            self.remove_gap(gap, header.size());
 
             let lowest = HeapEnd::of_sentinel(gap);
-            let (new, is_gone);
+            let mut new = Some(lowest);
+            let mut released = old.addr() - lowest.addr();
             if new_addr >= lowest.addr() + CHUNK_UNIT {
-                new = old.at(new_addr);
-                is_gone = false;
-                self.add_space(gap, new, header);
-            } else {
-                new = lowest;
-                is_gone = header.is_base();
-                if is_gone {
-                    self.unlist_heap(HeapBase::of_first_chunk(gap));
-                } else {
-                    gap.set_header(Header::SENTINEL);
-                }
-            }
-            if is_gone {
+                new = Some(old.at(new_addr));
+                released = old.addr() - new_addr;
+                self.add_space(gap, old.at(new_addr), header);
+            } else if header.is_base() {
+                let heap = HeapBase::of_first_chunk(gap);
+                new = None;
+                released = old.addr() - heap as usize;
+                self.unlist_heap(heap);
                 self.tally.record(Counters::heap_removed);
-                self.resized_by(old.addr() - HeapBase::of_first_chunk(gap) as usize, 0);
             } else {
-                self.resized_by(old.addr() - new.addr(), 0);
+                gap.set_header(Header::SENTINEL);
             }
-            if is_gone {
-                None
-            } else {
-                Some(new.public())
-            }
+            self.resized_by(released, 0);
+            new.map(HeapEnd::public)
         }
     }
 
@@ -229,34 +251,50 @@ impl<B: Binning> RawTalc<B> {
         }
     }
 
-    /// How much of a heap is in use: how far down it could be truncated.
-    ///
-    /// A slab that is empty but kept for the next allocation counts as in use:
-    /// [`trim`](Self::trim) gives it back.
-    ///
-    /// # Complexity
-    /// O(1).
+    /// Whether `end` is not the end of a heap, looked for in debug builds only; or what is below it
+    /// is damaged. If so, notes it.
     ///
     /// # Safety
-    /// `end` must be the current end of a heap of this `RawTalc`.
+    /// What is below `end` must be readable, if it lies between the heaps' lowest base and highest
+    /// end.
     #[inline]
-    pub unsafe fn reserved(&self, end: NonNull<u8>) -> Reserved {
-        let sentinel = HeapEnd::from_public(end).sentinel();
-        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
-        unsafe {
-            if !sentinel.header().is_below_free() {
-                return Reserved { up_to: end, any: true };
+    unsafe fn is_misused_end(&mut self, end: NonNull<u8>) -> bool {
+        if CHECKS {
+            // SAFETY: required of the caller.
+            if let Some(misuse) = unsafe { self.misuse_of_end(end) } {
+                self.diagnosis.note(misuse);
+                return true;
             }
-            let gap = sentinel.below(sentinel.size_below());
-            Reserved { up_to: HeapEnd::of_sentinel(gap).public(), any: !gap.header().is_base() }
         }
+        false
+    }
+
+    /// Notes that a heap is larger by `bytes`, and reaches from `base` or lower to `end`.
+    ///
+    /// # Safety
+    /// The table must exist.
+    unsafe fn grown(&mut self, base: usize, end: HeapEnd, bytes: usize) {
+        if Self::KNOWS_BOUNDS {
+            // SAFETY: required of the caller.
+            let books = unsafe { self.books_mut() };
+            if books.highest == 0 || base < books.lowest {
+                books.lowest = base;
+            }
+            books.highest = books.highest.max(end.addr());
+        }
+        // SAFETY: required of the caller.
+        unsafe { self.resized_by(0, bytes) };
     }
 
     /// Notes that the heaps are smaller by `released` bytes, or larger by `claimed`.
-    fn resized_by(&mut self, released: usize, claimed: usize) {
+    ///
+    /// # Safety
+    /// The table must exist.
+    unsafe fn resized_by(&mut self, released: usize, claimed: usize) {
         if B::SLAB != 0 && !B::IS_COMPACT {
-            let bytes = &mut self.books_mut().heap_bytes;
-            *bytes = *bytes - released + claimed;
+            // SAFETY: required of the caller.
+            let bytes = unsafe { &mut self.books_mut().heap_bytes };
+            *bytes = bytes.wrapping_sub(released).wrapping_add(claimed);
         }
         self.tally.record(|counters| {
             counters.claimed(claimed);
@@ -283,10 +321,9 @@ impl<B: Binning> RawTalc<B> {
     /// # Safety
     /// `heap` must be writable, and in no list; the table must exist.
     unsafe fn list_heap(&mut self, heap: *mut HeapBase) {
-        let root = &mut self.books_mut().heaps;
-        let next = mem::replace(root, heap);
         // SAFETY: the bases in the list are valid for writes (I10).
         unsafe {
+            let next = mem::replace(&mut self.books_mut().heaps, heap);
             heap.write(HeapBase { next, back: null_mut() });
             if !next.is_null() {
                 (*next).back = heap;

@@ -11,6 +11,8 @@ mod audit;
 mod bins;
 mod chunk;
 mod counters;
+mod damage;
+mod diagnosis;
 mod free;
 mod header;
 mod heap;
@@ -21,6 +23,7 @@ mod sizing;
 mod slab;
 mod slots;
 mod tally;
+mod vacancy;
 mod visit;
 
 use core::ptr::{addr_of, addr_of_mut};
@@ -77,19 +80,26 @@ pub const SEARCH_LIMIT: usize = 32;
 /// - **I8**: a bin's bit in the bitmap is set if and only if its list is not empty.
 /// - **I9**: nothing but this `RawTalc` reads or writes the bytes of its heaps, except the payloads
 ///   of allocated chunks, which are their owners' and are never touched here.
-/// - **I10**: the table of [`Bins`] is the payload of the first chunk of the first heap, allocated
-///   and never freed. Every heap is in the table's list of heaps, once.
+/// - **I10**: the table of [`CompactBins`] is a part of this value. That of [`Bins`] is the payload of
+///   the first chunk of the first heap, allocated and never freed; until there is a heap, a constant
+///   stands for it, with empty lists, to which nothing is written. Every heap is in the table's list
+///   of heaps, once, and lies between the bounds that the table has, if it has any.
 /// - **I11**: an allocated chunk that is no slab is less than [`CHUNK_UNIT`] larger than its layout needs.
-///
 /// - **I12**: a slab is the payload of a chunk of `SLAB` bytes, begins at a multiple of `SLAB`, and
 ///   is cut into equal slots at 8 mod 16. Its free list, and the slots never used, are the slots
 ///   that are free, each once. The chunks of slabs are marked, and so are those small ones that are
-///   counted, and only these.
-/// - **I13**: a slab is current if and only if it is its class's in the table; partial if and only
-///   if it is in its class's list, and then its countdown is the number of slots in use; full if no
-///   slot is free, and then its countdown is 1; spare if and only if it is in the list of spares, and
-///   then no slot is in use. The table's counts of open slabs, of heap bytes and of small chunks are
-///   true.
+///   counted, and only these. A slab's tag says that it is one, where slabs have tags; no other tag
+///   at a multiple of `SLAB` does, unless a payload holds a copy.
+/// - **I13**: a slab is current if and only if it is its class's in the table, and counts its slots
+///   in use, and `QUIET`; partial if and only if it is in its class's list, and then it counts its
+///   slots in use; full if no slot is free, and then it counts 1; spare if and only if it is in the
+///   list of spares, and then no slot is in use. What the table has where a class has no current
+///   slab is null with [`CompactBins`], else a constant without a free slot. The table's counts of
+///   open slabs, of spares, of heap bytes and of small chunks are true, where there are any: not
+///   with [`CompactBins`].
+/// - **I14**: in a heap in which something is in use, something is that will be noticed when it is
+///   freed: an allocated chunk, or a slab that is full, partial or not `QUIET`. With [`CompactBins`]
+///   all current slabs are `QUIET`, and this need not hold; nor after a heap was reported as free.
 ///
 /// # Example
 ///
@@ -112,12 +122,14 @@ pub const SEARCH_LIMIT: usize = 32;
 pub struct RawTalc<B = DefaultBinning> {
     bins: B,
     tally: tally::Tally,
+    diagnosis: diagnosis::Diagnosis,
 }
 
-// SAFETY: the heaps belong to this value alone (I9), whichever thread holds it.
-unsafe impl<B> Send for RawTalc<B> {}
+// SAFETY: the heaps belong to this value alone (I9), whichever thread holds it; shapes are pointers
+// to what belongs to it, or tables of them.
+unsafe impl<B: Binning> Send for RawTalc<B> {}
 // SAFETY: methods that take `&self` only read.
-unsafe impl<B> Sync for RawTalc<B> {}
+unsafe impl<B: Binning> Sync for RawTalc<B> {}
 
 impl<B> RawTalc<B> {
     /// Statistics of all heaps and allocations.
@@ -137,7 +149,11 @@ impl<B: Binning> RawTalc<B> {
     #[inline]
     pub const fn new() -> Self {
         let () = B::CHECKED;
-        Self { bins: B::EMPTY, tally: tally::Tally::new() }
+        Self {
+            bins: B::EMPTY,
+            tally: tally::Tally::new(),
+            diagnosis: diagnosis::Diagnosis::new(),
+        }
     }
 
     /// Whether the table exists: with [`Bins`], whether the first heap has been claimed; with
@@ -146,36 +162,39 @@ impl<B: Binning> RawTalc<B> {
     /// Heaps then need only [`CHUNK_UNIT`] and a few words; see [`claim`](RawTalc::claim).
     #[inline]
     pub fn is_metadata_established(&self) -> bool {
-        B::TABLE_CHUNK == 0 || !self.table().is_null()
+        B::TABLE_CHUNK == 0 || !self.books().heaps.is_null()
     }
 
-    /// The table, to be read; null if it does not exist yet.
+    /// The table, to be read; if it does not exist yet, what stands for it, of which only the front
+    /// may be read (I10).
     #[inline]
     fn table(&self) -> *mut B::Table {
         // SAFETY: a reference is a valid pointer.
         unsafe { B::table(addr_of!(self.bins) as *mut B) }
     }
 
-    /// The table, to be written as well. Any use of this value makes the pointer invalid, as the
-    /// table may be a part of it.
+    /// The table, to be written as well, if it exists. Any use of this value makes the pointer
+    /// invalid, as the table may be a part of it.
     #[inline]
     fn table_mut(&mut self) -> *mut B::Table {
         // SAFETY: a reference is a valid pointer.
         unsafe { B::table(addr_of_mut!(self.bins)) }
     }
 
-    /// The books in the table, to be read. The table must exist.
+    /// The books in the table, to be read.
     #[inline]
     fn books(&self) -> &Books {
-        debug_assert!(self.is_metadata_established());
-        // SAFETY: the table exists, and nobody writes to it as long as this is borrowed.
+        // SAFETY: they are in the front, which always exists (I10), and nobody writes to it as long
+        // as this is borrowed.
         unsafe { &*B::Table::books(self.table()) }
     }
 
-    /// The books in the table. The table must exist.
+    /// The books in the table.
+    ///
+    /// # Safety
+    /// The table must exist.
     #[inline]
-    fn books_mut(&mut self) -> &mut Books {
-        debug_assert!(self.is_metadata_established());
+    unsafe fn books_mut(&mut self) -> &mut Books {
         // SAFETY: the table exists, and nobody else uses it as long as this is borrowed.
         unsafe { &mut *B::Table::books(self.table_mut()) }
     }

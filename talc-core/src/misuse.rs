@@ -2,11 +2,12 @@
 
 use core::alloc::Layout;
 use core::fmt;
+use core::ptr::NonNull;
 
 use crate::bins::Binning;
-use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST};
-use crate::header::Header;
-use crate::slab::{Slab, FIRST_SLOT};
+use crate::chunk::{chunk_size, Chunk, HeapEnd, CHUNK_UNIT, GRAIN, MAX_REQUEST, WORD};
+use crate::damage::CHECKS;
+use crate::slab::{Slab, Tag, FIRST_SLOT};
 use crate::slots::is_slot;
 use crate::RawTalc;
 
@@ -26,6 +27,15 @@ pub enum Misuse {
     /// The header above the allocation is not what it must be: a write beyond the end of the
     /// allocation has overwritten it.
     Overrun,
+    /// Words of the allocator itself are not what they must be: something was written to memory
+    /// that is free, or in front of an allocation, or beyond its end. Reported once by each allocator.
+    Damaged,
+    /// An allocation was to grow to a smaller size, or to shrink to a larger one.
+    WrongDirection,
+    /// The address is not a heap end: heap ends are what `claim`, `extend` and `truncate` return.
+    NotAHeapEnd,
+    /// The region is not aligned, or too small for a heap.
+    UnsuitableRegion,
 }
 
 impl fmt::Display for Misuse {
@@ -39,6 +49,18 @@ impl fmt::Display for Misuse {
                  (or something wrote beyond the end of the allocation below it)"
             }
             Self::Overrun => "talc: something wrote beyond the end of this allocation",
+            Self::Damaged => {
+                "talc: something wrote to free memory, in front of an allocation or beyond its end"
+            }
+            Self::WrongDirection => {
+                "talc: growing needs a size that is not smaller, shrinking one that is not larger"
+            }
+            Self::NotAHeapEnd => {
+                "talc: this is not a heap end: heap ends are what claim, extend and truncate return"
+            }
+            Self::UnsuitableRegion => {
+                "talc: this region is not aligned to 16 bytes, or too small for a heap"
+            }
         })
     }
 }
@@ -51,48 +73,56 @@ impl<B: Binning> RawTalc<B> {
     /// assertions are enabled.
     ///
     /// # Complexity
-    /// O(1); for a slot, O(n) in heaps and in the constant number of slots of a slab.
+    /// O(1): for a slot, the constant number of slots of a slab.
     ///
     /// # Safety
     /// `ptr` must be, or have been, an allocation of this `RawTalc`, in a heap that still exists.
+    ///
+    /// Other pointers are recognised too, as long as what they point to is readable, or not between
+    /// the lowest heap base and the highest heap end.
     pub unsafe fn misuse(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
         let addr = ptr as usize;
-        if !self.is_metadata_established() || addr == 0 {
+        if addr < WORD || !self.is_within(addr - WORD, CHUNK_UNIT) {
             return Some(Misuse::NotAnAllocation);
         }
-        if B::SLAB != 0 && is_slot(ptr) {
-            // SAFETY: required of the caller.
-            return unsafe { self.misuse_of_slot(ptr, layout) };
+        // SAFETY: required of the caller.
+        unsafe {
+            if B::SLAB != 0 && is_slot(ptr) {
+                self.misuse_of_slot(ptr, layout)
+            } else if addr % GRAIN != 0 {
+                Some(Misuse::NotAnAllocation)
+            } else {
+                self.misuse_of_chunk(ptr, layout)
+            }
         }
-        if addr % GRAIN != 0 {
-            return Some(Misuse::NotAnAllocation);
-        }
-        if addr % layout.align() != 0 {
+    }
+
+    /// The same for what is, by its address, the payload of a chunk.
+    ///
+    /// # Safety
+    /// As for [`misuse`](Self::misuse).
+    unsafe fn misuse_of_chunk(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
+        if ptr as usize % layout.align() != 0 {
             return Some(Misuse::WrongAlignment);
         }
         let chunk = Chunk::of_payload(ptr);
-        // SAFETY: in a heap, which is readable; the second header is only read if the size of the
-        // first is what the layout says.
+        // SAFETY: the header of an allocation is readable, as required of the caller; what is above
+        // and below is only read if the size is what the layout says.
         unsafe {
             let header = chunk.header();
             if header.is_gap() {
                 return Some(Misuse::AlreadyFree);
+            }
+            if B::SLAB != 0 && header.is_marked() && header.size() == B::SLAB {
+                return Some(Misuse::NotAnAllocation);
             }
             let need = chunk_size(layout.size().min(MAX_REQUEST));
             // I11
             if header.size() < need || header.size() - need >= CHUNK_UNIT {
                 return Some(Misuse::WrongSize);
             }
-            let above = chunk.above(header.size()).header();
-            // I4, I3
-            if above.is_below_free()
-                || above.is_base()
-                || (above.size() == 0) != above.is_sentinel()
-            {
-                return Some(Misuse::Overrun);
-            }
+            self.damage_around(chunk, header)
         }
-        None
     }
 
     /// The same for what is, by its address, a slot.
@@ -101,29 +131,30 @@ impl<B: Binning> RawTalc<B> {
     /// As for [`misuse`](Self::misuse).
     unsafe fn misuse_of_slot(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
         let slab = Slab::of_slot(ptr, B::SLAB);
-        let offset = ptr as usize - slab as usize;
-        // What is no slot, but looks like one, may be near the base of a heap.
-        let mut heap = 0;
-        self.for_each_heap(|base| {
-            if base as usize <= ptr as usize {
-                heap = heap.max(base as usize);
-            }
-        });
-        if Slab::chunk(slab).addr() < heap {
+        if slab as usize == 0 || !self.is_within(slab as usize - WORD, B::SLAB) {
             return Some(Misuse::NotAnAllocation);
         }
-        // SAFETY: in a heap, which is readable; the slab is only read as one if its chunk says it
-        // is one.
+        // SAFETY: the tag is in the same block of `SLAB` bytes as the slot; more is only read where
+        // it says that there is a slab, and slots only where a sound free list leads.
         unsafe {
+            if Self::KNOWS_BOUNDS {
+                match Slab::tagged(slab) {
+                    Tag::Slab => {}
+                    Tag::Closed => return Some(Misuse::AlreadyFree),
+                    Tag::Other => return Some(Misuse::NotAnAllocation),
+                }
+            }
             let header = Slab::chunk(slab).header();
-            if header == Header::FREED || (header.is_gap() && header.size() == B::SLAB) {
-                return Some(Misuse::AlreadyFree);
+            let class = usize::from((*slab).class);
+            if !header.is_marked() || header.size() != B::SLAB || class >= B::CLASSES {
+                return Some(Misuse::Damaged);
             }
-            if !header.is_marked() || header.size() != B::SLAB {
-                return Some(Misuse::NotAnAllocation);
-            }
-            let slot_size = Slab::slot_size((*slab).class.into());
-            if offset < FIRST_SLOT || (offset - FIRST_SLOT) % slot_size != 0 {
+            let slot_size = Slab::slot_size(class);
+            let offset = ptr as usize - slab as usize;
+            if offset < FIRST_SLOT
+                || (offset - FIRST_SLOT) % slot_size != 0
+                || offset + slot_size > B::SLAB - WORD
+            {
                 return Some(Misuse::NotAnAllocation);
             }
             if layout.align() > GRAIN / 2 {
@@ -132,25 +163,66 @@ impl<B: Binning> RawTalc<B> {
             if layout.size() > slot_size {
                 return Some(Misuse::WrongSize);
             }
-            if Slab::is_free(slab, ptr) {
-                return Some(Misuse::AlreadyFree);
+            match Slab::is_free(slab, B::SLAB, ptr) {
+                Some(false) => None,
+                Some(true) => Some(Misuse::AlreadyFree),
+                None => Some(Misuse::Damaged),
             }
         }
-        None
     }
 
-    /// Panics on [`misuse`](Self::misuse), in debug builds.
+    /// What is wrong with a heap end that a caller hands back.
+    ///
+    /// # Safety
+    /// What is below `end` must be readable, if it lies between the heaps' lowest base and highest
+    /// end.
+    pub(crate) unsafe fn misuse_of_end(&self, end: NonNull<u8>) -> Option<Misuse> {
+        let addr = end.as_ptr() as usize;
+        if addr % GRAIN != 0 || !self.is_within(addr - WORD, WORD) {
+            return Some(Misuse::NotAHeapEnd);
+        }
+        let sentinel = HeapEnd::from_public(end).sentinel();
+        // SAFETY: required of the caller.
+        unsafe {
+            if !sentinel.header().is_sentinel() {
+                Some(Misuse::NotAHeapEnd)
+            } else if sentinel.header().is_below_free() && !self.gap_below_is_sound(sentinel) {
+                Some(Misuse::Damaged)
+            } else {
+                None
+            }
+        }
+    }
+
+    /// Whether `end` is a heap end, as far as debug builds can tell. If not, panics, unless reports
+    /// are deferred.
+    ///
+    /// # Safety
+    /// As for [`misuse_of_end`](Self::misuse_of_end).
+    #[inline]
+    pub(crate) unsafe fn is_heap_end(&self, end: NonNull<u8>) -> bool {
+        // SAFETY: required of the caller.
+        match if CHECKS { unsafe { self.misuse_of_end(end) } } else { None } {
+            None => true,
+            Some(_) if self.diagnosis.is_deferred() => false,
+            Some(misuse) => panic!("{misuse}"),
+        }
+    }
+
+    /// Whether something is wrong with the claim that `ptr` is a live allocation of `layout`,
+    /// looked for in debug builds only. If so, notes it.
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
     #[inline]
-    #[track_caller]
-    pub(crate) unsafe fn debug_check(&self, ptr: *mut u8, layout: Layout) {
-        if cfg!(debug_assertions) {
+    pub(crate) unsafe fn is_misused(&mut self, ptr: *mut u8, layout: Layout) -> bool {
+        if CHECKS {
             // SAFETY: required of the caller.
             if let Some(misuse) = unsafe { self.misuse(ptr, layout) } {
-                panic!("{misuse}");
+                self.diagnosis.note(misuse);
+                return true;
             }
         }
+        false
     }
 }

@@ -6,15 +6,37 @@ use core::ptr::{copy, NonNull};
 
 use crate::bins::Binning;
 use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
+use crate::damage::CHECKS;
 use crate::header::Header;
 use crate::slab::Slab;
 use crate::slots::is_slot;
-use crate::RawTalc;
+use crate::{Misuse, RawTalc};
 
 impl<B: Binning> RawTalc<B> {
+    /// Whether something is wrong with resizing an allocation in one direction, looked for in debug
+    /// builds only. If so, notes it.
+    ///
+    /// # Safety
+    /// As for [`misuse`](Self::misuse).
+    #[inline]
+    unsafe fn is_misused_to(
+        &mut self,
+        direction: Ordering,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> bool {
+        if CHECKS && new_size.cmp(&layout.size()) == direction.reverse() {
+            self.diagnosis.note(Misuse::WrongDirection);
+            return true;
+        }
+        // SAFETY: required of the caller.
+        unsafe { self.is_misused(ptr, layout) }
+    }
+
     /// Grows an allocation without moving it, if there is room above it.
     ///
-    /// Answers whether it did; if not, nothing changed. The allocation's layout is from then on
+    /// Returns whether it did; if not, nothing changed. The allocation's layout is from then on
     /// that of `new_size`.
     ///
     /// # Complexity
@@ -30,12 +52,11 @@ impl<B: Binning> RawTalc<B> {
         layout: Layout,
         new_size: usize,
     ) -> bool {
-        debug_assert!(
-            new_size >= layout.size(),
-            "talc: try_grow_in_place must be given a size that is not smaller"
-        );
         // SAFETY: required of the caller.
-        unsafe { self.debug_check(ptr, layout) };
+        if unsafe { self.is_misused_to(Ordering::Greater, ptr, layout, new_size) } {
+            self.report();
+            return false;
+        }
         if new_size > MAX_REQUEST {
             return false;
         }
@@ -72,14 +93,14 @@ impl<B: Binning> RawTalc<B> {
     /// Grows an allocation into the gap below it, and above it, by moving its contents down:
     /// where there is no room for both the old and the new allocation, or to leave no hole behind.
     ///
-    /// Answers where the allocation is now, its layout that of `new_size`; `None` if there is no
+    /// Returns where the allocation is now, its layout that of `new_size`; `None` if there is no
     /// gap below it, or too little room, and nothing changed.
     ///
     /// # Complexity
     /// O(1), and copying `layout.size()` bytes.
     ///
     /// # Safety
-    /// As for [`try_grow_in_place`](Self::try_grow_in_place). If it answers `Some`, `ptr` is no
+    /// As for [`try_grow_in_place`](Self::try_grow_in_place). If it returns `Some`, `ptr` is no
     /// longer an allocation.
     pub unsafe fn try_grow_downwards(
         &mut self,
@@ -87,12 +108,11 @@ impl<B: Binning> RawTalc<B> {
         layout: Layout,
         new_size: usize,
     ) -> Option<NonNull<u8>> {
-        debug_assert!(
-            new_size >= layout.size(),
-            "talc: try_grow_downwards must be given a size that is not smaller"
-        );
         // SAFETY: required of the caller.
-        unsafe { self.debug_check(ptr, layout) };
+        if unsafe { self.is_misused_to(Ordering::Greater, ptr, layout, new_size) } {
+            self.report();
+            return None;
+        }
         if new_size > MAX_REQUEST || (B::SLAB != 0 && is_slot(ptr)) {
             return None;
         }
@@ -130,8 +150,8 @@ impl<B: Binning> RawTalc<B> {
         }
     }
 
-    /// Shrinks an allocation without moving it. Answers the heap end that the freed space now
-    /// touches, if it touches one.
+    /// Shrinks an allocation without moving it. Returns the end of its heap, if everything from
+    /// what was freed up to there is free.
     ///
     /// The allocation's layout is from then on that of `new_size`.
     ///
@@ -148,12 +168,11 @@ impl<B: Binning> RawTalc<B> {
         layout: Layout,
         new_size: usize,
     ) -> Option<NonNull<u8>> {
-        debug_assert!(
-            new_size <= layout.size(),
-            "talc: shrink must be given a size that is not larger"
-        );
         // SAFETY: required of the caller.
-        unsafe { self.debug_check(ptr, layout) };
+        if unsafe { self.is_misused_to(Ordering::Less, ptr, layout, new_size) } {
+            self.report();
+            return None;
+        }
         self.tally.record(|counters| counters.shrank(layout.size() - new_size));
         if B::SLAB != 0 && is_slot(ptr) {
             return None;
@@ -175,7 +194,7 @@ impl<B: Binning> RawTalc<B> {
     }
 
     /// Grows or shrinks an allocation without moving it. `None` if there is no room to grow, and
-    /// nothing changed; else the answer of [`shrink`](Self::shrink).
+    /// nothing changed; else what [`shrink`](Self::shrink) returns.
     ///
     /// # Complexity
     /// O(1).

@@ -5,7 +5,8 @@ use core::ptr::NonNull;
 
 use crate::bins::Binning;
 use crate::chunk::{
-    checked_chunk_size, max_front, HeapEnd, CHUNK_UNIT, GRAIN, HEAP_OVERHEAD, WORD,
+    checked_chunk_size, max_front, HeapEnd, ALIGNED_HEAP_OVERHEAD, CHUNK_UNIT, GRAIN,
+    HEAP_OVERHEAD, WORD,
 };
 use crate::RawTalc;
 
@@ -69,7 +70,9 @@ impl<B: Binning> RawTalc<B> {
     /// of `layout` succeed next, if the region begins at `end`, or there is no `end`; `None` if no
     /// number does. What is free just below the end is made use of.
     ///
-    /// It may be 0, or less than a heap needs: sources bring more than that, whole pages.
+    /// With an `end`, it may be 0, or less than a heap of its own needs, which is what the region
+    /// becomes if it does not begin at `end`: sources bring more than that, whole pages. Without, it
+    /// is at least [`min_first_heap_size`].
     ///
     /// # Complexity
     /// O(1).
@@ -85,8 +88,9 @@ impl<B: Binning> RawTalc<B> {
         match end {
             // SAFETY: required of the caller.
             Some(end) => Some(gap.saturating_sub(unsafe { self.free_below(end) })),
-            // The region is aligned, and so needs no padding.
-            None => gap.checked_add(HEAP_OVERHEAD - (GRAIN - 1) + self.missing_table()),
+            None => gap
+                .checked_add(ALIGNED_HEAP_OVERHEAD + self.missing_table())
+                .map(|size| size.max(min_first_heap_size::<B>())),
         }
     }
 
@@ -108,7 +112,7 @@ impl<B: Binning> RawTalc<B> {
         let sentinel = HeapEnd::from_public(end).sentinel();
         // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
         unsafe {
-            if sentinel.header().is_below_free() {
+            if self.is_heap_end(end) && sentinel.header().is_below_free() {
                 sentinel.size_below()
             } else {
                 0

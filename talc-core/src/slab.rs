@@ -15,19 +15,20 @@
 //! slabs that are neighbours leave no hole, and a slot's address leads to its slab. Slots are at
 //! 8 mod 16 and payloads of chunks at 0 mod 16, so that a pointer says what it points to.
 //!
-//! A slab is in one of four states:
+//! A slab is in one of four states, and counts its slots in use so that the count falls to zero when
+//! something is to be done:
 //!
-//! | state     | what it means | `countdown` |
-//! |-----------|---------------|-------------|
-//! | `CURRENT` | its class allocates from it | starts anew when it has run out, and says nothing |
+//! | state     | what it means | `count` |
+//! |-----------|---------------|---------|
+//! | `CURRENT` | its class allocates from it | the slots in use; and [`QUIET`], if nothing is to be done when there are none |
 //! | `FULL`    | no slot is free | 1: the next deallocation makes it partial |
 //! | `PARTIAL` | some slots are free; it is in its class's list | the slots in use |
-//! | `SPARE`   | all slots are free; it is in the list of spares, for any class | says nothing |
+//! | `SPARE`   | all slots are free; it is in the list of spares, for any class | 0 |
 //!
-//! So allocating counts nothing, and deallocating counts down and tests for zero.
+//! So deallocating counts down and tests for zero, whatever the state.
 
 use core::mem::size_of;
-use core::ptr::null_mut;
+use core::ptr::{addr_of, null_mut};
 
 use crate::chunk::{Chunk, GRAIN, WORD};
 
@@ -40,11 +41,13 @@ pub struct Slab {
     pub(crate) back: *mut Slab,
     /// The free list, threaded through the slots.
     pub(crate) free: *mut Slot,
-    pub(crate) countdown: u32,
+    pub(crate) count: u32,
     /// The offset of the first slot that was never used; there may be none left.
     pub(crate) fresh: u16,
     pub(crate) class: u8,
     pub(crate) state: State,
+    /// The slab's own address, changed in a way that says that it is a slab, or was one.
+    tag: usize,
 }
 
 /// A free slot.
@@ -53,19 +56,36 @@ pub(crate) struct Slot {
     pub(crate) next: *mut Slot,
 }
 
-/// See the [module](self).
+/// See the [module](self). A number and not an enumeration, as a stray write may make it any.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum State {
-    Current,
-    Full,
-    Partial,
-    Spare,
+#[repr(transparent)]
+pub(crate) struct State(u8);
+
+impl State {
+    pub(crate) const CURRENT: Self = Self(0);
+    pub(crate) const FULL: Self = Self(1);
+    pub(crate) const PARTIAL: Self = Self(2);
+    pub(crate) const SPARE: Self = Self(3);
+    /// What stands for a slab where a class has none.
+    pub(crate) const NONE: Self = Self(4);
 }
 
-/// What a current slab counts down from: enough frees for it to say nothing most of the time. Few
-/// in debug builds, so that running out is tested.
-pub(crate) const COUNTDOWN: u32 = if cfg!(debug_assertions) { 5 } else { u32::MAX };
+/// What a current slab counts in addition to its slots in use, where nothing is to be done when
+/// it falls empty.
+pub(crate) const QUIET: u32 = 1 << 31;
+
+/// What there is at an address where a slab may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tag {
+    Slab,
+    /// A slab until it was closed, and what has been there since has left its tag as it was.
+    Closed,
+    Other,
+}
+
+/// What tags are made of: of a slab, and of what was one.
+const LIVE: usize = 0x5AB5_1AB5;
+const CLOSED: usize = 0xC105_ED5B;
 
 /// The offset of the first slot: the first one at 8 mod 16 after the [`Slab`].
 pub(crate) const FIRST_SLOT: usize = {
@@ -83,19 +103,68 @@ impl Slab {
         free: null_mut(),
         next: null_mut(),
         back: null_mut(),
-        countdown: 0,
+        count: 0,
         fresh: 0,
         class: 0,
-        state: State::Current,
+        state: State::CURRENT,
+        tag: 0,
     };
 
-    /// What a class may have for a current slab before it has one: nothing is ever free in it.
-    pub(crate) const NONE: Self = Self { fresh: u16::MAX, ..Self::ZERO };
+    /// What a class has for a current slab where it has none: nothing is ever free in it, and
+    /// nothing may be written to it. Known by its state, as there may be several of it.
+    pub(crate) const NOTHING: *mut Self = {
+        let nothing: &'static Self = &Self { state: State::NONE, ..Self::ZERO };
+        nothing as *const Self as *mut Self
+    };
 
-    /// A current slab of `class` none of whose slots has been used.
-    pub(crate) const fn new(class: usize) -> Self {
+    /// A current slab of `class` none of whose slots has been used, and that counts from `count`.
+    pub(crate) const fn new(class: usize, count: u32) -> Self {
         // Classes and slabs are few and small enough for this (see `Bins::CHECKED`).
-        Self { class: class as u8, fresh: FIRST_SLOT as u16, countdown: COUNTDOWN, ..Self::ZERO }
+        Self { class: class as u8, fresh: FIRST_SLOT as u16, count, ..Self::ZERO }
+    }
+
+    /// Notes in a slab that it is one.
+    ///
+    /// # Safety
+    /// `this` must be a slab.
+    #[inline]
+    pub(crate) unsafe fn tag(this: *mut Self) {
+        // SAFETY: a slab's own words are the allocator's (I12).
+        unsafe { (*this).tag = this as usize ^ LIVE };
+    }
+
+    /// Notes in what was a slab until now that it is one no longer.
+    ///
+    /// # Safety
+    /// `this` must have been a slab, and still be the allocator's.
+    #[inline]
+    pub(crate) unsafe fn untag(this: *mut Self) {
+        // SAFETY: required of the caller.
+        unsafe { (*this).tag = this as usize ^ CLOSED };
+    }
+
+    /// What the tag says. It lies between the start of a slab and its first slot: where a slot is
+    /// mapped, so is the tag, which is all that is read.
+    ///
+    /// # Safety
+    /// The tag must be readable.
+    pub(crate) unsafe fn tagged(this: *const Self) -> Tag {
+        // SAFETY: required of the caller.
+        match unsafe { addr_of!((*this).tag).read() } ^ this as usize {
+            LIVE => Tag::Slab,
+            CLOSED => Tag::Closed,
+            _ => Tag::Other,
+        }
+    }
+
+    /// Whether no slot of a current slab is in use.
+    ///
+    /// # Safety
+    /// `this` must be a slab in that state.
+    #[inline]
+    pub(crate) unsafe fn is_empty(this: *const Self) -> bool {
+        // SAFETY: required of the caller.
+        unsafe { (*this).count & !QUIET == 0 }
     }
 
     /// The size of the slots of a class.
@@ -123,11 +192,11 @@ impl Slab {
         Chunk::of_payload(this.cast())
     }
 
-    /// Puts some slots that were never used into the empty free list. Answers whether there are
-    /// any.
+    /// Puts some slots that were never used into the empty free list, and returns whether there
+    /// are any.
     ///
     /// # Safety
-    /// `this` must be a slab of `slab` bytes whose free list is empty, or [`NONE`](Self::NONE).
+    /// `this` must be a slab of `slab` bytes whose free list is empty.
     pub(crate) unsafe fn freshen(this: *mut Self, slab: usize) -> bool {
         // SAFETY: a slab is nobody's but the allocator's, and so are slots never used (I12).
         unsafe {
@@ -148,39 +217,76 @@ impl Slab {
         }
     }
 
-    /// How many slots of a slab of `slab` bytes are free: in its free list or never used.
+    /// Whether `slot` is one that was used once, if the slab's own words are sound: so one that
+    /// its free list may lead to.
     ///
     /// # Safety
-    /// `this` must be a slab of that size.
-    pub(crate) unsafe fn free_slots(this: *const Self, slab: usize) -> usize {
-        // SAFETY: the free list of a slab leads from slot to slot (I12).
+    /// `this` must be a slab of `slab` bytes.
+    pub(crate) unsafe fn has_slot(this: *const Self, slab: usize, slot: *const Slot) -> bool {
+        // SAFETY: required of the caller.
         unsafe {
             let size = Self::slot_size((*this).class.into());
-            let mut free = (slab - WORD - usize::from((*this).fresh)) / size;
-            let mut slot = (*this).free;
-            while !slot.is_null() {
-                free += 1;
-                slot = (*slot).next;
-            }
-            free
+            let fresh = usize::from((*this).fresh);
+            let offset = (slot as usize).wrapping_sub(this as usize);
+            fresh <= slab
+                && offset >= FIRST_SLOT
+                && offset < fresh
+                && (offset - FIRST_SLOT) % size == 0
         }
     }
 
-    /// Whether a slot is free: in the free list, or never used.
+    /// Calls `visitor` for each slot of the free list; stops and returns `false` where it leads
+    /// out of the slab or does not end.
     ///
     /// # Safety
-    /// `this` must be a slab, and `slot` one of its slots.
-    pub(crate) unsafe fn is_free(this: *const Self, slot: *const u8) -> bool {
-        // SAFETY: the free list of a slab leads from slot to slot (I12).
+    /// `this` must be a slab of `slab` bytes.
+    pub(crate) unsafe fn for_each_free(
+        this: *const Self,
+        slab: usize,
+        mut visitor: impl FnMut(*const Slot),
+    ) -> bool {
+        let mut left = slab / GRAIN;
+        // SAFETY: required of the caller; slots are only read once they are known to be some.
         unsafe {
-            let mut free = (*this).free;
-            while !free.is_null() {
-                if core::ptr::eq(free.cast(), slot) {
-                    return true;
+            let mut slot: *const Slot = (*this).free;
+            while !slot.is_null() {
+                if left == 0 || !Self::has_slot(this, slab, slot) {
+                    return false;
                 }
-                free = (*free).next;
+                left -= 1;
+                visitor(slot);
+                slot = (*slot).next;
             }
-            slot as usize - this as usize >= usize::from((*this).fresh)
+        }
+        true
+    }
+
+    /// How many slots of a slab of `slab` bytes are free: in its free list or never used; `None`
+    /// if the slab is damaged.
+    ///
+    /// # Safety
+    /// `this` must be a slab of that size.
+    pub(crate) unsafe fn free_slots(this: *const Self, slab: usize) -> Option<usize> {
+        // SAFETY: required of the caller.
+        unsafe {
+            let size = Self::slot_size((*this).class.into());
+            let mut free = (slab - WORD).checked_sub((*this).fresh.into())? / size;
+            Self::for_each_free(this, slab, |_| free += 1).then_some(free)
+        }
+    }
+
+    /// Whether a slot is free, in the free list or never used; `None` if the slab is damaged.
+    ///
+    /// # Safety
+    /// `this` must be a slab of `slab` bytes, and `slot` one of its slots.
+    pub(crate) unsafe fn is_free(this: *const Self, slab: usize, slot: *const u8) -> Option<bool> {
+        // SAFETY: required of the caller.
+        unsafe {
+            let mut is_free = slot as usize - this as usize >= usize::from((*this).fresh);
+            let is_sound = Self::for_each_free(this, slab, |free| {
+                is_free |= core::ptr::eq(free.cast(), slot);
+            });
+            is_sound.then_some(is_free)
         }
     }
 

@@ -81,7 +81,7 @@ impl<B: Binning> RawTalc<B> {
             let first = HeapBase::first_chunk(heap);
             // SAFETY: no heap begins at address 0, and no payload.
             visitor(Part::Base(unsafe { NonNull::new_unchecked(heap.cast()) }));
-            for_each_chunk(first, |chunk, header| {
+            let show = |chunk: Chunk, header: Header| {
                 // SAFETY: as above.
                 let payload = unsafe { NonNull::new_unchecked(chunk.payload()) };
                 let size = header.size().wrapping_sub(WORD);
@@ -96,20 +96,20 @@ impl<B: Binning> RawTalc<B> {
                     // SAFETY: a marked chunk of this size is a slab (I12).
                     let (class, free_slots) =
                         unsafe { ((*slab).class.into(), Slab::free_slots(slab, B::SLAB)) };
+                    let free_slots = free_slots.unwrap_or(0);
                     let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(B::SLAB, class));
                     Part::Slab { payload, size, slot_size, slots, free_slots }
                 } else {
                     Part::Allocated { payload, size }
                 });
-            });
+            };
+            // SAFETY: the list has only bases of heaps (I10).
+            unsafe { for_each_chunk(first, show) };
         });
     }
 
     /// Calls `visitor` for each heap, the one that was claimed last first.
     pub(crate) fn for_each_heap(&self, mut visitor: impl FnMut(*mut HeapBase)) {
-        if !self.is_metadata_established() {
-            return;
-        }
         let mut heap = self.books().heaps;
         while !heap.is_null() {
             visitor(heap);
@@ -121,8 +121,9 @@ impl<B: Binning> RawTalc<B> {
 
 /// Calls `visitor` for each chunk from `first` up to the sentinel, which is included.
 ///
+/// # Safety
 /// `first` must be the first chunk of a heap.
-pub(crate) fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk, Header)) {
+pub(crate) unsafe fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk, Header)) {
     let mut chunk = first;
     loop {
         // SAFETY: chunks follow each other from the first one to the sentinel (I2).

@@ -25,6 +25,10 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         }),
         1 => (pick(), size(), align())
             .prop_map(|(heap, size, align)| Action::ExtendFor { heap, size, align }),
+        1 => (pick(), pick(), size(), align()).prop_map(|(region, offset, size, align)| {
+            Action::ClaimOrExtendFor { region, offset, size, align }
+        }),
+        1 => Just(Action::Trim),
     ];
     proptest::collection::vec(action, 1..400)
 }

@@ -1,0 +1,174 @@
+//! Damage: what a stray write has done to the allocator's own words, recognised in debug builds
+//! before they are used.
+//!
+//! Stray writes reach headers, the links and footers of gaps, the words of slabs and the links of free
+//! slots. What is read of them is first compared with what else says the same: a header with a
+//! footer, a link with the one that leads back, a size with the range of the heaps. What is near
+//! comes first: what is further away is only read once that has been found sound.
+
+use core::mem::size_of;
+
+use crate::bins::{Binning, Links};
+use crate::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
+use crate::header::Header;
+use crate::slab::{Slab, Tag};
+use crate::{Misuse, RawTalc};
+
+/// Whether words are checked before they are used.
+pub(crate) const CHECKS: bool = cfg!(debug_assertions);
+
+impl<B: Binning> RawTalc<B> {
+    /// Whether it is known in which range all heaps lie, and slabs are tagged: where pointers are
+    /// checked, or a few more instructions for each heap and slab do not matter.
+    pub(crate) const KNOWS_BOUNDS: bool = CHECKS || !B::IS_COMPACT;
+
+    /// Whether `size` bytes at `addr` lie between the lowest heap base and the highest heap end.
+    pub(crate) fn is_within(&self, addr: usize, size: usize) -> bool {
+        let books = self.books();
+        !Self::KNOWS_BOUNDS
+            || (addr >= books.lowest && addr <= books.highest && size <= books.highest - addr)
+    }
+
+    /// Whether `links` can be links in a list, or none.
+    fn is_link(&self, links: *mut Links) -> bool {
+        let addr = links as usize;
+        links.is_null() || (addr % GRAIN == 0 && self.is_within(addr - WORD, CHUNK_UNIT))
+    }
+
+    /// Whether the first gap of a bin may be one, as far as the pointer to it says.
+    ///
+    /// # Safety
+    /// The table must exist, and `bin` be one.
+    pub(crate) unsafe fn head_is_sound(&self, bin: usize) -> bool {
+        // SAFETY: required of the caller.
+        self.is_link(unsafe { B::head(self.table(), bin).read() })
+    }
+
+    /// Whether `gap` is one, in its list and between its neighbours.
+    ///
+    /// # Safety
+    /// What is at the address must be readable, if it lies between the heaps' lowest base and
+    /// highest end.
+    pub(crate) unsafe fn gap_is_sound(&self, gap: Chunk) -> bool {
+        if gap.payload() as usize % GRAIN != 0 || !self.is_within(gap.addr(), CHUNK_UNIT + WORD) {
+            return false;
+        }
+        // SAFETY: readable, as required of the caller; from here on, in the range of the heaps, at
+        // places that a sound header and sound links lead to.
+        unsafe {
+            let header = gap.header();
+            let size = header.size();
+            let is_near_sound = header.is_gap()
+                && !header.is_marked()
+                && size >= CHUNK_UNIT
+                && self.is_within(gap.addr(), size)
+                && self.is_within(gap.addr(), size + WORD)
+                && self.is_link(Links::next(gap.links()))
+                && self.is_link(Links::back(gap.links()));
+            if !is_near_sound {
+                return false;
+            }
+            let above = gap.above(size);
+            let above_header = above.header();
+            above.size_below() == size
+                && above_header.is_below_free()
+                && !above_header.is_gap()
+                && !above_header.is_base()
+                && B::is_linked(self.table(), B::bin_of(size), gap)
+        }
+    }
+
+    /// Whether there is a gap below a chunk whose header says so.
+    ///
+    /// # Safety
+    /// `chunk` must be a chunk or a sentinel.
+    pub(crate) unsafe fn gap_below_is_sound(&self, chunk: Chunk) -> bool {
+        // SAFETY: required of the caller; the gap's header is in the range of the heaps, and says
+        // the same as its footer.
+        unsafe {
+            let size = chunk.size_below();
+            size >= CHUNK_UNIT
+                && size % GRAIN == 0
+                && size <= chunk.addr()
+                && self.is_within(chunk.addr() - size, size)
+                && chunk.below(size).header().size() == size
+                && self.gap_is_sound(chunk.below(size))
+        }
+    }
+
+    /// What is wrong with the chunks above and below an allocated chunk, whose own header is sound.
+    ///
+    /// # Safety
+    /// `chunk` must be an allocated chunk with that header.
+    pub(crate) unsafe fn damage_around(&self, chunk: Chunk, header: Header) -> Option<Misuse> {
+        if !self.is_within(chunk.addr(), header.size() + WORD) {
+            return Some(Misuse::WrongSize);
+        }
+        // SAFETY: above and below are places in the heap, or at least in the range of the heaps.
+        unsafe {
+            let above = chunk.above(header.size());
+            let above_header = above.header();
+            let is_sound = if above_header.is_gap() {
+                self.gap_is_sound(above)
+            } else {
+                // I3, I4, I6
+                !above_header.is_below_free()
+                    && !above_header.is_base()
+                    && (above_header.is_sentinel()
+                        || (above_header.size() >= CHUNK_UNIT
+                            && self.is_within(above.addr(), above_header.size())))
+            };
+            if !is_sound {
+                return Some(Misuse::Overrun);
+            }
+            if header.is_below_free() && !self.gap_below_is_sound(chunk) {
+                return Some(Misuse::Damaged);
+            }
+        }
+        None
+    }
+
+    /// Whether a slab that allocates has sound words and a free list that can be taken from. If
+    /// not, notes it, and empties the list.
+    ///
+    /// # Safety
+    /// `slab` must be a current slab whose free list is not empty.
+    pub(crate) unsafe fn free_list_is_sound(&mut self, slab: *mut Slab) -> bool {
+        // SAFETY: required of the caller; a slot is only read once it is known to be one.
+        unsafe {
+            let first = (*slab).free;
+            let is_sound = Slab::tagged(slab) == Tag::Slab
+                && usize::from((*slab).class) < B::CLASSES
+                && Slab::has_slot(slab, B::SLAB, first)
+                && ((*first).next.is_null() || Slab::has_slot(slab, B::SLAB, (*first).next));
+            if !is_sound {
+                (*slab).free = core::ptr::null_mut();
+                self.diagnosis.note(Misuse::Damaged);
+            }
+            is_sound
+        }
+    }
+
+    /// Whether the neighbours of a slab in its class's list lead back to it. If not, notes it.
+    ///
+    /// # Safety
+    /// `slab` must be a partial slab.
+    pub(crate) unsafe fn list_is_sound(&mut self, slab: *mut Slab) -> bool {
+        let is_slab = |other: *mut Slab| {
+            other as usize % B::SLAB == 0 && self.is_within(other as usize, size_of::<Slab>())
+        };
+        // SAFETY: required of the caller; neighbours are only read where slabs can be.
+        let is_sound = unsafe {
+            let (next, back) = ((*slab).next, (*slab).back);
+            usize::from((*slab).class) < B::CLASSES
+                && is_slab(next)
+                && is_slab(back)
+                && (*next).back == slab
+                && (*back).next == slab
+        };
+        if !is_sound {
+            self.diagnosis.note(Misuse::Damaged);
+        }
+        is_sound
+    }
+}

@@ -1,0 +1,124 @@
+//! What debug builds have found to be wrong, and when it is said.
+
+use crate::bins::Binning;
+use crate::{Misuse, RawTalc};
+
+/// Keeps a [`Misuse`] from where it is found until it can be reported; has no size and does nothing
+/// in release builds.
+pub(crate) struct Diagnosis {
+    #[cfg(debug_assertions)]
+    found: Option<Misuse>,
+    #[cfg(debug_assertions)]
+    is_deferred: bool,
+    /// Damage does not go away, and the message about it may have to be allocated here: it is
+    /// noted once.
+    #[cfg(debug_assertions)]
+    has_damage: bool,
+}
+
+#[cfg(debug_assertions)]
+impl Diagnosis {
+    pub(crate) const fn new() -> Self {
+        Self { found: None, is_deferred: false, has_damage: false }
+    }
+
+    pub(crate) fn note(&mut self, misuse: Misuse) {
+        if misuse == Misuse::Damaged {
+            if self.has_damage {
+                return;
+            }
+            self.has_damage = true;
+        }
+        self.found = self.found.or(Some(misuse));
+    }
+
+    pub(crate) const fn has_found(&self) -> bool {
+        self.found.is_some()
+    }
+
+    pub(crate) const fn is_deferred(&self) -> bool {
+        self.is_deferred
+    }
+
+    fn defer(&mut self, is_deferred: bool) {
+        self.is_deferred = is_deferred;
+    }
+
+    fn take(&mut self) -> Option<Misuse> {
+        self.found.take()
+    }
+
+    fn take_due(&mut self) -> Option<Misuse> {
+        if self.is_deferred {
+            None
+        } else {
+            self.take()
+        }
+    }
+}
+
+#[cfg(not(debug_assertions))]
+impl Diagnosis {
+    pub(crate) const fn new() -> Self {
+        Self {}
+    }
+
+    #[inline]
+    pub(crate) fn note(&mut self, _: Misuse) {}
+
+    #[inline]
+    pub(crate) const fn has_found(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    pub(crate) const fn is_deferred(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn defer(&mut self, _: bool) {}
+
+    #[inline]
+    fn take(&mut self) -> Option<Misuse> {
+        None
+    }
+
+    #[inline]
+    fn take_due(&mut self) -> Option<Misuse> {
+        None
+    }
+}
+
+impl<B: Binning> RawTalc<B> {
+    /// Makes the methods of this value keep what they find to be wrong for
+    /// [`take_report`](Self::take_report), or panic again where `is_deferred` is `false`.
+    ///
+    /// For those who call under a lock: a panic's message may be allocated, and if that comes back
+    /// to the same lock, the thread waits for itself. Does nothing in release builds.
+    #[inline]
+    pub fn defer_reports(&mut self, is_deferred: bool) {
+        self.diagnosis.defer(is_deferred);
+    }
+
+    /// Returns what a method has found to be wrong, once. Then that method did nothing.
+    #[inline]
+    pub fn take_report(&mut self) -> Option<Misuse> {
+        self.diagnosis.take()
+    }
+
+    /// Whether there is something for [`take_report`](Self::take_report) to return.
+    #[inline]
+    pub fn has_report(&self) -> bool {
+        self.diagnosis.has_found()
+    }
+
+    /// Panics if something was found to be wrong, unless reports are deferred.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn report(&mut self) {
+        if let Some(misuse) = self.diagnosis.take_due() {
+            panic!("{misuse}");
+        }
+    }
+}
