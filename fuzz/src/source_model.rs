@@ -108,7 +108,7 @@ impl<S: BlockSource> SourceModel<S> {
 
     fn allocate(&mut self, layout: Layout) {
         // SAFETY: nothing is required.
-        if let Some(block) = unsafe { self.talc().allocate(layout) } {
+        if let Some(block) = self.talc().allocate(layout) {
             let heaps = self.heaps();
             self.shadow.add(block.as_ptr(), layout, &heaps);
         }

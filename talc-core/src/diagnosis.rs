@@ -1,6 +1,5 @@
 //! What debug builds have found to be wrong, and when it is said.
 
-use crate::bins::Binning;
 use crate::{Misuse, RawTalc};
 
 /// Keeps a [`Misuse`] from where it is found until it can be reported; has no size and does nothing
@@ -90,7 +89,7 @@ impl Diagnosis {
     }
 }
 
-impl<B: Binning> RawTalc<B> {
+impl<B> RawTalc<B> {
     /// Makes the methods of this value keep what they find to be wrong for
     /// [`take_report`](Self::take_report), or panic again where `is_deferred` is `false`.
     ///

@@ -120,6 +120,17 @@ impl<B: Binning> RawTalc<B> {
         }
     }
 
+    /// Whether a gap surely holds `layout`. `false` is no proof that nothing does: an allocation
+    /// also looks at gaps that may fit.
+    ///
+    /// # Complexity
+    /// O(1).
+    pub fn has_gap_for(&self, layout: Layout) -> bool {
+        // SAFETY: only the front of the table is read (I10).
+        gap_for(layout)
+            .map_or(false, |size| unsafe { B::first_from(self.table(), B::bin_above(size)) }.is_some())
+    }
+
     /// The size in bytes of the largest layout, of no special alignment, that fits into a gap;
     /// `None` if there is no gap.
     ///

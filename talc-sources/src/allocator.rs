@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
 
-use crate::blocks::{block_source, Backing};
+use crate::blocks::{block_source, Backing, Blocks, USUAL_BLOCK};
 
 block_source! {
     /// # Example
@@ -16,15 +16,31 @@ block_source! {
     /// use talc_sources::{AllocatorSource, Talc};
     ///
     /// let mut talc = Talc::<_>::new(AllocatorSource::new(System));
-    /// assert!(unsafe { talc.allocate(Layout::new::<[usize; 500]>()) }.is_some());
+    /// assert!(talc.allocate(Layout::new::<[usize; 500]>()).is_some());
     /// ```
     AllocatorSource<A: Allocator>, Api
+}
+
+impl<A: Allocator> AllocatorSource<A> {
+    /// Takes blocks of 1 MiB or, for larger allocations, of a multiple of it.
+    pub const fn new(allocator: A) -> Self {
+        Self::with_block_size(allocator, USUAL_BLOCK)
+    }
+
+    /// Takes blocks of a multiple of `block_size` bytes.
+    ///
+    /// # Panics
+    /// If `block_size` is not a power of two.
+    pub const fn with_block_size(allocator: A, block_size: usize) -> Self {
+        Self(Blocks::new(Api(allocator), block_size))
+    }
 }
 
 #[derive(Debug)]
 struct Api<A>(A);
 
-impl<A: Allocator> Backing for Api<A> {
+// SAFETY: this is what `Allocator` promises.
+unsafe impl<A: Allocator> Backing for Api<A> {
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.allocate(layout).ok().map(NonNull::cast)
     }

@@ -17,12 +17,16 @@ use core::alloc::Layout;
 use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
 
-use talc_core::RawTalc;
+use talc_core::{min_first_heap_size, RawTalc};
 
 use crate::{Binning, OutOfMemory};
 
 /// An allocator that blocks can come from.
-pub(crate) trait Backing {
+///
+/// # Safety
+/// Blocks must be as large and aligned as asked for, nobody else's, and valid until they are given
+/// back or the value is dropped, also if it is moved meanwhile.
+pub(crate) unsafe trait Backing {
     /// Allocates memory for `layout`, whose size is not zero.
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>>;
 
@@ -44,6 +48,13 @@ const ALIGN: usize = 16;
 const FOOTER: usize = 4 * size_of::<usize>();
 const _: () = assert!(size_of::<Footer>() == FOOTER && FOOTER % ALIGN == 0);
 
+/// One free block is kept beside this many others: it is little then.
+const LITTLE_BESIDE: usize = 6;
+
+/// A block that is fetched before the source was called this often since one was returned is one that
+/// had better been kept.
+const SOON: u8 = 8;
+
 /// Brings heaps in blocks from `backing`, and gives back those that fall empty.
 #[derive(Debug)]
 pub(crate) struct Blocks<K: Backing> {
@@ -52,10 +63,17 @@ pub(crate) struct Blocks<K: Backing> {
     block_size: usize,
     /// The footer of the block that was allocated last.
     last: *mut Footer,
-    /// The block of the smallest size that fell empty last. One of these is kept, so that a pair
-    /// of an allocation and a deallocation at the edge does not fetch and return a block each
-    /// time.
+    /// How many blocks there are.
+    count: usize,
+    /// The end of the heap in the block that was free and kept, if there is one; it may be in use
+    /// again.
     spare: Option<NonNull<u8>>,
+    /// How often this was called since a block of the usual size was returned, at most [`SOON`].
+    calls: u8,
+    /// Whether the block that was fetched last had been returned just before.
+    is_thrashing: bool,
+    /// How many bytes it was fetched for.
+    fetched_for: usize,
 }
 
 // SAFETY: the blocks belong to this value; whether it may be sent is up to the allocator that
@@ -67,7 +85,16 @@ impl<K: Backing> Blocks<K> {
         assert!(block_size.is_power_of_two(), "talc: block_size must be a power of two");
         // Larger than the footer, so that blocks are a multiple of their alignment.
         let block_size = if block_size < FOOTER { FOOTER } else { block_size };
-        Self { backing, block_size, last: null_mut(), spare: None }
+        Self {
+            backing,
+            block_size,
+            last: null_mut(),
+            count: 0,
+            spare: None,
+            calls: SOON,
+            is_thrashing: false,
+            fetched_for: 0,
+        }
     }
 
     pub(crate) fn acquire<B: Binning>(
@@ -75,6 +102,7 @@ impl<K: Backing> Blocks<K> {
         talc: &mut RawTalc<B>,
         layout: Layout,
     ) -> Result<(), OutOfMemory> {
+        let fetched_for = layout.size().saturating_add(layout.align());
         let size = talc
             .claim_size(layout)
             .and_then(|size| size.checked_add(FOOTER))
@@ -88,7 +116,7 @@ impl<K: Backing> Blocks<K> {
         let end = match unsafe { talc.claim(block.as_ptr(), size - FOOTER) } {
             Some(end) => end,
             None => {
-                debug_assert!(false, "talc: claim_size answered too little");
+                // Not if `claim_size` keeps its promise.
                 // SAFETY: allocated above.
                 unsafe { self.backing.deallocate(block, layout) };
                 return Err(OutOfMemory);
@@ -105,36 +133,90 @@ impl<K: Backing> Blocks<K> {
             }
             self.last = footer;
         }
+        self.count += 1;
+        self.is_thrashing = self.calls < SOON;
+        self.calls = SOON;
+        self.fetched_for = fetched_for;
         Ok(())
     }
 
+    /// Gives a block back that has fallen free, or keeps it, as long as it is little beside the
+    /// others; or as one was fetched again just after it had been returned, and there is still no room
+    /// elsewhere. So nothing is kept in the end, and a pair of an allocation and a deallocation at the
+    /// edge of a block fetches and returns one at most twice.
+    ///
     /// # Safety
     /// `end` must be the end of one of this source's heaps in `talc`.
     pub(crate) unsafe fn release<B: Binning>(&mut self, talc: &mut RawTalc<B>, end: NonNull<u8>) {
-        // The heap that holds the table is always reserved.
-        // SAFETY: required of the caller.
-        if unsafe { talc.reserved(end) }.any {
+        self.calls = self.calls.saturating_add(1).min(SOON);
+        if self.spare == Some(end) {
             return;
         }
-        // SAFETY: above each heap of this source stands its footer.
-        let size = unsafe { (*end.as_ptr().cast::<Footer>()).size };
-        if size == self.block_size {
-            // SAFETY: the spare is a block of this source, which only this function gives back;
-            // it is spare no longer if something has been allocated in it.
-            let has_spare = self
-                .spare
-                .map_or(false, |spare| spare != end && unsafe { !talc.reserved(spare).any });
-            if !has_spare {
-                self.spare = Some(end);
+        // SAFETY: required of the caller. The heap that holds the table is always reserved. Above
+        // each heap of this source stands its footer.
+        unsafe {
+            let reserved = talc.reserved(end);
+            if reserved.any {
+                let free = end.as_ptr() as usize - reserved.up_to.as_ptr() as usize;
+                if free >= self.enough::<B>() && !self.keeps_little(2) {
+                    self.return_spare(talc);
+                }
                 return;
             }
+            // Only if it is damaged.
+            if talc.truncate(end, null_mut()).is_some() {
+                return;
+            }
+            let footer = end.as_ptr().cast::<Footer>();
+            let (block, size) = ((*footer).block, (*footer).size);
+            let has_spare = self.spare.map_or(false, |spare| !talc.watch(spare).any);
+            if !has_spare {
+                self.spare = None;
+            }
+            let keeps = if has_spare {
+                self.keeps_little(2) || self.is_thrashing
+            } else {
+                self.keeps_little(1) || (self.is_thrashing && !self.has_room(talc))
+            };
+            if !keeps {
+                self.return_spare(talc);
+            } else if !has_spare && size == self.block_size {
+                self.spare = talc.claim(block.as_ptr(), size - FOOTER);
+                return;
+            }
+            self.give_back(footer);
         }
-        // SAFETY: nothing is allocated in the heap; once it is gone, its block is this source's.
-        unsafe {
-            let is_kept = talc.truncate(end, null_mut()).is_some();
-            debug_assert!(!is_kept);
-            if !is_kept {
-                self.give_back(end.as_ptr().cast());
+    }
+
+    /// Whether the blocks are so many, beside `free` ones, that keeping one is little.
+    fn keeps_little(&self, free: usize) -> bool {
+        self.count >= LITTLE_BESIDE + free
+    }
+
+    /// How many free bytes in one piece make a free block superfluous: half of a block, but no more
+    /// than the first heap has when it is free; and what the last block was fetched for.
+    fn enough<B: Binning>(&self) -> usize {
+        let first = FOOTER + min_first_heap_size::<B>();
+        (self.block_size.saturating_sub(first) / 2).max(self.fetched_for)
+    }
+
+    /// Whether there is a gap of that size.
+    fn has_room<B: Binning>(&self, talc: &RawTalc<B>) -> bool {
+        Layout::from_size_align(self.enough::<B>(), 1).map_or(false, |room| talc.has_gap_for(room))
+    }
+
+    /// Returns the spare block, unless it is in use: then it will be noticed when it is free again.
+    ///
+    /// # Safety
+    /// `talc` must be the allocator that this source serves.
+    unsafe fn return_spare<B: Binning>(&mut self, talc: &mut RawTalc<B>) {
+        if let Some(spare) = self.spare.take() {
+            // SAFETY: the spare is the end of one of this source's heaps; once that is gone, its
+            // block is this source's.
+            unsafe {
+                if !talc.watch(spare).any && talc.truncate(spare, null_mut()).is_none() {
+                    self.give_back(spare.as_ptr().cast());
+                }
             }
         }
     }
@@ -154,6 +236,10 @@ impl<K: Backing> Blocks<K> {
             }
             if !previous.is_null() {
                 (*previous).next = next;
+            }
+            self.count -= 1;
+            if size == self.block_size {
+                self.calls = 0;
             }
             self.backing.deallocate(block, Layout::from_size_align_unchecked(size, ALIGN));
         }
@@ -175,36 +261,27 @@ impl<K: Backing> Drop for Blocks<K> {
 macro_rules! block_source {
     ($(#[$doc:meta])* $source:ident<$t:ident: $bound:ident>, $backing:ident) => {
         /// Brings memory in blocks from another allocator, and gives blocks back that have fallen
-        /// empty: all but one of the usual size, and all of them when it is dropped.
+        /// free, and all of them when it is dropped.
         ///
-        /// The block of the first heap, if it holds the table, is kept until then.
+        /// The block of the first heap, if it holds the table, is kept until then. One free block of
+        /// the usual size is kept beside six others or more, and where blocks are returned and
+        /// fetched in turns, until there is room elsewhere.
         ///
         /// Heaps must not be managed by hand: [`MANUAL_HEAPS`](crate::Source::MANUAL_HEAPS) is
         /// `false`.
+        ///
+        /// The other allocator may be, or use, the one that this source serves: it gets nothing from
+        /// there ([`Source`](crate::Source#re-entry)).
         ///
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $source<$t: $bound>(crate::blocks::Blocks<$backing<$t>>);
 
-        impl<$t: $bound> $source<$t> {
-            /// Takes blocks of 1 MiB or, for larger allocations, of a multiple of it.
-            pub const fn new(allocator: $t) -> Self {
-                Self::with_block_size(allocator, 1 << 20)
-            }
-
-            /// Takes blocks of a multiple of `block_size` bytes.
-            ///
-            /// # Panics
-            /// If `block_size` is not a power of two.
-            pub const fn with_block_size(allocator: $t, block_size: usize) -> Self {
-                Self(crate::blocks::Blocks::new($backing(allocator), block_size))
-            }
-        }
-
         // SAFETY: the blocks are new and belong to the source, which gives them back when they are
         // empty.
         unsafe impl<$t: $bound, B: crate::Binning> crate::Source<B> for $source<$t> {
             const MANUAL_HEAPS: bool = false;
+            const MAY_REENTER: bool = true;
 
             unsafe fn acquire(
                 &mut self,
@@ -224,3 +301,6 @@ macro_rules! block_source {
 }
 
 pub(crate) use block_source;
+
+/// The size of the blocks that sources take if they are not told another.
+pub(crate) const USUAL_BLOCK: usize = 1 << 20;

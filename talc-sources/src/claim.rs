@@ -19,7 +19,7 @@ use crate::{Binning, OutOfMemory, Replaceable, Source};
 ///
 /// // SAFETY: nothing else uses `HEAP`.
 /// let mut talc = Talc::<_>::new(unsafe { Claim::array(&raw mut HEAP) });
-/// assert!(unsafe { talc.allocate(Layout::new::<[u32; 42]>()) }.is_some());
+/// assert!(talc.allocate(Layout::new::<[u32; 42]>()).is_some());
 /// ```
 #[derive(Debug)]
 pub struct Claim(State);
@@ -42,7 +42,11 @@ impl Claim {
     /// [`min_first_heap_size`](talc_core::min_first_heap_size).
     ///
     /// # Safety
-    /// What [`RawTalc::claim`] requires of the region must hold from now on.
+    /// What [`RawTalc::claim`] requires of the region must hold from now on, for as long as the
+    /// allocator, or anything that was allocated from it, may be used. That is longer than the
+    /// allocator lives, where an allocation is leaked: what `Vec::leak` makes of a `Vec` in a
+    /// `TalcCell` is as good as `'static` if the cell was given by value. A region on the stack is for
+    /// allocators that are only lent out.
     #[inline]
     pub const unsafe fn new(base: *mut u8, size: usize) -> Self {
         Self(State::Ready { base, size })
@@ -83,6 +87,8 @@ impl Claim {
 
 // SAFETY: who made the `Claim` vouches for the region, which is claimed once.
 unsafe impl<B: Binning> Source<B> for Claim {
+    const RELEASES: bool = false;
+
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, _: Layout) -> Result<(), OutOfMemory> {
         match self.0 {
             State::Ready { base, size } => {

@@ -2,11 +2,13 @@
 
 use core::alloc::Layout;
 use core::fmt;
+use core::mem::forget;
 use core::ptr::NonNull;
 
-use talc_core::{Binning, DefaultBinning, Misuse, Part, RawTalc, Reserved};
+use talc_core::{Binning, DefaultBinning, Part, RawTalc, Reserved};
 
-use crate::{Replaceable, Source};
+use crate::reports::Reports;
+use crate::{Replaceable, Report, Source};
 
 /// An allocator with a source of memory: asks the source when nothing fits, and tells it when the
 /// top of a heap falls free.
@@ -38,18 +40,18 @@ use crate::{Replaceable, Source};
 pub struct Talc<S, B = DefaultBinning> {
     raw: RawTalc<B>,
     source: S,
-    /// Whether a report was made: damage is reported once, so that the message can be allocated.
-    #[cfg(feature = "error-scanning")]
-    has_reported: core::sync::atomic::AtomicBool,
+    reports: Reports,
 }
 
-/// Forwards heap management, which only the source may do if it says so.
-macro_rules! manual {
-    ($self:ident, $name:ident($($argument:ident),*)) => {{
-        $self.panic_if_reported(Self::manual_heaps_report());
-        // SAFETY: required of the caller.
-        unsafe { $self.raw.$name($($argument),*) }
-    }};
+impl<S, B> Talc<S, B> {
+    /// Makes the methods of this value keep a broken rule that they find for
+    /// [`deferred`](Self::deferred) to return, or panic again; and returns whether they did. Does
+    /// nothing where nothing is ever found.
+    #[inline]
+    pub fn defer_reports(&mut self, are_deferred: bool) -> bool {
+        self.raw.defer_reports(are_deferred);
+        self.reports.defer(are_deferred)
+    }
 }
 
 impl<S: Source<B>, B: Binning> Talc<S, B> {
@@ -59,22 +61,18 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         Self {
             raw: RawTalc::new(),
             source,
-            #[cfg(feature = "error-scanning")]
-            has_reported: core::sync::atomic::AtomicBool::new(false),
+            reports: Reports::new(),
         }
     }
 
     /// Allocates memory for `layout`; asks the source until it fits or the source has no more.
-    ///
-    /// # Safety
-    /// Nothing is required. Unsafe, as in talc 5, whose callers had to rule out a size of zero.
     #[inline]
-    pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        self.panic_if_reported(self.report());
-        match self.raw.try_allocate(layout) {
-            None => self.make_room(layout),
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        self.reporting(None, |talc| match talc.raw.try_allocate(layout) {
+            None => talc.make_room(layout),
             block => block,
-        }
+        })
     }
 
     /// Allocates what did not fit: gives empty slabs back, unless the source would rather grow, and
@@ -95,6 +93,9 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
                     return Some(block);
                 }
             }
+            if self.raw.has_report() {
+                return None;
+            }
             // SAFETY: this is the allocator that the source serves; both are dropped together.
             unsafe { self.source.acquire(&mut self.raw, layout).ok()? };
             if let Some(block) = self.raw.try_allocate(layout) {
@@ -105,26 +106,27 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
 
     /// Allocates memory for `layout` if it fits, without [trimming](Self::trim) and without asking
     /// the source.
-    ///
-    /// # Safety
-    /// Nothing is required; see [`allocate`](Self::allocate).
     #[inline]
-    pub unsafe fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        self.panic_if_reported(self.report());
-        self.raw.try_allocate(layout)
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        self.reporting(None, |talc| talc.raw.try_allocate(layout))
     }
 
     /// Frees an allocation.
+    ///
+    /// # Panics
+    /// If the source panics in [`release`](Source::release). The allocation is freed all the same.
     ///
     /// # Safety
     /// That of [`RawTalc::deallocate`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) {
-        self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        let touched = unsafe { self.raw.deallocate(ptr, layout) };
-        self.offer(touched);
+        self.reporting((), |talc| unsafe {
+            let touched = talc.raw.deallocate(ptr, layout);
+            talc.offer(touched);
+        });
     }
 
     /// Grows an allocation without moving it, and answers whether that was possible.
@@ -139,9 +141,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         layout: Layout,
         new_size: usize,
     ) -> bool {
-        self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        unsafe { self.raw.try_grow_in_place(ptr, layout, new_size) }
+        self.reporting(false, |talc| unsafe { talc.raw.try_grow_in_place(ptr, layout, new_size) })
     }
 
     /// Grows an allocation into the gap below it by moving it down, and answers where it is then,
@@ -157,25 +158,30 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         layout: Layout,
         new_size: usize,
     ) -> Option<NonNull<u8>> {
-        self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        unsafe { self.raw.try_grow_downwards(ptr, layout, new_size) }
+        self.reporting(None, |talc| unsafe { talc.raw.try_grow_downwards(ptr, layout, new_size) })
     }
 
     /// Shrinks an allocation without moving it.
+    ///
+    /// A source that panics in [`release`](Source::release) aborts the program: nothing may keep the
+    /// caller from learning the allocation's new size.
     ///
     /// # Safety
     /// That of [`RawTalc::shrink`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn shrink(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) {
-        self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        let touched = unsafe { self.raw.shrink(ptr, layout, new_size) };
-        self.offer(touched);
+        self.reporting((), |talc| unsafe {
+            let touched = talc.raw.shrink(ptr, layout, new_size);
+            talc.offer_or_abort(touched);
+        });
     }
 
     /// Grows or shrinks an allocation without moving it, and answers whether that was possible.
+    ///
+    /// A source that panics aborts the program, as in [`shrink`](Self::shrink).
     ///
     /// # Safety
     /// That of [`RawTalc::try_realloc_in_place`].
@@ -187,31 +193,72 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         layout: Layout,
         new_size: usize,
     ) -> bool {
-        self.panic_if_reported(self.report());
         // SAFETY: required of the caller.
-        match unsafe { self.raw.try_realloc_in_place(ptr, layout, new_size) } {
-            Some(touched) => {
-                self.offer(touched);
-                true
+        self.reporting(false, |talc| unsafe {
+            match talc.raw.try_realloc_in_place(ptr, layout, new_size) {
+                Some(touched) => {
+                    talc.offer_or_abort(touched);
+                    true
+                }
+                None => false,
             }
-            None => false,
-        }
+        })
+    }
+
+    /// Frees an allocation whose contents have been moved to another one, of which the caller does
+    /// not know yet: a source that panics aborts the program.
+    ///
+    /// For wrappers.
+    ///
+    /// # Safety
+    /// That of [`RawTalc::deallocate`].
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn deallocate_moved(&mut self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: required of the caller.
+        self.reporting((), |talc| unsafe {
+            let touched = talc.raw.deallocate(ptr, layout);
+            talc.offer_or_abort(touched);
+        });
     }
 
     /// Gives slabs back that are empty but kept: [`RawTalc::trim`]. Offers the source each heap
     /// whose top falls free.
+    ///
+    /// It is never needed to get memory back.
     pub fn trim(&mut self) {
-        while let Some(end) = self.raw.trim() {
-            self.offer(Some(end));
-        }
+        self.reporting((), |talc| {
+            while let Some(end) = talc.raw.trim() {
+                talc.offer(Some(end));
+            }
+        });
     }
 
     /// Offers the source the heap whose top has fallen free, if one has.
     #[inline]
     fn offer(&mut self, touched: Option<NonNull<u8>>) {
-        if let Some(end) = touched {
-            // SAFETY: as in `make_room`; `end` is what the core just answered.
-            unsafe { self.source.release(&mut self.raw, end) };
+        if let (true, Some(end)) = (S::RELEASES, touched) {
+            self.release(end);
+        }
+    }
+
+    /// The same where an allocation has changed, and its owner must learn of it.
+    #[inline]
+    fn offer_or_abort(&mut self, touched: Option<NonNull<u8>>) {
+        if let (true, Some(end)) = (S::RELEASES, touched) {
+            let abort = AbortOnDrop;
+            self.release(end);
+            forget(abort);
+        }
+    }
+
+    #[inline(never)]
+    fn release(&mut self, end: NonNull<u8>) {
+        // SAFETY: as in `make_room`; `end` is what the core just answered. What is still in use in
+        // that heap will be noticed, so that the source is told when none of it is.
+        unsafe {
+            self.raw.watch(end);
+            self.source.release(&mut self.raw, end);
         }
     }
 
@@ -219,8 +266,10 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     ///
     /// # Safety
     /// That of [`RawTalc::claim`]; and the source must allow [`MANUAL_HEAPS`](Source::MANUAL_HEAPS).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn claim(&mut self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
-        manual!(self, claim(base, size))
+        // SAFETY: required of the caller.
+        self.managing(None, |raw| unsafe { raw.claim(base, size) })
     }
 
     /// Extends a heap: [`RawTalc::extend`].
@@ -228,8 +277,10 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// # Safety
     /// That of [`RawTalc::extend`]; and the source must allow
     /// [`MANUAL_HEAPS`](Source::MANUAL_HEAPS).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn extend(&mut self, heap_end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8> {
-        manual!(self, extend(heap_end, new_end))
+        // SAFETY: required of the caller.
+        self.managing(heap_end, |raw| unsafe { raw.extend(heap_end, new_end) })
     }
 
     /// Truncates a heap: [`RawTalc::truncate`].
@@ -237,12 +288,14 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// # Safety
     /// That of [`RawTalc::truncate`]; and the source must allow
     /// [`MANUAL_HEAPS`](Source::MANUAL_HEAPS).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn truncate(
         &mut self,
         heap_end: NonNull<u8>,
         new_end: *mut u8,
     ) -> Option<NonNull<u8>> {
-        manual!(self, truncate(heap_end, new_end))
+        // SAFETY: required of the caller.
+        self.managing(Some(heap_end), |raw| unsafe { raw.truncate(heap_end, new_end) })
     }
 
     /// Extends or truncates a heap: [`RawTalc::resize`].
@@ -250,12 +303,25 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// # Safety
     /// That of [`RawTalc::resize`]; and the source must allow
     /// [`MANUAL_HEAPS`](Source::MANUAL_HEAPS).
+    #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn resize(
         &mut self,
         heap_end: NonNull<u8>,
         new_end: *mut u8,
     ) -> Option<NonNull<u8>> {
-        manual!(self, resize(heap_end, new_end))
+        // SAFETY: required of the caller.
+        self.managing(Some(heap_end), |raw| unsafe { raw.resize(heap_end, new_end) })
+    }
+
+    /// Manages heaps by hand, which only the source may do if it says so. `unchanged` is the answer
+    /// if nothing is done.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn managing<T>(&mut self, unchanged: T, f: impl FnOnce(&mut RawTalc<B>) -> T) -> T {
+        if cfg!(debug_assertions) && !S::MANUAL_HEAPS {
+            self.reports.note(Report::ManualHeaps);
+        }
+        self.reporting(unchanged, |talc| f(&mut talc.raw))
     }
 
     /// How much of a heap is in use: [`RawTalc::reserved`].
@@ -328,53 +394,83 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         &mut self.source
     }
 
-    /// What is wrong with the heaps, if they are looked at before each operation: with the
-    /// feature `error-scanning`. Says it once.
+    /// Calls `f`, and returns what it returns and which rule was found to be broken meanwhile, if
+    /// one was: where else a method would panic, what it was to do is left undone, and this tells.
     ///
-    /// For wrappers, which must not panic before they have released their lock.
+    /// For wrappers, which must not panic before they have released their lock: the message may have
+    /// to be allocated here. Nothing is ever found in release builds without the feature
+    /// `error-scanning`.
     #[inline]
-    pub fn report(&self) -> Option<Report> {
-        #[cfg(feature = "error-scanning")]
-        if !self.has_reported.load(core::sync::atomic::Ordering::Relaxed) {
-            if let Err(fault) = self.audit() {
-                self.has_reported.store(true, core::sync::atomic::Ordering::Relaxed);
-                return Some(Report::Fault(fault));
-            }
+    pub fn deferred<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (T, Option<Report>) {
+        if !Reports::EXIST {
+            return (f(self), None);
         }
-        None
+        let was_deferred = self.defer_reports(true);
+        // A source may unwind.
+        let talc = Deferred { talc: self, was_deferred };
+        let result = f(&mut *talc.talc);
+        let report = talc.talc.take_report();
+        (result, report)
     }
 
-    /// What is wrong with the heaps, or with the claim that `ptr` is a live allocation of
-    /// `layout`. Looks for the latter only if debug assertions are enabled.
-    ///
-    /// # Safety
-    /// That of [`RawTalc::misuse`].
+    /// Whether a broken rule was found and not reported yet, as can only be under
+    /// [`deferred`](Self::deferred).
     #[inline]
-    pub unsafe fn report_of(&self, ptr: *mut u8, layout: Layout) -> Option<Report> {
-        if cfg!(debug_assertions) {
-            // SAFETY: required of the caller.
-            if let Some(misuse) = unsafe { self.raw.misuse(ptr, layout) } {
-                // What broke the rule may have done damage; the message is allocated here.
-                #[cfg(feature = "error-scanning")]
-                self.has_reported.store(true, core::sync::atomic::Ordering::Relaxed);
-                return Some(Report::Misuse(misuse));
-            }
-        }
-        self.report()
+    pub fn has_report(&self) -> bool {
+        self.raw.has_report() || self.reports.has_found()
     }
 
-    /// What is wrong with managing heaps by hand here. Looks only if debug assertions are enabled.
     #[inline]
-    pub fn manual_heaps_report() -> Option<Report> {
-        (cfg!(debug_assertions) && !S::MANUAL_HEAPS).then_some(Report::ManualHeaps)
+    fn take_report(&mut self) -> Option<Report> {
+        self.reports.take(self.raw.take_report())
     }
 
+    /// Calls `f` after looking at the heaps, with the feature `error-scanning`; and panics if a broken
+    /// rule was found by either, unless that is deferred. `undone` is the answer if `f` is not called.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn panic_if_reported(&self, report: Option<Report>) {
+    fn reporting<T>(&mut self, undone: T, f: impl FnOnce(&mut Self) -> T) -> T {
+        if !Reports::EXIST {
+            return f(self);
+        }
+        #[cfg(feature = "audit")]
+        if self.reports.are_scanned() {
+            if let Err(fault) = self.audit() {
+                self.reports.note(Report::Fault(fault));
+            }
+        }
+        if self.reports.are_deferred() {
+            return if self.has_report() { undone } else { f(self) };
+        }
+        let (result, report) =
+            self.deferred(|talc| if talc.has_report() { undone } else { f(talc) });
         if let Some(report) = report {
             panic!("{report}");
         }
+        result
+    }
+}
+
+/// Ends a deferral, also if the source has panicked.
+struct Deferred<'a, S: Source<B>, B: Binning> {
+    talc: &'a mut Talc<S, B>,
+    was_deferred: bool,
+}
+
+impl<S: Source<B>, B: Binning> Drop for Deferred<'_, S, B> {
+    #[inline]
+    fn drop(&mut self) {
+        self.talc.defer_reports(self.was_deferred);
+    }
+}
+
+/// Aborts the program if it is dropped, which happens only by unwinding.
+struct AbortOnDrop;
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        // A panic while a panic unwinds aborts, also without std.
+        panic!("talc: a source must not panic while an allocation is being resized");
     }
 }
 
@@ -387,32 +483,5 @@ impl<S: Source<B>, B: Binning> fmt::Debug for Talc<S, B> {
         #[cfg(feature = "counters")]
         talc.field("counters", self.counters());
         talc.finish()
-    }
-}
-
-/// A broken rule: why a debug build panics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Report {
-    /// An unsafe method was called in a way that it forbids.
-    Misuse(Misuse),
-    /// Heaps were managed by hand under a source that manages them itself.
-    ManualHeaps,
-    /// The heaps are damaged.
-    #[cfg(feature = "audit")]
-    Fault(talc_core::Fault),
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Misuse(misuse) => misuse.fmt(f),
-            Self::ManualHeaps => f.write_str(
-                "talc: the source of this allocator manages its heaps itself, so they must not be \
-                 claimed, extended, truncated or resized by hand",
-            ),
-            #[cfg(feature = "audit")]
-            Self::Fault(fault) => fault.fmt(f),
-        }
     }
 }

@@ -7,14 +7,16 @@ mod blocks;
 mod claim;
 mod driver;
 mod global_alloc;
+mod reports;
 mod source;
 
 #[cfg(feature = "allocator-api2")]
 #[cfg_attr(docsrs, doc(cfg(feature = "allocator-api2")))]
 pub use allocator::AllocatorSource;
 pub use claim::Claim;
-pub use driver::{Report, Talc};
+pub use driver::Talc;
 pub use global_alloc::GlobalAllocSource;
+pub use reports::Report;
 pub use source::{Manual, OutOfMemory, Replaceable, Source};
 
 /// The core, whose types appear in this crate's.

@@ -21,9 +21,19 @@ use talc_core::{DefaultBinning, RawTalc};
 /// - Implementations must keep what the methods of [`RawTalc`] that they call require, and leave
 ///   the allocator in place: not swap it for another, nor move it out of its reference.
 /// - They, and their `Clone` and `Drop`, must not touch the allocator that they serve in any other
-///   way than through the `talc` parameter. A [`TalcLock`] that is called from its own source deadlocks, a [`TalcCell`] is
-///   borrowed twice. This includes what allocates behind the scenes where that is the global
-///   allocator: `println!`, a growing `Vec`, and for most targets the message of a panic.
+///   way than through the `talc` parameter, unless they say that they
+///   [may](Self::MAY_REENTER). This includes what allocates behind the scenes where that is the
+///   global allocator: `println!`, a growing `Vec`, and for most targets the message of a panic.
+///
+/// # Re-entry
+/// What happens where a source that [says so](Self::MAY_REENTER) comes back to its own allocator:
+///
+/// - A [`TalcLock`] is locked: with a lock that waits, the thread waits for itself, for ever;
+///   `try_lock` answers `None`.
+/// - A [`TalcCell`] or `TalcSyncCell` refuses: allocating and reallocating fail, as if there were no
+///   memory, and whatever else is called panics, which out of a global allocator aborts.
+///
+/// So a source can be given the allocator that it serves, but gets no memory from it.
 ///
 /// [`TalcLock`]: https://docs.rs/talc/latest/talc/sync/struct.TalcLock.html
 /// [`TalcCell`]: https://docs.rs/talc/latest/talc/cell/struct.TalcCell.html
@@ -31,7 +41,8 @@ use talc_core::{DefaultBinning, RawTalc};
 /// # Panics
 /// A source may panic if the allocator is used through its methods or as an `Allocator`: the
 /// allocator is in a whole state whenever it calls a source. Out of a global allocator nothing may
-/// unwind, and a panic becomes an abort.
+/// unwind, nor between the change of an allocation and the answer to its owner, when one is resized
+/// or moved: there a panic becomes an abort.
 ///
 /// # Example
 ///
@@ -69,6 +80,17 @@ pub unsafe trait Source<B = DefaultBinning>: Sized {
     /// succeeds after [`trim`](crate::Talc::trim).
     const GROWS_FIRST: bool = false;
 
+    /// Whether [`release`](Self::release) does anything. If not, it need not be called: less code.
+    const RELEASES: bool = true;
+
+    /// Whether it calls code that could call the allocator that it serves, as an allocator that
+    /// somebody else has written. Then a [`TalcCell`] keeps note of being in use, in release builds
+    /// as well, and refuses calls from in there. A source whose author knows that nothing comes back
+    /// says `false`.
+    ///
+    /// [`TalcCell`]: https://docs.rs/talc/latest/talc/cell/struct.TalcCell.html
+    const MAY_REENTER: bool = false;
+
     /// `layout` does not fit: bring memory, or recover some by freeing into `talc`.
     ///
     /// After `Ok` the allocation is tried again, and if it still does not fit, `acquire` is called
@@ -85,7 +107,9 @@ pub unsafe trait Source<B = DefaultBinning>: Sized {
     /// Memory was freed, and the heap that ends at `end` is now free from somewhere up to its end:
     /// an occasion to truncate it. [`reserved`](RawTalc::reserved) says from where.
     ///
-    /// This is called often. Look before doing anything expensive.
+    /// This is called often. Look before doing anything expensive. It is surely called when the last
+    /// thing in use in a heap is freed; and again, for a heap that was free and was kept, only if
+    /// more than slots was allocated there, or [`watch`](RawTalc::watch) was called.
     ///
     /// # Safety
     /// That of [`acquire`](Self::acquire); and `end` must be the current end of a heap of `talc`.
@@ -119,6 +143,8 @@ pub struct Manual;
 
 // SAFETY: does nothing.
 unsafe impl<B> Source<B> for Manual {
+    const RELEASES: bool = false;
+
     #[inline]
     unsafe fn acquire(&mut self, _: &mut RawTalc<B>, _: Layout) -> Result<(), OutOfMemory> {
         Err(OutOfMemory)

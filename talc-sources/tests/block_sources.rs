@@ -69,7 +69,7 @@ fn constructors_work_in_statics() {
         std::sync::Mutex::new(Talc::new(GlobalAllocSource::with_block_size(System, 1 << 12)));
     const SOURCE: GlobalAllocSource<System> = GlobalAllocSource::new(System);
 
-    let block = unsafe { SMALL.lock().unwrap().allocate(bytes(10)) };
+    let block = SMALL.lock().unwrap().allocate(bytes(10));
     let from_elsewhere = block.unwrap().as_ptr() as usize;
     std::thread::spawn(move || unsafe {
         SMALL.lock().unwrap().deallocate(from_elsewhere as *mut u8, bytes(10));
@@ -95,7 +95,7 @@ fn block_sizes_must_be_powers_of_two() {
 fn heaps_by_hand_are_a_broken_rule<K: BlockSource>() {
     let backing = Backing::new();
     let mut talc = Talc::<_>::new(K::over(&backing, 4096));
-    let block = unsafe { talc.allocate(bytes(100)) }.unwrap().as_ptr();
+    let block = talc.allocate(bytes(100)).unwrap().as_ptr();
     assert!(!<K::Source<'_> as Source>::MANUAL_HEAPS);
     let report = Talc::<K::Source<'_>>::manual_heaps_report();
     assert_eq!(report.is_some(), cfg!(debug_assertions));
@@ -127,7 +127,7 @@ fn a_talc_may_move_anywhere<K: BlockSource>() {
     let backing = Backing::new();
     let talcs = (0..3).map(|n| {
         let mut talc = Talc::<_>::new(K::over(&backing, 4096));
-        let block = unsafe { talc.allocate(bytes(5000)) }.unwrap().as_ptr();
+        let block = talc.allocate(bytes(5000)).unwrap().as_ptr();
         unsafe { block.write_bytes(n, 5000) };
         (talc, block)
     });
@@ -160,7 +160,7 @@ fn looking_changes_nothing<K: BlockSource>() {
     assert!(text.contains("heaps: []") && text.contains("Source"), "{text}");
     assert_eq!(backing.calls(), 0);
 
-    let block = unsafe { talc.allocate(bytes(1000)) }.unwrap().as_ptr();
+    let block = talc.allocate(bytes(1000)).unwrap().as_ptr();
     let text = format!("{talc:?}");
     assert!(text.contains("allocations: 1") && text.contains("gaps: 1"), "{text}");
     assert!(talc.largest_gap().unwrap() < 4096);
@@ -179,7 +179,7 @@ fn other_binnings_work() {
         let mut talc = Talc::<_, B>::new(source);
         let mut live = Vec::new();
         for size in (1..5000).step_by(61) {
-            live.push((unsafe { talc.allocate(bytes(size)) }.unwrap(), size));
+            live.push((talc.allocate(bytes(size)).unwrap(), size));
         }
         for (block, size) in live {
             unsafe { talc.deallocate(block.as_ptr(), bytes(size)) };
@@ -217,7 +217,7 @@ fn the_allocator_is_dropped_after_its_blocks() {
     let events = Rc::new(RefCell::new(Vec::new()));
     let mut talc = Talc::<_>::new(AllocatorSource::with_block_size(Watched(events.clone()), 4096));
     for _ in 0..2 {
-        assert!(unsafe { talc.allocate(bytes(7000)) }.is_some());
+        assert!(talc.allocate(bytes(7000)).is_some());
     }
     drop(talc);
     assert_eq!(*events.borrow(), ["allocate", "allocate", "deallocate", "deallocate", "drop"]);

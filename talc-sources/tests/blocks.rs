@@ -71,7 +71,7 @@ fn fails_cleanly_at_each_call<K: BlockSource>() {
         let mut live = Vec::new();
         let mut failures = 0;
         for (n, &size) in sizes.iter().enumerate() {
-            match unsafe { talc.allocate(bytes(size)) } {
+            match talc.allocate(bytes(size)) {
                 Some(block) => {
                     unsafe { block.as_ptr().write_bytes(n as u8, size) };
                     live.push((n, block));
@@ -84,7 +84,7 @@ fn fails_cleanly_at_each_call<K: BlockSource>() {
 
         // What failed works once there is memory again.
         backing.set_lasts_for(None);
-        let late = unsafe { talc.allocate(bytes(30_000)) }.expect("there is memory again");
+        let late = talc.allocate(bytes(30_000)).expect("there is memory again");
         unsafe { talc.deallocate(late.as_ptr(), bytes(30_000)) };
         for (n, block) in live {
             for offset in 0..sizes[n] {
@@ -107,9 +107,9 @@ fn keeps_one_spare_block<K: BlockSource>() {
     let backing = Backing::new();
     let mut talc = talc::<K>(&backing);
     let layout = bytes(3500);
-    let allocate = |talc: &mut Talc<K::Source<'_>>| unsafe { talc.allocate(layout) }.unwrap();
+    let allocate = |talc: &mut Talc<K::Source<'_>>| talc.allocate(layout).unwrap();
     // The table and five allocations, none of which share a block.
-    let table = unsafe { talc.allocate(bytes(8)) }.unwrap();
+    let table = talc.allocate(bytes(8)).unwrap();
     let blocks: Vec<_> = (0..5).map(|_| allocate(&mut talc)).collect();
     assert_eq!(backing.blocks(), 6);
 
@@ -160,9 +160,9 @@ fn a_used_spare_makes_room_for_another<K: BlockSource>() {
 fn returns_oversized_blocks_at_once<K: BlockSource>() {
     let backing = Backing::new();
     let mut talc = talc::<K>(&backing);
-    let small = unsafe { talc.allocate(bytes(8)) }.unwrap();
+    let small = talc.allocate(bytes(8)).unwrap();
     for size in [BLOCK, 5 * BLOCK, 100 * BLOCK + 1] {
-        let large = unsafe { talc.allocate(bytes(size)) }.unwrap();
+        let large = talc.allocate(bytes(size)).unwrap();
         assert_eq!(backing.blocks(), 2);
         unsafe { talc.deallocate(large.as_ptr(), bytes(size)) };
         assert_eq!((backing.blocks(), backing.bytes()), (1, BLOCK));
@@ -177,13 +177,13 @@ fn a_pair_at_the_edge_does_not_thrash<K: BlockSource>() {
     let mut live = Vec::new();
     // Fills the first block, up to where the next allocation takes a second one.
     while backing.blocks() < 2 {
-        live.push(unsafe { talc.allocate(layout) }.unwrap());
+        live.push(talc.allocate(layout).unwrap());
     }
     let calls = backing.calls();
     for _ in 0..1000 {
         let edge = live.pop().unwrap();
         unsafe { talc.deallocate(edge.as_ptr(), layout) };
-        live.push(unsafe { talc.allocate(layout) }.unwrap());
+        live.push(talc.allocate(layout).unwrap());
     }
     assert_eq!((backing.calls(), backing.frees()), (calls, 0));
     for block in live {
@@ -196,12 +196,12 @@ fn impossible_layouts_get_none<K: BlockSource>() {
         let backing = Backing::new();
         let mut talc = talc::<K>(&backing);
         if with_table {
-            unsafe { talc.allocate(bytes(1)) }.unwrap();
+            talc.allocate(bytes(1)).unwrap();
         }
         backing.set_lasts_for(Some(0));
         backing.take_largest();
         for layout in impossible_layouts() {
-            assert_eq!(unsafe { talc.allocate(layout) }, None, "{layout:?}");
+            assert_eq!(talc.allocate(layout), None, "{layout:?}");
             // What was asked for, if anything was, would have been enough, and not much more.
             let (asked, overhead) = (backing.take_largest(), 2 * layout.align() + 3 * BLOCK);
             assert!(asked == 0 || (asked > layout.size() && asked - layout.size() <= overhead));
@@ -217,7 +217,7 @@ fn over_aligned_layouts_fit<K: BlockSource>() {
     for shift in 0..20 {
         for size in [1, 40, 5000] {
             let layout = Layout::from_size_align(size, 1 << shift).unwrap();
-            let block = unsafe { talc.allocate(layout) }.unwrap();
+            let block = talc.allocate(layout).unwrap();
             assert_eq!(block.as_ptr() as usize % layout.align(), 0, "{layout:?}");
             assert!(backing.owns(block.as_ptr(), size));
             live.push((block, layout));
@@ -237,7 +237,7 @@ fn any_power_of_two_is_a_block_size<K: BlockSource>() {
         let backing = Backing::new();
         let mut talc = Talc::<_>::new(K::over(&backing, 1 << shift));
         let sizes = [1, 100, 5000];
-        let live = sizes.map(|size| unsafe { talc.allocate(bytes(size)) }.unwrap());
+        let live = sizes.map(|size| talc.allocate(bytes(size)).unwrap());
         assert!(backing.take_largest() >= min_first_heap_size::<DefaultBinning>());
         assert_eq!(backing.bytes() % (1 << shift), 0);
         for (block, size) in live.into_iter().zip(sizes) {
@@ -248,7 +248,7 @@ fn any_power_of_two_is_a_block_size<K: BlockSource>() {
     // A block that is as large as half of the address space cannot be had, and is not asked for.
     let backing = Backing::new();
     let mut talc = Talc::<_>::new(K::over(&backing, 1 << (usize::BITS - 1)));
-    assert!(unsafe { talc.allocate(bytes(1)) }.is_none());
+    assert!(talc.allocate(bytes(1)).is_none());
     assert_eq!(backing.calls(), 0);
 }
 
@@ -263,7 +263,7 @@ fn random_use_leaks_nothing<K: BlockSource>() {
             if random.below(5) < 3 {
                 let size = random.size(14);
                 let layout = Layout::from_size_align(size, 1 << random.below(9)).unwrap();
-                if let Some(block) = unsafe { talc.allocate(layout) } {
+                if let Some(block) = talc.allocate(layout) {
                     assert!(backing.owns(block.as_ptr(), size));
                     unsafe { block.as_ptr().write_bytes(step as u8, size) };
                     live.push((block.as_ptr(), layout, step as u8));

@@ -58,17 +58,17 @@ fn standby_has_nothing() {
     let mut region = [0x55_u8; 10_000];
     let mut talc = Talc::<_>::new(Claim::standby());
     assert!(!talc.source().is_ready());
-    assert!(unsafe { talc.allocate(bytes(1)) }.is_none());
+    assert!(talc.allocate(bytes(1)).is_none());
     assert!(talc.source_mut().take_claim().is_none());
 
     // A claim that is ready can be prevented, and one on standby can be given a region.
     *talc.source_mut() = unsafe { Claim::array(&raw mut region) };
     *talc.source_mut() = Claim::standby();
-    assert!(unsafe { talc.allocate(bytes(1)) }.is_none());
+    assert!(talc.allocate(bytes(1)).is_none());
     assert!(region.iter().all(|&byte| byte == 0x55));
 
     *talc.source_mut() = unsafe { Claim::array(&raw mut region) };
-    assert!(unsafe { talc.allocate(bytes(1)) }.is_some());
+    assert!(talc.allocate(bytes(1)).is_some());
 }
 
 #[test]
@@ -91,12 +91,12 @@ fn a_region_that_is_too_small_stays_untouched() {
     let mut region = [0x55_u8; MINIMUM + 200];
     for size in 0..MINIMUM - 32 {
         let mut talc = Talc::<_>::new(unsafe { Claim::new(region.as_mut_ptr().add(1), size) });
-        assert!(unsafe { talc.allocate(bytes(1)) }.is_none());
+        assert!(talc.allocate(bytes(1)).is_none());
         assert!(!talc.is_metadata_established());
         assert!(talc.source_mut().take_claim().is_none(), "nothing was claimed");
         assert_eq!(talc.audit(), Ok(()));
         // It asks no second time.
-        assert!(unsafe { talc.allocate(bytes(1)) }.is_none());
+        assert!(talc.allocate(bytes(1)).is_none());
     }
     assert!(region.iter().all(|&byte| byte == 0x55));
 
@@ -104,7 +104,7 @@ fn a_region_that_is_too_small_stays_untouched() {
     for offset in 0..32 {
         let base = unsafe { region.as_mut_ptr().add(offset) };
         let mut talc = Talc::<_>::new(unsafe { Claim::new(base, MINIMUM) });
-        assert!(unsafe { talc.allocate(bytes(100)) }.is_none());
+        assert!(talc.allocate(bytes(100)).is_none());
         assert!(talc.is_metadata_established());
         assert!(talc.source_mut().take_claim().is_some());
         assert_eq!(talc.audit(), Ok(()));
@@ -121,7 +121,7 @@ fn regions_are_kept_to() {
         let base = unsafe { memory.as_mut_ptr().add(offset + 64) };
         let mut talc = Talc::<_, SmallBinning>::new(unsafe { Claim::new(base, size) });
         let mut allocated = 0;
-        while let Some(block) = unsafe { talc.allocate(bytes(40)) } {
+        while let Some(block) = talc.allocate(bytes(40)) {
             unsafe { block.as_ptr().write_bytes(0x55, 40) };
             allocated += 40;
         }
@@ -138,14 +138,14 @@ fn arrays_of_any_type_and_statics() {
     static mut WORDS: [u64; 1000] = [0; 1000];
     let mut talc = Talc::<_>::new(unsafe { Claim::array(&raw mut WORDS) });
     // All eight bytes of each element count.
-    assert!(unsafe { talc.allocate(bytes(5000)) }.is_some());
-    assert!(unsafe { talc.allocate(bytes(5000)) }.is_none());
+    assert!(talc.allocate(bytes(5000)).is_some());
+    assert!(talc.allocate(bytes(5000)).is_none());
     let end = talc.source_mut().take_claim().unwrap().as_ptr() as usize;
     assert_eq!(end, (&raw mut WORDS as usize + 8000) & !15);
 
     let mut empty: [u8; 0] = [];
     let mut talc = Talc::<_>::new(unsafe { Claim::array(&raw mut empty) });
-    assert!(unsafe { talc.allocate(bytes(1)) }.is_none());
+    assert!(talc.allocate(bytes(1)).is_none());
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn impossible_layouts_get_none() {
     let mut region = [0_u8; 10_000];
     let mut talc = Talc::<_>::new(unsafe { Claim::array(&raw mut region) });
     for layout in impossible_layouts() {
-        assert_eq!(unsafe { talc.allocate(layout) }, None, "{layout:?}");
+        assert_eq!(talc.allocate(layout), None, "{layout:?}");
         assert!(!unsafe { talc.try_grow_in_place_of_new(layout.size()) });
     }
     assert_eq!(talc.audit(), Ok(()));

@@ -34,17 +34,17 @@ fn a_source_in_ten_lines() {
     let mut talc =
         Talc::<_>::new(Regions(regions.iter_mut().map(|r| NonNull::from(&mut **r)).collect()));
     for left in [2, 1, 0] {
-        assert!(unsafe { talc.allocate(bytes(5000)) }.is_some());
+        assert!(talc.allocate(bytes(5000)).is_some());
         assert_eq!(talc.source().0.len(), left);
     }
-    assert!(unsafe { talc.allocate(bytes(5000)) }.is_none());
+    assert!(talc.allocate(bytes(5000)).is_none());
     assert_eq!(talc.audit(), Ok(()));
 
     // What never fits makes the source bring all it has, and then fails: it does not loop.
     let mut more = [region(), region()];
     let mut talc =
         Talc::<_>::new(Regions(more.iter_mut().map(|r| NonNull::from(&mut **r)).collect()));
-    assert!(unsafe { talc.allocate(bytes(9000)) }.is_none());
+    assert!(talc.allocate(bytes(9000)).is_none());
     assert_eq!(talc.source().0.len(), 0);
 }
 
@@ -75,24 +75,24 @@ fn a_source_that_recovers_memory() {
 
         // Everything goes into the cache, until a request finds the heap full.
         let mut cached = Vec::new();
-        while let Some(block) = unsafe { talc.try_allocate(bytes(500)) } {
+        while let Some(block) = talc.try_allocate(bytes(500)) {
             cached.push((block.as_ptr(), bytes(500)));
         }
         let count = cached.len();
         cache.set(cached);
         // Three neighbours are freed for it, and no more than that.
-        let large = unsafe { talc.allocate(bytes(1400)) }.unwrap();
+        let large = talc.allocate(bytes(1400)).unwrap();
         let left = cache.take();
         assert_eq!(left.len(), count - 3);
         assert_eq!(talc.audit(), Ok(()));
         cache.set(left);
 
         // All of it is not enough for this; nothing is lost.
-        assert!(unsafe { talc.allocate(bytes(100_000)) }.is_none());
+        assert!(talc.allocate(bytes(100_000)).is_none());
         assert!(cache.take().is_empty());
         unsafe { talc.deallocate(large.as_ptr(), bytes(1400)) };
         assert_eq!(talc.audit(), Ok(()));
-        assert!(unsafe { talc.allocate(bytes(500 * count)) }.is_some());
+        assert!(talc.allocate(bytes(500 * count)).is_some());
     }
     check::<talc_sources::talc_core::DefaultBinning>();
     check::<SmallBinning>();
@@ -125,11 +125,11 @@ fn a_source_may_panic() {
     let mut live = Vec::new();
     for _ in 0..2 {
         on_acquire.set(true);
-        let message = panic_message(|| unsafe { talc.allocate(bytes(5000)) });
+        let message = panic_message(|| talc.allocate(bytes(5000)));
         assert_eq!(message, "no acquire");
         assert_eq!(talc.audit(), Ok(()));
         // The same request works, as soon as the source does.
-        live.push(unsafe { talc.allocate(bytes(5000)) }.unwrap());
+        live.push(talc.allocate(bytes(5000)).unwrap());
     }
     // It is the source's business what becomes of the free space; the free itself is done.
     on_release.set(true);
@@ -137,7 +137,7 @@ fn a_source_may_panic() {
     let message = panic_message(|| unsafe { talc.deallocate(top, bytes(5000)) });
     assert_eq!(message, "no release");
     assert_eq!(talc.audit(), Ok(()));
-    assert_eq!(unsafe { talc.try_allocate(bytes(5000)) }.unwrap().as_ptr(), top, "it was freed");
+    assert_eq!(talc.try_allocate(bytes(5000)).unwrap().as_ptr(), top, "it was freed");
 
     on_release.set(true);
     let message = panic_message(|| unsafe { talc.shrink(top, bytes(5000), 10) });
@@ -208,7 +208,7 @@ fn a_source_that_extends_and_truncates() {
     for step in 0..rounds(3000) {
         if random.below(2 + step / 500 % 2) == 0 {
             let layout = Layout::from_size_align(random.size(11), 8 << random.below(3)).unwrap();
-            if let Some(block) = unsafe { talc.allocate(layout) } {
+            if let Some(block) = talc.allocate(layout) {
                 live.push((block.as_ptr(), layout));
             }
         } else if !live.is_empty() {

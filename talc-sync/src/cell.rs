@@ -5,9 +5,9 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use talc_sources::talc_core::{DefaultBinning, Part, Reserved};
-use talc_sources::{Binning, Replaceable, Report, Source, Talc};
+use talc_sources::{Binning, Replaceable, Source, Talc};
 
-use crate::glue::Wrapper;
+use crate::glue::{self, Wrapper};
 use crate::heap_api::heap_api;
 
 /// An allocator for one thread: like a [`Cell`](core::cell::Cell), it is not `Sync`, lends nothing
@@ -15,8 +15,9 @@ use crate::heap_api::heap_api;
 ///
 /// It implements `GlobalAlloc` and `Allocator`; pass `&talc` to collections.
 ///
-/// In debug builds it notices being called from its own source, which
-/// [`Source`] forbids, and panics with the place of the first call.
+/// A call from its own source is refused, if that is one that [says](Source::MAY_REENTER) that it may
+/// come back: allocating fails, all else panics. In debug builds a call from any other source is
+/// noticed, too, and panics with the place of the first call.
 ///
 /// # Example
 ///
@@ -67,7 +68,7 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
     where
         S: Replaceable,
     {
-        self.with(|talc| core::mem::replace(talc.source_mut(), source))
+        self.with_driver(|talc| core::mem::replace(talc.source_mut(), source))
     }
 
     /// A clone of the source.
@@ -77,13 +78,13 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
     where
         S: Clone,
     {
-        self.with(|talc| talc.source().clone())
+        self.with_driver(|talc| talc.source().clone())
     }
 
     /// Gives empty slabs back, and heaps that fall free to the source: [`Talc::trim`].
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn trim(&self) {
-        self.with(|talc| talc.trim());
+        self.with_driver(|talc| talc.trim());
     }
 
     /// Statistics of all heaps and allocations.
@@ -92,7 +93,7 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn counters(&self) -> talc_sources::talc_core::Counters {
-        self.with(|talc| *talc.counters())
+        self.with_driver(|talc| *talc.counters())
     }
 
     /// Checks every invariant.
@@ -103,14 +104,14 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn audit(&self) -> Result<(), talc_sources::talc_core::Fault> {
-        self.with(|talc| talc.audit())
+        self.with_driver(|talc| talc.audit())
     }
 
     /// The size of the largest layout that fits without asking the source. See
     /// [`RawTalc::largest_gap`](talc_sources::talc_core::RawTalc::largest_gap) for its cost.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn largest_gap(&self) -> Option<usize> {
-        self.with(|talc| talc.largest_gap())
+        self.with_driver(|talc| talc.largest_gap())
     }
 
     /// Shows each part of each heap to `visitor`. See
@@ -120,7 +121,7 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
     /// `visitor` must not use this allocator: not allocate or free through it, nor anything else.
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn visit(&self, visitor: impl FnMut(Part)) {
-        self.with(|talc| talc.visit(visitor));
+        self.with_driver(|talc| talc.visit(visitor));
     }
 
     /// How much of a heap is in use. See
@@ -131,15 +132,15 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn reserved(&self, heap_end: NonNull<u8>) -> Reserved {
         // SAFETY: required of the caller.
-        self.with(|talc| unsafe { talc.reserved(heap_end) })
+        self.with_driver(|talc| unsafe { talc.reserved(heap_end) })
     }
 
     heap_api!(&);
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn with_driver<T>(&self, report: Option<Report>, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
-        crate::glue::checked(self, |talc| report.or_else(|| talc.report()), f)
+    fn with_driver<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
+        glue::with(self, f)
     }
 }
 
@@ -149,13 +150,14 @@ impl<S: Source<B>, B: Binning> Wrapper for TalcCell<S, B> {
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
-        let _borrowed = self.borrow.mark();
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> Option<T> {
+        let _borrowed = self.borrow.mark(S::MAY_REENTER)?;
         // SAFETY: the cell is not `Sync`, and this is the only place that makes a reference to its
         // contents from a shared one. `f` is code of this crate: what it calls that is not, is
-        // sources, which must not come back here (the contract of `Source`), a source's `Clone`
-        // and `Drop`, and visitors, whose callers vouch for them.
-        f(unsafe { &mut *self.cell.get() })
+        // sources and their `Clone` and `Drop`, which do not come back here, or say that they may,
+        // and then are refused (the contract of `Source`), and visitors, whose callers vouch for
+        // them.
+        Some(f(unsafe { &mut *self.cell.get() }))
     }
 }
 
@@ -166,52 +168,65 @@ impl<S: Source<B>, B: Binning> fmt::Debug for TalcCell<S, B> {
     }
 }
 
-/// Noticing a second borrow, in debug builds.
+/// Noticing a second borrow.
 mod borrow {
+    use core::cell::Cell;
     #[cfg(debug_assertions)]
-    use core::{cell::Cell, panic::Location};
+    use core::panic::Location;
 
-    /// Where the cell was borrowed, if it is; nothing at all in release builds.
+    /// Whether the cell is borrowed, as far as that is of interest.
     pub(super) struct Mark {
+        is_borrowed: Cell<bool>,
+        /// Where.
         #[cfg(debug_assertions)]
         at: Cell<Option<&'static Location<'static>>>,
     }
 
-    /// Clears the mark when it is dropped.
-    pub(super) struct Marked<'a>(#[cfg_attr(not(debug_assertions), allow(dead_code))] &'a Mark);
+    /// Clears the mark when it is dropped, if there is one.
+    pub(super) struct Marked<'a>(Option<&'a Mark>);
 
     impl Mark {
         pub(super) const fn new() -> Self {
             Self {
+                is_borrowed: Cell::new(false),
                 #[cfg(debug_assertions)]
                 at: Cell::new(None),
             }
         }
 
+        /// Marks the cell as borrowed; `None` if it is already, and the source `may_reenter`. In
+        /// release builds other sources cost nothing.
         #[inline]
         #[cfg_attr(debug_assertions, track_caller)]
-        pub(super) fn mark(&self) -> Marked<'_> {
-            #[cfg(debug_assertions)]
-            {
-                // Taken, so that the panic message itself can be allocated here: the driver is in
-                // a whole state whenever foreign code runs.
-                if let Some(at) = self.at.take() {
+        pub(super) fn mark(&self, may_reenter: bool) -> Option<Marked<'_>> {
+            if !may_reenter && !cfg!(debug_assertions) {
+                return Some(Marked(None));
+            }
+            if self.is_borrowed.replace(true) {
+                #[cfg(debug_assertions)]
+                if let (false, Some(at)) = (may_reenter, self.at.take()) {
+                    // So that the panic message itself can be allocated here: the driver is in a
+                    // whole state whenever foreign code runs.
+                    self.is_borrowed.set(false);
                     panic!(
                         "talc: this TalcCell is in use already, since {at}. \
                          Does its source use the allocator that it serves?"
                     );
                 }
-                self.at.set(Some(Location::caller()));
+                return None;
             }
-            Marked(self)
+            #[cfg(debug_assertions)]
+            self.at.set(Some(Location::caller()));
+            Some(Marked(Some(self)))
         }
     }
 
     impl Drop for Marked<'_> {
         #[inline]
         fn drop(&mut self) {
-            #[cfg(debug_assertions)]
-            self.0.at.set(None);
+            if let Some(mark) = self.0 {
+                mark.is_borrowed.set(false);
+            }
         }
     }
 }
@@ -222,8 +237,9 @@ mod borrow {
 /// It dereferences to the [`TalcCell`], whose methods it so has.
 pub struct TalcSyncCell<S, B = DefaultBinning>(TalcCell<S, B>);
 
-// SAFETY: `TalcSyncCell::new` requires that there be one thread only.
-unsafe impl<S: Source<B>, B: Binning> Sync for TalcSyncCell<S, B> {}
+// SAFETY: `TalcSyncCell::new` requires that it be used by one thread at a time only; the source may
+// be used by one thread after another.
+unsafe impl<S: Source<B> + Send, B: Binning> Sync for TalcSyncCell<S, B> {}
 
 impl<S: Source<B>, B: Binning> TalcSyncCell<S, B> {
     /// Makes a cell `Sync`.
@@ -232,7 +248,10 @@ impl<S: Source<B>, B: Binning> TalcSyncCell<S, B> {
     ///
     /// # Safety
     /// The value must never be used from two threads at a time, nor from an interrupt or signal
-    /// handler that interrupts a use of it.
+    /// handler that interrupts a use of it, nor from its own source, unless that says that it
+    /// [may](Source::MAY_REENTER).
+    ///
+    /// It is `Sync` if the source is `Send`.
     ///
     /// # Example
     ///
@@ -293,7 +312,7 @@ impl<S: Source<B>, B: Binning> Wrapper for TalcSyncCell<S, B> {
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> Option<T> {
         self.0.with(f)
     }
 }

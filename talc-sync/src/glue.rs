@@ -5,7 +5,7 @@ use core::alloc::Layout;
 use core::mem::forget;
 use core::ptr::NonNull;
 
-use talc_sources::{Binning, Report, Source, Talc};
+use talc_sources::{Binning, Source, Talc};
 
 /// A wrapper: lends its driver to one caller at a time.
 pub(crate) trait Wrapper {
@@ -16,8 +16,9 @@ pub(crate) trait Wrapper {
     /// A wrapper that nobody waits for lends it out once, which is less code.
     const COPIED_AT_ONCE: usize = usize::MAX;
 
-    /// Calls `f` with the driver, locked or borrowed for that long.
-    fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> T;
+    /// Calls `f` with the driver, locked or borrowed for that long; `None` if the driver is in use
+    /// and its source has come back.
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> Option<T>;
 }
 
 const GROWS_IN_PLACE: bool =
@@ -50,31 +51,50 @@ const CACHE_LINE: usize = if cfg!(any(
     64
 };
 
-/// Calls `f` with the driver, unless `report` finds a broken rule, which is reported by a panic
-/// once the driver is no longer locked: the message may need the very same allocator.
+/// Calls `f` with the driver; `None` if the driver is in use and its source has come back. A broken
+/// rule is reported by a panic once the driver is no longer locked: the message may need the very
+/// same allocator.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) fn checked<W: Wrapper, T>(
+pub(crate) fn try_with<W: Wrapper, T>(
     wrapper: &W,
-    report: impl FnOnce(&Talc<W::Source, W::Binning>) -> Option<Report>,
+    f: impl FnOnce(&mut Talc<W::Source, W::Binning>) -> T,
+) -> Option<T> {
+    let (result, report) = wrapper.with(|talc| talc.deferred(f))?;
+    if let Some(report) = report {
+        panic!("{report}");
+    }
+    Some(result)
+}
+
+/// The same for what cannot fail.
+///
+/// # Panics
+/// If the driver is in use and its source has come back.
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) fn with<W: Wrapper, T>(
+    wrapper: &W,
     f: impl FnOnce(&mut Talc<W::Source, W::Binning>) -> T,
 ) -> T {
-    let result = wrapper.with(|talc| match report(talc) {
-        None => Ok(f(talc)),
-        Some(report) => Err(report),
-    });
-    match result {
-        Ok(result) => result,
-        Err(report) => panic!("{report}"),
+    match try_with(wrapper, f) {
+        Some(result) => result,
+        None => refuse(),
     }
+}
+
+#[cold]
+#[inline(never)]
+#[cfg_attr(debug_assertions, track_caller)]
+fn refuse() -> ! {
+    panic!("talc: this allocator is in use, and its source has come back to it")
 }
 
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNull<u8>> {
     let layout = adjusted(layout)?;
-    // SAFETY: nothing is required.
-    checked(wrapper, Talc::report, |talc| unsafe { talc.allocate(layout) })
+    try_with(wrapper, |talc| talc.allocate(layout))?
 }
 
 /// # Safety
@@ -83,13 +103,21 @@ pub(crate) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNul
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
     if let Some(layout) = adjusted(layout) {
-        checked(
-            wrapper,
-            // SAFETY: required of the caller.
-            |talc| unsafe { talc.report_of(ptr.as_ptr(), layout) },
-            // SAFETY: required of the caller.
-            |talc| unsafe { talc.deallocate(ptr.as_ptr(), layout) },
-        );
+        // SAFETY: required of the caller.
+        with(wrapper, |talc| unsafe { talc.deallocate(ptr.as_ptr(), layout) });
+    }
+}
+
+/// [`deallocate`], where the owner does not know yet that the allocation is gone: nothing unwinds.
+///
+/// # Safety
+/// As for [`deallocate`].
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) unsafe fn deallocate_moved<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
+    if let Some(layout) = adjusted(layout) {
+        // SAFETY: required of the caller.
+        with(wrapper, |talc| unsafe { talc.deallocate_moved(ptr.as_ptr(), layout) });
     }
 }
 
@@ -98,7 +126,8 @@ enum Resized {
     Done(NonNull<u8>),
     /// New memory, into which the old one's contents must still be copied.
     Moving(NonNull<u8>),
-    OutOfMemory,
+    /// There is no memory, or a rule is broken.
+    Refused,
 }
 
 /// Makes an allocation larger or smaller, in place if possible, or else by moving it. `None` if
@@ -121,53 +150,45 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
     let kept = if is_shrinking { new.size() } else { old.size() };
 
     // SAFETY: required of the caller, here and below; the new memory is no part of the old.
-    let resized = checked(
-        wrapper,
-        |talc| unsafe { talc.report_of(ptr.as_ptr(), old) },
-        |talc| unsafe {
-            if SHRINKS_IN_PLACE && is_aligned && is_shrinking {
-                talc.shrink(ptr.as_ptr(), old, new.size());
+    let resized = try_with(wrapper, |talc| unsafe {
+        if SHRINKS_IN_PLACE && is_aligned && is_shrinking {
+            talc.shrink(ptr.as_ptr(), old, new.size());
+            return Resized::Done(ptr);
+        }
+        if GROWS_IN_PLACE && is_aligned && !is_shrinking {
+            if talc.try_grow_in_place(ptr.as_ptr(), old, new.size()) {
                 return Resized::Done(ptr);
             }
-            if GROWS_IN_PLACE && is_aligned && !is_shrinking {
-                if talc.try_grow_in_place(ptr.as_ptr(), old, new.size()) {
-                    return Resized::Done(ptr);
-                }
-                // What moves is aligned as it was allocated.
-                if !W::Binning::IS_COMPACT
-                    && kept <= W::COPIED_AT_ONCE
-                    && new.align() <= old.align()
-                {
-                    if let Some(moved) = talc.try_grow_downwards(ptr.as_ptr(), old, new.size()) {
-                        return Resized::Done(moved);
-                    }
+            // What moves is aligned as it was allocated.
+            if !W::Binning::IS_COMPACT && kept <= W::COPIED_AT_ONCE && new.align() <= old.align() {
+                if let Some(moved) = talc.try_grow_downwards(ptr.as_ptr(), old, new.size()) {
+                    return Resized::Done(moved);
                 }
             }
-            let moved = match talc.allocate(new) {
-                Some(moved) => moved,
-                None => return Resized::OutOfMemory,
-            };
-            if kept > W::COPIED_AT_ONCE {
-                return Resized::Moving(moved);
+            if talc.has_report() {
+                return Resized::Refused;
             }
-            moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
-            talc.deallocate(ptr.as_ptr(), old);
-            Resized::Done(moved)
-        },
-    );
+        }
+        let moved = match talc.allocate(new) {
+            Some(moved) => moved,
+            None => return Resized::Refused,
+        };
+        if kept > W::COPIED_AT_ONCE {
+            return Resized::Moving(moved);
+        }
+        moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
+        talc.deallocate_moved(ptr.as_ptr(), old);
+        Resized::Done(moved)
+    })?;
     match resized {
         Resized::Done(ptr) => Some(ptr),
-        Resized::OutOfMemory => None,
+        Resized::Refused => None,
         Resized::Moving(moved) => {
             // SAFETY: both are still live, and nobody else's.
-            unsafe { moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept) };
-            checked(
-                wrapper,
-                // SAFETY: required of the caller.
-                |talc| unsafe { talc.report_of(ptr.as_ptr(), old) },
-                // SAFETY: required of the caller.
-                |talc| unsafe { talc.deallocate(ptr.as_ptr(), old) },
-            );
+            unsafe {
+                moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
+                with(wrapper, |talc| talc.deallocate_moved(ptr.as_ptr(), old));
+            }
             Some(moved)
         }
     }

@@ -13,7 +13,7 @@ macro_rules! heap_api {
         #[cfg_attr(debug_assertions, track_caller)]
         pub unsafe fn claim($($reference)+ self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
             // SAFETY: required of the caller.
-            self.with_driver(Talc::<S, B>::manual_heaps_report(), |talc| unsafe {
+            self.with_driver(|talc| unsafe {
                 talc.claim(base, size)
             })
         }
@@ -29,7 +29,7 @@ macro_rules! heap_api {
             new_end: *mut u8,
         ) -> NonNull<u8> {
             // SAFETY: required of the caller.
-            self.with_driver(Talc::<S, B>::manual_heaps_report(), |talc| unsafe {
+            self.with_driver(|talc| unsafe {
                 talc.extend(heap_end, new_end)
             })
         }
@@ -45,7 +45,7 @@ macro_rules! heap_api {
             new_end: *mut u8,
         ) -> Option<NonNull<u8>> {
             // SAFETY: required of the caller.
-            self.with_driver(Talc::<S, B>::manual_heaps_report(), |talc| unsafe {
+            self.with_driver(|talc| unsafe {
                 talc.truncate(heap_end, new_end)
             })
         }
@@ -62,7 +62,7 @@ macro_rules! heap_api {
             new_end: *mut u8,
         ) -> Option<NonNull<u8>> {
             // SAFETY: required of the caller.
-            self.with_driver(Talc::<S, B>::manual_heaps_report(), |talc| unsafe {
+            self.with_driver(|talc| unsafe {
                 talc.resize(heap_end, new_end)
             })
         }

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use lock_api::{Mutex, MutexGuard, RawMutex};
 use talc_sources::talc_core::DefaultBinning;
-use talc_sources::{Binning, Replaceable, Report, Source, Talc};
+use talc_sources::{Binning, Replaceable, Source, Talc};
 
 use crate::glue::Wrapper;
 use crate::heap_api::heap_api;
@@ -46,16 +46,17 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcLock<R, S, B> {
     /// Locks the allocator for several operations, and for those that are not allocations.
     ///
     /// What allocates from this allocator while the guard lives waits forever, on the same thread:
-    /// if it is the global one, so does `println!`.
+    /// if it is the global one, so does `println!`. So does a source that comes back to the
+    /// allocator that it serves.
     #[inline]
     pub fn lock(&self) -> TalcGuard<'_, R, S, B> {
-        TalcGuard(self.mutex.lock())
+        TalcGuard::new(self.mutex.lock())
     }
 
     /// [Locks](Self::lock) the allocator if it is not locked; `None` if it is.
     #[inline]
     pub fn try_lock(&self) -> Option<TalcGuard<'_, R, S, B>> {
-        self.mutex.try_lock().map(TalcGuard)
+        self.mutex.try_lock().map(TalcGuard::new)
     }
 
     /// The driver, without locking.
@@ -77,8 +78,8 @@ impl<R: RawMutex, S: Source<B>, B: Binning> Wrapper for TalcLock<R, S, B> {
     const COPIED_AT_ONCE: usize = 16 << 10;
 
     #[inline]
-    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
-        f(&mut self.mutex.lock())
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> Option<T> {
+        Some(f(&mut self.mutex.lock()))
     }
 }
 
@@ -97,6 +98,21 @@ impl<R: RawMutex, S: Source<B>, B: Binning> fmt::Debug for TalcLock<R, S, B> {
 /// `audit`. It does not lend out the driver mutably, as safe code could then exchange it for
 /// another under the allocations that were made.
 pub struct TalcGuard<'a, R: RawMutex, S, B = DefaultBinning>(MutexGuard<'a, R, Talc<S, B>>);
+
+impl<'a, R: RawMutex, S, B> TalcGuard<'a, R, S, B> {
+    #[inline]
+    fn new(mut guard: MutexGuard<'a, R, Talc<S, B>>) -> Self {
+        guard.defer_reports(true);
+        Self(guard)
+    }
+}
+
+impl<R: RawMutex, S, B> Drop for TalcGuard<'_, R, S, B> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.defer_reports(false);
+    }
+}
 
 impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
     heap_api!(&mut);
@@ -120,23 +136,17 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
     }
 
     /// Allocates memory: [`Talc::allocate`].
-    ///
-    /// # Safety
-    /// That of [`Talc::allocate`].
     #[inline]
-    pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller.
-        self.with_driver(None, |talc| unsafe { talc.allocate(layout) })
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        self.with_driver(|talc| talc.allocate(layout))
     }
 
     /// Allocates memory without asking the source: [`Talc::try_allocate`].
-    ///
-    /// # Safety
-    /// That of [`Talc::try_allocate`].
     #[inline]
-    pub unsafe fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller.
-        self.with_driver(None, |talc| unsafe { talc.try_allocate(layout) })
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        self.with_driver(|talc| talc.try_allocate(layout))
     }
 
     /// Frees an allocation: [`Talc::deallocate`].
@@ -147,9 +157,7 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) {
         // SAFETY: required of the caller.
-        let report = unsafe { self.0.report_of(ptr, layout) };
-        // SAFETY: required of the caller.
-        self.with_driver(report, |talc| unsafe { talc.deallocate(ptr, layout) });
+        self.with_driver(|talc| unsafe { talc.deallocate(ptr, layout) });
     }
 
     /// Grows an allocation in place: [`Talc::try_grow_in_place`].
@@ -165,9 +173,7 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
         new_size: usize,
     ) -> bool {
         // SAFETY: required of the caller.
-        let report = unsafe { self.0.report_of(ptr, layout) };
-        // SAFETY: required of the caller.
-        self.with_driver(report, |talc| unsafe { talc.try_grow_in_place(ptr, layout, new_size) })
+        self.with_driver(|talc| unsafe { talc.try_grow_in_place(ptr, layout, new_size) })
     }
 
     /// Shrinks an allocation in place: [`Talc::shrink`].
@@ -178,9 +184,7 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn shrink(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) {
         // SAFETY: required of the caller.
-        let report = unsafe { self.0.report_of(ptr, layout) };
-        // SAFETY: required of the caller.
-        self.with_driver(report, |talc| unsafe { talc.shrink(ptr, layout, new_size) });
+        self.with_driver(|talc| unsafe { talc.shrink(ptr, layout, new_size) });
     }
 
     /// Grows or shrinks an allocation in place: [`Talc::try_realloc_in_place`].
@@ -196,28 +200,24 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
         new_size: usize,
     ) -> bool {
         // SAFETY: required of the caller.
-        let report = unsafe { self.0.report_of(ptr, layout) };
-        // SAFETY: required of the caller.
-        self.with_driver(report, |talc| unsafe { talc.try_realloc_in_place(ptr, layout, new_size) })
+        self.with_driver(|talc| unsafe { talc.try_realloc_in_place(ptr, layout, new_size) })
     }
 
     /// Gives empty slabs back, and heaps that fall free to the source: [`Talc::trim`].
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn trim(&mut self) {
-        self.0.trim();
+        self.with_driver(Talc::trim);
     }
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn with_driver<T>(
-        &mut self,
-        report: Option<Report>,
-        f: impl FnOnce(&mut Talc<S, B>) -> T,
-    ) -> T {
-        if let Some(report) = report.or_else(|| self.0.report()) {
+    fn with_driver<T>(&mut self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
+        let (result, report) = self.0.deferred(f);
+        if let Some(report) = report {
             // The message may be allocated here: unlock for it.
             MutexGuard::unlocked(&mut self.0, || panic!("{report}"));
         }
-        f(&mut self.0)
+        result
     }
 }
 

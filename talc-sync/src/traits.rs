@@ -168,7 +168,7 @@ mod api {
         // SAFETY: required of the caller.
         unsafe {
             if new.size() == 0 {
-                glue::deallocate(wrapper, ptr, old);
+                glue::deallocate_moved(wrapper, ptr, old);
                 return Some(slice(dangling(new), new));
             }
             Some(slice(glue::reallocate(wrapper, ptr, old, new)?, new))

@@ -91,7 +91,7 @@ fn the_source_can_be_looked_at_and_replaced() {
 fn get_mut_and_into_inner_need_no_lock() {
     let (_memory, claim) = arena(1 << 14);
     let mut talc = Lock::new(claim);
-    let block = unsafe { talc.get_mut().allocate(layout(1000, 8)) }.unwrap().as_ptr();
+    let block = talc.get_mut().allocate(layout(1000, 8)).unwrap().as_ptr();
     // A guard that was forgotten leaves the lock locked, and that does not matter here.
     std::mem::forget(talc.lock());
     assert!(talc.try_lock().is_none());

@@ -21,6 +21,7 @@ pub struct WasmGrowAndClaim;
 unsafe impl<B: Binning> Source<B> for WasmGrowAndClaim {
     const MANUAL_HEAPS: bool = false;
     const GROWS_FIRST: bool = true;
+    const RELEASES: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
         // SAFETY: without an end there is nothing to be kept.
@@ -84,6 +85,7 @@ impl<const PART: usize> WasmGrowAndExtend<PART> {
 unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART> {
     const MANUAL_HEAPS: bool = false;
     const GROWS_FIRST: bool = true;
+    const RELEASES: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
         // SAFETY: the end is current: only this source moves it.

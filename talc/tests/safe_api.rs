@@ -43,7 +43,7 @@ fn look<S: Source<B>, B: Binning>(talc: &Talc<S, B>) {
     talc.visit(|_| parts += 1);
     assert!(parts >= 3);
     let _: &S = talc.source();
-    assert!(talc.report().is_none());
+    assert!(!talc.has_report());
     #[cfg(feature = "counters")]
     assert!(talc.counters().claimed_bytes > 0 && !talc.counters().to_string().is_empty());
     #[cfg(feature = "audit")]

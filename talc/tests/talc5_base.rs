@@ -117,7 +117,7 @@ fn counters_add_up() {
     let mut talc = Talc::<_, DefaultBinning>::new(unsafe { Claim::array(&raw mut ARENA) });
     assert_eq!(*talc.counters(), Counters::default());
     let layout = Layout::new::<[u8; 333]>();
-    let blocks: Vec<_> = (0..5).map(|_| unsafe { talc.allocate(layout) }.unwrap()).collect();
+    let blocks: Vec<_> = (0..5).map(|_| talc.allocate(layout).unwrap()).collect();
     for block in &blocks[..2] {
         unsafe { talc.deallocate(block.as_ptr(), layout) };
     }

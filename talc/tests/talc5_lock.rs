@@ -84,7 +84,7 @@ fn it_is_taken_apart() {
     let mut lock: TalcLock<RawSpinlock, Claim> =
         TalcLock::new(unsafe { Claim::array(&raw mut MEMORY) });
     let layout = Layout::new::<[u32; 25]>();
-    let block = unsafe { lock.get_mut().allocate(layout) }.unwrap();
+    let block = lock.get_mut().allocate(layout).unwrap();
     let mut talc: Talc<Claim, DefaultBinning> = lock.into_inner();
     unsafe { talc.deallocate(block.as_ptr(), layout) };
     assert_eq!(talc.counters().allocation_count, 0);

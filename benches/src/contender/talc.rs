@@ -31,7 +31,7 @@ macro_rules! talc_contender {
             #[inline]
             unsafe fn alloc(&mut self, layout: Layout) -> *mut u8 {
                 // SAFETY: the size is not zero.
-                let ptr = unsafe { self.talc.allocate(layout) };
+                let ptr = self.talc.allocate(layout);
                 ptr.map_or(std::ptr::null_mut(), NonNull::as_ptr)
             }
 

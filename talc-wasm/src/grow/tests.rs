@@ -19,7 +19,7 @@ fn bytes(size: usize) -> Layout {
 
 fn allocate<S: Source<B>, B: Binning>(talc: &mut Talc<S, B>, layout: Layout) -> Option<*mut u8> {
     // SAFETY: nothing is required.
-    let block = unsafe { talc.allocate(layout) };
+    let block = talc.allocate(layout);
     assert_eq!(talc.audit(), Ok(()));
     block.map(NonNull::as_ptr)
 }

@@ -1,0 +1,134 @@
+//! Broken rules: what a debug build reports, and when.
+
+use core::fmt;
+
+use talc_core::Misuse;
+
+/// A broken rule: why a debug build panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Report {
+    /// An unsafe method was called in a way that it forbids.
+    Misuse(Misuse),
+    /// Heaps were managed by hand under a source that manages them itself.
+    ManualHeaps,
+    /// The heaps are damaged.
+    #[cfg(feature = "audit")]
+    Fault(talc_core::Fault),
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misuse(misuse) => misuse.fmt(f),
+            Self::ManualHeaps => f.write_str(
+                "talc: the source of this allocator manages its heaps itself, so they must not be \
+                 claimed, extended, truncated or resized by hand",
+            ),
+            #[cfg(feature = "audit")]
+            Self::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// Keeps a [`Report`] from where it is found until it can be made; has no size and does nothing in
+/// builds that find nothing.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    #[cfg(any(debug_assertions, feature = "error-scanning"))]
+    found: Option<Report>,
+    #[cfg(any(debug_assertions, feature = "error-scanning"))]
+    are_deferred: bool,
+    /// Whether anything was found: damage does not go away, and is reported once, so that the
+    /// message can be allocated.
+    #[cfg(feature = "error-scanning")]
+    has_found_any: bool,
+}
+
+#[cfg(any(debug_assertions, feature = "error-scanning"))]
+impl Reports {
+    /// Whether anything is ever found.
+    pub(crate) const EXIST: bool = true;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            found: None,
+            are_deferred: false,
+            #[cfg(feature = "error-scanning")]
+            has_found_any: false,
+        }
+    }
+
+    pub(crate) fn note(&mut self, report: Report) {
+        self.found = self.found.or(Some(report));
+    }
+
+    pub(crate) const fn has_found(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// What was found here, or by the core.
+    pub(crate) fn take(&mut self, misuse: Option<Misuse>) -> Option<Report> {
+        let found = self.found.take().or(misuse.map(Report::Misuse));
+        #[cfg(feature = "error-scanning")]
+        {
+            self.has_found_any |= found.is_some();
+        }
+        found
+    }
+
+    /// Defers reports or not, and returns whether they were.
+    pub(crate) fn defer(&mut self, are_deferred: bool) -> bool {
+        core::mem::replace(&mut self.are_deferred, are_deferred)
+    }
+
+    pub(crate) const fn are_deferred(&self) -> bool {
+        self.are_deferred
+    }
+
+    /// Whether the heaps are looked at before each operation.
+    #[cfg(feature = "audit")]
+    pub(crate) const fn are_scanned(&self) -> bool {
+        #[cfg(feature = "error-scanning")]
+        {
+            !self.has_found_any
+        }
+        #[cfg(not(feature = "error-scanning"))]
+        {
+            false
+        }
+    }
+}
+
+#[cfg(not(any(debug_assertions, feature = "error-scanning")))]
+#[allow(clippy::unused_self)] // The other one has something to look at.
+impl Reports {
+    pub(crate) const EXIST: bool = false;
+
+    pub(crate) const fn new() -> Self {
+        Self {}
+    }
+
+    pub(crate) fn note(&mut self, _: Report) {}
+
+    pub(crate) const fn has_found(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn take(&mut self, _: Option<Misuse>) -> Option<Report> {
+        None
+    }
+
+    pub(crate) fn defer(&mut self, _: bool) -> bool {
+        false
+    }
+
+    pub(crate) const fn are_deferred(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "audit")]
+    pub(crate) const fn are_scanned(&self) -> bool {
+        false
+    }
+}
