@@ -40,24 +40,47 @@ impl Count {
     }
 }
 
-/// talc 5.1.1 allocates blocks with an alignment of 1 and, when it is dropped, frees them with
-/// another one, so all blocks are aligned alike.
-fn aligned(layout: Layout) -> Layout {
-    layout.align_to(64).expect("a block far smaller than all memory")
+const PAGE: usize = 4096;
+
+/// All blocks are aligned to this. talc 5.1.1 allocates with an alignment of 1 and, when it is
+/// dropped, frees with one of 32.
+const ALIGN: usize = 16;
+
+/// How far above a page the next block begins. How slabs fit into a block hangs on that. The system
+/// places blocks anywhere; here each run is to find the same.
+fn offset(fetched: usize) -> usize {
+    ALIGN * (1 + fetched * 37 % (PAGE / ALIGN))
 }
 
-// SAFETY: all memory is the system's, allocated and freed with the same layout.
+/// What is asked of the system for a block.
+fn roomy(block: Layout) -> Layout {
+    let size = block.size() + PAGE;
+    Layout::from_size_align(size, PAGE).expect("a block far smaller than all memory")
+}
+
+// SAFETY: a block lies within an allocation of the system, whose base is kept below it; it is freed
+// with the layout that it was allocated with.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: required of the caller; the size is the same.
-        let block = unsafe { System.alloc(aligned(layout)) };
-        if !block.is_null() {
-            let mut count = COUNT.get();
-            count.held += layout.size() as isize;
-            count.peak = count.peak.max(count.held);
-            count.fetched += 1;
-            COUNT.set(count);
+        if layout.align() > ALIGN {
+            return null_mut();
         }
+        // SAFETY: the size is not zero.
+        let base = unsafe { System.alloc(roomy(layout)) };
+        if base.is_null() {
+            return base;
+        }
+        let mut count = COUNT.get();
+        // SAFETY: the offset is at least `ALIGN` and at most what was asked for in addition.
+        let block = unsafe {
+            let block = base.add(offset(count.fetched));
+            block.cast::<*mut u8>().sub(1).write(base);
+            block
+        };
+        count.held += layout.size() as isize;
+        count.peak = count.peak.max(count.held);
+        count.fetched += 1;
+        COUNT.set(count);
         block
     }
 
@@ -66,8 +89,8 @@ unsafe impl GlobalAlloc for Counted {
         count.held -= layout.size() as isize;
         count.returned += 1;
         COUNT.set(count);
-        // SAFETY: required of the caller; allocated above with the same alignment.
-        unsafe { System.dealloc(block, aligned(layout)) };
+        // SAFETY: required of the caller: the block was allocated above, with the same size.
+        unsafe { System.dealloc(block.cast::<*mut u8>().sub(1).read(), roomy(layout)) };
     }
 }
 
@@ -156,10 +179,12 @@ pub fn live_samples(workload: &Workload, samples: usize) -> Vec<f64> {
     sums.collect()
 }
 
+/// How large an object is if this is a block's size.
+pub type ObjectSize = fn(usize) -> usize;
+
 /// Allocates objects until a second block is fetched for one; then frees and allocates that one
-/// `pairs` times. What is counted as fetched and returned is what these pairs do. `size` says how
-/// large the objects are if this is a block's size.
-pub fn edge<C: Contender>(size: fn(usize) -> usize, pairs: usize) -> Option<Held> {
+/// `pairs` times. What is counted as fetched and returned is what these pairs do.
+pub fn edge<C: Contender>(size: ObjectSize, pairs: usize) -> Option<Held> {
     let layout = layout(size(block_size::<C>()?) as u32, 3);
     Count::reset();
     // SAFETY: there is no memory to be valid.
