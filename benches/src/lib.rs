@@ -5,6 +5,7 @@
 pub mod arena;
 pub mod contender;
 pub mod figures;
+pub mod held;
 pub mod plot;
 pub mod replay;
 pub mod report;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 10] = [
+const ALL: [Task; 11] = [
     Task::Traces,
     Task::Random,
     Task::Pair,
@@ -17,6 +17,7 @@ const ALL: [Task; 10] = [
     Task::Smallest,
     Task::Growing,
     Task::Fill,
+    Task::Held,
     Task::Programs,
     Task::Locked,
 ];
@@ -66,6 +67,8 @@ enum Task {
     Growing,
     /// How full an arena is when it first fails
     Fill,
+    /// Bytes held over blocks of another allocator, and once everything is freed
+    Held,
     /// Instructions and mispredicted branches, through valgrind
     Counts,
     /// The worst single call
@@ -103,6 +106,7 @@ impl Task {
             Task::Smallest => "smallest",
             Task::Growing => "growing",
             Task::Fill => "fill",
+            Task::Held => "held",
             Task::Counts => "counts",
             Task::Tail => "tail",
             Task::Pair => "pair",
@@ -183,6 +187,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Smallest => figures::smallest::measure(options)?,
         Task::Growing => figures::growing::measure(options)?,
         Task::Fill => figures::fill::measure(options),
+        Task::Held => figures::held::measure(options)?,
         Task::Counts => figures::counts::measure(options)?,
         Task::Tail => figures::tail::measure(options)?,
         Task::Pair => settled(|| figures::pair::measure(options)),
@@ -215,6 +220,9 @@ fn write_document(file: &str, title: &str, notes: &str, tasks: &[Task]) -> Resul
     }
     for chart in kept.iter().flat_map(|figure| &figure.charts) {
         plot::draw(chart)?;
+    }
+    for course in kept.iter().flat_map(|figure| &figure.courses) {
+        plot::draw_course(course)?;
     }
     let notes = std::fs::read_to_string(report::home().join("results").join(notes))?;
     std::fs::write(report::home().join(file), report::document(title, &notes, &kept))?;

@@ -1,7 +1,7 @@
-//! Charts as SVG: bars in groups, one colour per allocator everywhere.
+//! Charts as SVG: bars in groups, or lines; one colour per allocator everywhere.
 
 use crate::contender::ours;
-use crate::report::{home, number, Chart};
+use crate::report::{home, number, Chart, Course};
 use anyhow::{anyhow, Result};
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Colours by name, so that an allocator looks the same in every picture. Talc stands out; the
 /// hosted allocators are greys.
-const COLOURS: [(&str, RGBColor); 17] = [
+const COLOURS: [(&str, RGBColor); 18] = [
     ("talc", RGBColor(200, 30, 40)),
     ("talc fast", RGBColor(130, 10, 60)),
     ("talc small", RGBColor(230, 80, 120)),
@@ -28,6 +28,7 @@ const COLOURS: [(&str, RGBColor); 17] = [
     ("jemalloc", RGBColor(115, 115, 115)),
     ("snmalloc", RGBColor(155, 155, 155)),
     ("system", RGBColor(195, 195, 195)),
+    ("live bytes", INK),
 ];
 
 const WIDTH: u32 = 1000;
@@ -53,6 +54,15 @@ pub fn draw(chart: &Chart) -> Result<()> {
     area.present().map_err(|error| anyhow!("writing {}: {error}", path.display()))
 }
 
+/// Draws lines into their file.
+pub fn draw_course(course: &Course) -> Result<()> {
+    std::fs::create_dir_all(folder())?;
+    let path = folder().join(format!("{}.svg", course.file));
+    let area = SVGBackend::new(&path, (WIDTH, HEIGHT)).into_drawing_area();
+    paint_course(course, &area).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
+    area.present().map_err(|error| anyhow!("writing {}: {error}", path.display()))
+}
+
 /// How much wider than usual a picture is. It will be shown no wider than others, so what is in it
 /// must be larger.
 #[derive(Clone, Copy)]
@@ -74,11 +84,8 @@ type Painted = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>
 
 fn paint(chart: &Chart, area: &Area<'_>, size: Size) -> Painted {
     area.fill(&WHITE)?;
-    let (width, _) = area.dim_in_pixel();
-    let heading = size.font(19).color(&INK);
-    let centred = heading.pos(Pos::new(HPos::Center, VPos::Top));
-    area.draw(&Text::new(chart.title.clone(), (width as i32 / 2, size.of(10)), centred))?;
-    legend(chart, area, size)?;
+    heading(&chart.title, area, size)?;
+    legend(chart.series.iter().map(|(name, _)| name.as_str()), area, size)?;
 
     let top = top_of(chart);
     let slots = chart.series.len() as f64 + 2.0;
@@ -130,15 +137,67 @@ fn paint(chart: &Chart, area: &Area<'_>, size: Size) -> Painted {
     Ok(())
 }
 
+fn paint_course(course: &Course, area: &Area<'_>) -> Painted {
+    let size = Size(1.0);
+    area.fill(&WHITE)?;
+    heading(&course.title, area, size)?;
+    let lines = || course.series.iter().chain([&course.least]);
+    legend(lines().map(|(name, _)| name.as_str()), area, size)?;
+
+    let most = lines().flat_map(|(_, values)| values).copied().fold(0.01, f64::max);
+    // The last values go on for a while, so that they are seen.
+    let right = course.end * 1.04;
+    let mut plane = ChartBuilder::on(area)
+        .margin_top(size.of(64))
+        .margin_left(12)
+        .margin_right(40)
+        .x_label_area_size(size.of(44))
+        .y_label_area_size(size.of(64))
+        .build_cartesian_2d(0.0..right, 0.0..most * 1.04)?;
+    plane
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(WHITE)
+        .bold_line_style(GRID)
+        .x_desc(course.across.clone())
+        .y_desc(course.axis.clone())
+        .x_label_formatter(&|value| format!("{value:.0}"))
+        .label_style(size.font(13).color(&INK))
+        .draw()?;
+    let points = |values: &[f64]| {
+        let step = course.end / values.len().max(1) as f64;
+        let numbered = values.iter().enumerate();
+        let points = numbered.map(|(index, &value)| ((index + 1) as f64 * step, value));
+        let last = values.last().map(|&value| (right, value));
+        [(0.0, 0.0)].into_iter().chain(points).chain(last).collect::<Vec<(f64, f64)>>()
+    };
+    for (name, values) in course.series.iter().rev() {
+        plane.draw_series(LineSeries::new(points(values), colour(name).stroke_width(2)))?;
+    }
+    let (name, values) = &course.least;
+    let dashes = points(values).into_iter();
+    plane.draw_series(DashedLineSeries::new(dashes, 5, 4, colour(name).stroke_width(1)))?;
+    Ok(())
+}
+
+/// What is shown, in the middle above all else.
+fn heading(title: &str, area: &Area<'_>, size: Size) -> Painted {
+    let (width, _) = area.dim_in_pixel();
+    let heading = size.font(19).color(&INK);
+    let centred = heading.pos(Pos::new(HPos::Center, VPos::Top));
+    area.draw(&Text::new(title.to_owned(), (width as i32 / 2, size.of(10)), centred))?;
+    Ok(())
+}
+
 /// One line of names above the plane.
-fn legend(chart: &Chart, area: &Area<'_>, size: Size) -> Painted {
+fn legend<'a>(names: impl Iterator<Item = &'a str>, area: &Area<'_>, size: Size) -> Painted {
     let mut x = size.of(70);
-    for (name, _) in &chart.series {
+    for name in names {
         let weight = if name == ours() { FontStyle::Bold } else { FontStyle::Normal };
         let style = ("sans-serif", size.of(13), weight).into_text_style(area).color(&INK);
         let (top, side) = (size.of(40), size.of(11));
         area.draw(&Rectangle::new([(x, top), (x + side, top + side)], colour(name).filled()))?;
-        area.draw(&Text::new(name.clone(), (x + size.of(15), top - 1), style))?;
+        area.draw(&Text::new(name.to_owned(), (x + size.of(15), top - 1), style))?;
         x += size.of(28 + 7 * name.chars().count() as u32);
     }
     Ok(())

@@ -27,6 +27,9 @@ pub struct Figure {
     pub tables: Vec<Table>,
     /// Pictures.
     pub charts: Vec<Chart>,
+    /// Pictures of what changes from call to call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub courses: Vec<Course>,
     /// Comparisons with what Talc set out to reach.
     pub bars: Vec<Bar>,
     /// Each place where another allocator without an operating system does better.
@@ -72,6 +75,25 @@ pub struct Chart {
     pub cut: Option<f64>,
     /// Where the axis begins.
     pub floor: f64,
+}
+
+/// Lines from left to right, each value as far from the one before as all others.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Course {
+    /// Name of the file, without its ending.
+    pub file: String,
+    /// Heading.
+    pub title: String,
+    /// What the horizontal axis shows.
+    pub across: String,
+    /// Where the last value is on it.
+    pub end: f64,
+    /// What the vertical axis shows.
+    pub axis: String,
+    /// What the lines are compared with: a dashed one.
+    pub least: (String, Vec<f64>),
+    /// The lines.
+    pub series: Vec<(String, Vec<f64>)>,
 }
 
 /// A goal and what was measured.
@@ -290,8 +312,10 @@ pub fn document(title: &str, notes: &str, figures: &[Figure]) -> String {
         let _ = write!(out, "\n## {}\n\n{}\n\n", figure.title, figure.text);
         let Origin { machine, compiler, commit } = &figure.origin;
         let _ = writeln!(out, "`{}` · {machine} · {compiler} · commit {commit}\n", figure.command);
-        for chart in &figure.charts {
-            let _ = writeln!(out, "![{}](plots/{}.svg)\n", chart.title, chart.file);
+        let charts = figure.charts.iter().map(|chart| (&chart.title, &chart.file));
+        let courses = figure.courses.iter().map(|course| (&course.title, &course.file));
+        for (title, file) in charts.chain(courses) {
+            let _ = writeln!(out, "![{title}](plots/{file}.svg)\n");
         }
         for table in &figure.tables {
             let _ = writeln!(out, "{}", table.markdown());

@@ -16,7 +16,8 @@ pub trait BlockSource: Source {
 
 impl BlockSource for GlobalAllocSource<&'static Backing> {
     fn over(backing: &'static Backing, block_size: usize) -> Self {
-        Self::with_block_size(backing, block_size)
+        // SAFETY: a reference may be moved.
+        unsafe { Self::with_block_size_unchecked(backing, block_size) }
     }
 }
 

@@ -114,6 +114,13 @@ pub struct Books {
     pub(crate) spares: usize,
 }
 
+impl Books {
+    /// Whether `size` bytes at `addr` lie between the lowest heap base and the highest heap end.
+    pub(crate) fn contain(&self, addr: usize, size: usize) -> bool {
+        addr >= self.lowest && addr <= self.highest && size <= self.highest - addr
+    }
+}
+
 /// Where the parts of a [`Table`] are, whatever its parameters.
 ///
 /// # Safety

@@ -24,9 +24,7 @@ impl<B: Binning> RawTalc<B> {
 
     /// Whether `size` bytes at `addr` lie between the lowest heap base and the highest heap end.
     pub(crate) fn is_within(&self, addr: usize, size: usize) -> bool {
-        let books = self.books();
-        !Self::KNOWS_BOUNDS
-            || (addr >= books.lowest && addr <= books.highest && size <= books.highest - addr)
+        !Self::KNOWS_BOUNDS || self.books().contain(addr, size)
     }
 
     /// Whether `links` can be links in a list, or none.

@@ -10,11 +10,12 @@ use crate::slots::is_slot;
 use crate::RawTalc;
 
 impl<B: Binning> RawTalc<B> {
-    /// Frees an allocation. Returns the end of its heap, if everything from what was freed up to
-    /// there is free: an occasion to [`truncate`](Self::truncate).
+    /// Frees an allocation. Returns the end of its heap, if what was freed is part of a gap that
+    /// reaches up to it: an occasion to [`truncate`](Self::truncate).
     ///
-    /// When nothing in use is left in the heap, it is returned; and again only when
-    /// [`watch`](Self::watch) was called, or something was allocated that is not a slot.
+    /// It also returns it when nothing in use is left in the heap; and then again only if
+    /// [`watch`](Self::watch) was called, or something was allocated that is not a slot. With
+    /// [`CompactBins`](crate::CompactBins) that have slabs, it may not.
     ///
     /// # Complexity
     /// O(1).
@@ -88,7 +89,7 @@ impl<B: Binning> RawTalc<B> {
             } else if header.is_sentinel() {
                 Some(HeapEnd::of_sentinel(above).public())
             } else {
-                self.fell_free(chunk)
+                Self::fell_free(self.table_mut(), chunk)
             }
         }
     }

@@ -57,9 +57,6 @@ impl<B: Binning> RawTalc<B> {
             self.report();
             return false;
         }
-        if new_size > MAX_REQUEST {
-            return false;
-        }
         if B::SLAB != 0 && is_slot(ptr) {
             // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
             let class = unsafe { (*Slab::of_slot(ptr, B::SLAB)).class };
@@ -68,6 +65,9 @@ impl<B: Binning> RawTalc<B> {
                 self.tally.record(|counters| counters.grew(new_size - layout.size()));
             }
             return fits;
+        }
+        if new_size > MAX_REQUEST {
+            return false;
         }
         let need = chunk_size(new_size);
         let chunk = Chunk::of_payload(ptr);
@@ -113,19 +113,19 @@ impl<B: Binning> RawTalc<B> {
             self.report();
             return None;
         }
-        if new_size > MAX_REQUEST || (B::SLAB != 0 && is_slot(ptr)) {
+        if B::SLAB != 0 && is_slot(ptr) {
             return None;
         }
-        let need = chunk_size(new_size);
         let old = Chunk::of_payload(ptr);
         // SAFETY: an allocation is the payload of an allocated chunk, above which stands a chunk
         // or the sentinel (I2); a gap below has a footer (I5). Gaps, once removed, are the
         // allocator's to cut up, and so is the old chunk once its contents have been moved.
         unsafe {
             let header = old.header();
-            if !header.is_below_free() {
+            if !header.is_below_free() || new_size > MAX_REQUEST {
                 return None;
             }
+            let need = chunk_size(new_size);
             let size_below = old.size_below();
             let chunk = old.below(size_below);
             let above = old.above(header.size());

@@ -119,8 +119,12 @@ impl<B: Binning> RawTalc<B> {
     /// `slab` must be what the table has for one (I13).
     #[inline]
     pub(crate) unsafe fn is_none(slab: *const Slab) -> bool {
-        // SAFETY: a slab, or what stands for one.
-        slab.is_null() || (!B::IS_COMPACT && unsafe { (*slab).state } == State::NONE)
+        if B::IS_COMPACT {
+            slab.is_null()
+        } else {
+            // SAFETY: a slab, or what stands for one.
+            unsafe { (*slab).state == State::NONE }
+        }
     }
 
     /// The word that points to the first of a class's partial slabs. For writing only if the
@@ -163,8 +167,7 @@ impl<B: Binning> RawTalc<B> {
         // none, and no slab is opened.
         unsafe {
             let old = self.current(class).read();
-            let is_first = Self::is_none(old);
-            if !is_first && Slab::freshen(old, B::SLAB) {
+            if !Self::is_none(old) && Slab::freshen(old, B::SLAB) {
                 return Some(old);
             }
             let partial = self.partial(class).read();
@@ -194,7 +197,7 @@ impl<B: Binning> RawTalc<B> {
                     counters.slots_added(Slab::slots(B::SLAB, class) * Slab::slot_size(class));
                 });
             }
-            if !is_first {
+            if !Self::is_none(old) {
                 // Its free list is empty.
                 (*old).state = State::FULL;
                 (*old).count = 1;
@@ -310,7 +313,7 @@ impl<B: Binning> RawTalc<B> {
                 State::CURRENT if Self::WATCHES => {
                     // Once is enough, as long as nothing else happens in this heap.
                     (*slab).count = QUIET;
-                    self.fell_free(Slab::chunk(slab))
+                    Self::fell_free(self.table_mut(), Slab::chunk(slab))
                 }
                 State::FULL => {
                     (*slab).state = State::PARTIAL;
@@ -345,7 +348,7 @@ impl<B: Binning> RawTalc<B> {
                 && self.is_cheap(self.books().open - 1)
             {
                 self.put_spare(slab);
-                self.fell_free(Slab::chunk(slab))
+                Self::fell_free(self.table_mut(), Slab::chunk(slab))
             } else {
                 self.close_slab(slab)
             }

@@ -8,9 +8,10 @@
 //! [`QUIET`], and this is what makes up for it:
 //!
 //! - A slab that becomes current is not quiet; it becomes so when it falls empty for the first time.
-//! - Whatever falls free is followed upwards, over gaps and empty slabs. If that ends at something in
-//!   use, it is no longer quiet. If it ends at the heap's end, the caller is told, and
-//!   [`watch`](RawTalc::watch) does the same with what is in use below.
+//! - Whatever falls free is followed upwards, over gaps and empty slabs, unless there is something
+//!   below that will be noticed: an allocated chunk. If that ends at something in use, it is no longer
+//!   quiet. If it ends at the heap's end, the caller is told, and [`watch`](RawTalc::watch) does the
+//!   same with what is in use below.
 //!
 //! So as long as anything is in use in a heap, at least one thing is that will be noticed, unless
 //! the caller was told that the heap is free and left it as it is.
@@ -21,7 +22,7 @@ use crate::bins::{Binning, Parts};
 use crate::chunk::{Chunk, HeapEnd, WORD};
 use crate::damage::CHECKS;
 use crate::slab::{Slab, State, QUIET};
-use crate::{Misuse, RawTalc, Reserved};
+use crate::{RawTalc, Reserved};
 
 /// What is free at the top of a heap.
 struct Top {
@@ -38,51 +39,56 @@ impl<B: Binning> RawTalc<B> {
     /// out at the next occasion.
     pub(crate) const WATCHES: bool = B::SLAB != 0 && !B::IS_COMPACT;
 
-    /// Follows what is free upwards from `chunk`, which has just become free. Returns the heap
-    /// end, if everything up to there is free.
+    /// Follows what is free upwards from `chunk`, which has just become free, to a slab that it makes
+    /// notice, or to the heap end, which it returns. Does nothing if there is something in use just
+    /// below, which will be noticed.
     ///
     /// # Safety
-    /// `chunk` must be a gap or an empty slab that is kept.
+    /// `table` must be the table, and `chunk` an empty slab that is kept, or a gap with a slab above it.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn fell_free(&mut self, mut chunk: Chunk) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn fell_free(
+        table: *mut B::Table,
+        mut chunk: Chunk,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: chunks follow each other up to the sentinel (I2); a marked chunk of this size is
         // a slab (I12).
         unsafe {
-            let first = chunk.header();
+            let mut header = chunk.header();
             // Below a gap is a chunk in use; where it is neither a slab nor that of the table, it
             // will be noticed.
-            let table = Chunk::of_payload(self.table().cast());
-            let is_noticed = first.is_gap()
-                && !first.is_base()
+            let table_chunk = Chunk::of_payload(table.cast());
+            if header.is_gap()
+                && !header.is_base()
                 && chunk.payload() as usize % B::SLAB != 0
-                && chunk != table.above(table.header().size());
+                && chunk != table_chunk.above(table_chunk.header().size())
+            {
+                return None;
+            }
+            let books = &*B::Table::books(table);
             loop {
-                let header = chunk.header();
+                if CHECKS && !books.contain(chunk.addr(), header.size().saturating_add(WORD)) {
+                    return None;
+                }
+                chunk = chunk.above(header.size());
+                header = chunk.header();
                 if header.is_sentinel() {
                     return Some(HeapEnd::of_sentinel(chunk).public());
-                }
-                if CHECKS && !self.is_within(chunk.addr(), header.size().saturating_add(WORD)) {
-                    self.diagnosis.note(Misuse::Damaged);
-                    return None;
                 }
                 if !header.is_gap() {
                     if !header.is_marked() || header.size() != B::SLAB {
                         return None;
                     }
                     let slab = chunk.payload().cast::<Slab>();
-                    let is_current = (*slab).state == State::CURRENT;
-                    if is_current && !Slab::is_empty(slab) {
-                        if !is_noticed {
+                    if (*slab).state == State::CURRENT {
+                        if !Slab::is_empty(slab) {
                             (*slab).count &= !QUIET;
+                            return None;
                         }
-                        return None;
-                    }
-                    if !is_current && (*slab).state != State::SPARE {
+                    } else if (*slab).state != State::SPARE {
                         return None;
                     }
                 }
-                chunk = chunk.above(header.size());
             }
         }
     }

@@ -4,6 +4,7 @@
 //! not object safe; [`Entry`] turns each implementation into a few function pointers that are
 //! called once per round.
 
+mod blocks;
 mod buddy;
 mod dlmalloc;
 mod good;
@@ -20,6 +21,7 @@ mod talc;
 use crate::arena::Region;
 use std::alloc::Layout;
 
+pub use self::blocks::{Talc5Api, Talc5Global, TalcApi, TalcGlobal, USUAL};
 pub use self::buddy::Buddy;
 pub use self::dlmalloc::Dl;
 pub use self::good::Good;

@@ -8,6 +8,43 @@ use crate::arena::Region;
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
+/// The three calls, the same whatever the source.
+macro_rules! calls {
+    ($krate:ident, $grow_downwards:expr) => {
+        #[inline]
+        #[allow(unused_unsafe)] // That of talc 5 is.
+        unsafe fn alloc(&mut self, layout: Layout) -> *mut u8 {
+            // SAFETY: the size is not zero.
+            let ptr = unsafe { self.talc.allocate(layout) };
+            ptr.map_or(std::ptr::null_mut(), NonNull::as_ptr)
+        }
+
+        #[inline]
+        unsafe fn dealloc(&mut self, ptr: *mut u8, layout: Layout) {
+            // SAFETY: `ptr` is live and has this layout.
+            unsafe { self.talc.deallocate(ptr, layout) };
+        }
+
+        #[inline]
+        unsafe fn realloc(&mut self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            // SAFETY: `ptr` is live and has this layout; `size` is not zero.
+            unsafe {
+                if self.talc.try_realloc_in_place(ptr, layout, size) {
+                    return ptr;
+                }
+                if size > layout.size() {
+                    let grow: unsafe fn(&mut _, _, _, _) -> _ = $grow_downwards;
+                    if let Some(moved) = grow(&mut self.talc, ptr, layout, size) {
+                        return NonNull::as_ptr(moved);
+                    }
+                }
+                relocate(self, ptr, layout, size)
+            }
+        }
+    };
+}
+pub(super) use calls;
+
 macro_rules! talc_contender {
     ($(#[$doc:meta])* $type:ident, $krate:ident, $name:literal, $kind:expr, $grow_downwards:expr) => {
         $(#[$doc])*
@@ -28,35 +65,7 @@ macro_rules! talc_contender {
                 Some(Self { talc, end })
             }
 
-            #[inline]
-            unsafe fn alloc(&mut self, layout: Layout) -> *mut u8 {
-                // SAFETY: the size is not zero.
-                let ptr = self.talc.allocate(layout);
-                ptr.map_or(std::ptr::null_mut(), NonNull::as_ptr)
-            }
-
-            #[inline]
-            unsafe fn dealloc(&mut self, ptr: *mut u8, layout: Layout) {
-                // SAFETY: `ptr` is live and has this layout.
-                unsafe { self.talc.deallocate(ptr, layout) };
-            }
-
-            #[inline]
-            unsafe fn realloc(&mut self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-                // SAFETY: `ptr` is live and has this layout; `size` is not zero.
-                unsafe {
-                    if self.talc.try_realloc_in_place(ptr, layout, size) {
-                        return ptr;
-                    }
-                    if size > layout.size() {
-                        let grow: unsafe fn(&mut _, _, _, _) -> _ = $grow_downwards;
-                        if let Some(moved) = grow(&mut self.talc, ptr, layout, size) {
-                            return NonNull::as_ptr(moved);
-                        }
-                    }
-                    relocate(self, ptr, layout, size)
-                }
-            }
+            calls! { $krate, $grow_downwards }
 
             unsafe fn extend(&mut self, new_end: *mut u8) -> bool {
                 // SAFETY: the bytes up to `new_end` are ours, and follow the heap.

@@ -3,6 +3,7 @@
 pub mod counts;
 pub mod fill;
 pub mod growing;
+pub mod held;
 pub mod memory;
 pub mod pair;
 pub mod programs;

@@ -30,7 +30,7 @@ impl Mix {
         }
     }
 
-    fn size(self, rng: &mut Rng) -> u32 {
+    pub(super) fn size(self, rng: &mut Rng) -> u32 {
         match self {
             Mix::Small => rng.u32(1..=512),
             Mix::Uniform => rng.u32(1..=10_000),

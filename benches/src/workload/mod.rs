@@ -6,6 +6,7 @@
 pub mod adversarial;
 pub mod fill;
 pub mod full;
+pub mod passing;
 pub mod random;
 
 /// What an [`Op`] does.

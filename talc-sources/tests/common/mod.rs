@@ -172,7 +172,7 @@ impl BlockSource for OfGlobalAlloc {
     type Source<'a> = GlobalAllocSource<ByGlobalAlloc<'a>>;
 
     fn over(backing: &Backing, block_size: usize) -> Self::Source<'_> {
-        GlobalAllocSource::with_block_size(ByGlobalAlloc(backing), block_size)
+        unsafe { GlobalAllocSource::with_block_size_unchecked(ByGlobalAlloc(backing), block_size) }
     }
 }
 
