@@ -1,6 +1,7 @@
 //! The lock over the crate critical-section that the guide shows, as that of a global allocator.
-//! On a computer, that crate masks no interrupts; it locks a mutex of the standard library.
-#![cfg(feature = "lock_api")]
+//! On a computer, that crate masks no interrupts; it locks a mutex of the standard library,
+//! which allocates on some systems when it is first locked.
+#![cfg(all(feature = "lock_api", target_os = "linux"))]
 #![allow(clippy::declare_interior_mutable_const)] // As the trait has it.
 
 #[path = "../../talc-sync/tests/common/churn.rs"]
