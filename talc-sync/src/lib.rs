@@ -3,6 +3,9 @@
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "std")]
+extern crate std;
+
 pub mod cell;
 mod glue;
 mod heap_api;
@@ -13,6 +16,8 @@ pub mod lock;
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api-05")))]
 pub mod lock_api_05;
 mod traits;
+#[cfg(feature = "std")]
+mod yield_lock;
 
 pub use cell::{TalcCell, TalcSyncCell};
 #[cfg(feature = "lock_api")]
@@ -24,12 +29,17 @@ pub use ::lock_api;
 
 /// A spinlock: the lock in the box. It is that of the crate spinning_top.
 ///
-/// Suitable where threads run on cores of their own, or where contention is rare. Code that
-/// interrupts a holder of the lock and then waits for it waits forever: interrupt handlers that
-/// allocate need a lock that masks interrupts.
+/// Suitable where threads run on cores of their own, or where contention is rare. Under an operating
+/// system, where the holder can lose its core to those that wait, prefer `RawYieldLock` of the
+/// feature `std`. Code that interrupts a holder of the lock and then waits for it waits forever:
+/// interrupt handlers that allocate need a lock that masks interrupts.
 #[cfg(feature = "spinning_top")]
 #[cfg_attr(docsrs, doc(cfg(feature = "spinning_top")))]
 pub use spinning_top::RawSpinlock;
+
+#[cfg(feature = "std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+pub use yield_lock::RawYieldLock;
 
 /// The layer below, whose types appear in this crate's.
 pub use talc_sources;

@@ -14,8 +14,23 @@ use crate::heap_api::heap_api;
 
 /// An allocator under a lock: for global allocators and whatever threads share.
 ///
-/// It implements `GlobalAlloc` and `Allocator`. The lock `R` is any
-/// [`RawMutex`] of lock_api 0.4; `RawSpinlock` is one in the box.
+/// It implements `GlobalAlloc` and `Allocator`. The lock `R` is any [`RawMutex`] of lock_api 0.4.
+///
+/// # Which lock
+///
+/// - `RawSpinlock`, of the feature `spinning_top`, for programs that have their cores to themselves.
+/// - `RawYieldLock`, of the feature `std`, under an operating system.
+/// - One that masks interrupts, where interrupt handlers allocate or free.
+///
+/// The lock of a *global* allocator is taken by every allocation, also by its own. So neither taking
+/// nor releasing it may
+/// - allocate or free. parking_lot does when a thread has to wait, for its queue of waiting threads;
+///   a thread-local value may when it is first used or dropped;
+/// - panic: nothing may unwind out of `GlobalAlloc`, and the message is allocated;
+/// - wait for somebody who may allocate, such as the holder of another lock;
+/// - let its holder in again.
+///
+/// For an allocator that is not the global one, only the last of these matters.
 ///
 /// # Example
 ///

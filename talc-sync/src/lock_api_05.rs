@@ -1,4 +1,5 @@
-//! Locks of lock_api 0.5, such as those of parking_lot 0.13 and spinning_top 0.4.
+//! Locks of lock_api 0.5, such as that of spinning_top 0.4 and, for allocators that are not the global
+//! one, that of parking_lot 0.13.
 
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -11,6 +12,9 @@ use lock_api_05::RawMutex;
 ///
 /// The newer trait hands out a state with each acquisition and wants it back with the release;
 /// the older one knows nothing of it, so this type keeps it in between.
+///
+/// What the lock of a global allocator must not do is said at [`TalcLock`](crate::TalcLock):
+/// parking_lot does.
 ///
 /// ```
 /// use lock_api_05::RawMutex;

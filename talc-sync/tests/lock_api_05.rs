@@ -1,4 +1,5 @@
-//! Locks of lock_api 0.5, by way of `Compat`: parking_lot 0.13 and spinning_top 0.4.
+//! Locks of lock_api 0.5, by way of `Compat`: parking_lot 0.13 and spinning_top 0.4. None of these
+//! allocators is the global one, for which parking_lot would not do.
 #![cfg(feature = "lock_api-05")]
 #![allow(clippy::undocumented_unsafe_blocks)] // Regions are local, frees of what was allocated.
 #![cfg_attr(feature = "nightly", feature(allocator_api))]

@@ -1,4 +1,4 @@
-//! TalcLock under threads, with the lock in the box and with locks of lock_api 0.4.
+//! TalcLock under threads, with the locks in the box and with others of lock_api 0.4.
 #![allow(clippy::undocumented_unsafe_blocks)] // Blocks belong to the thread that has them.
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
@@ -11,11 +11,16 @@ use std::sync::Barrier;
 use common::stress::stress;
 use common::{arena, fill, layout, rounds, verify};
 use talc_sync::talc_sources::Claim;
-use talc_sync::{RawSpinlock, TalcLock};
+use talc_sync::{RawSpinlock, RawYieldLock, TalcLock};
 
 #[test]
 fn the_lock_in_the_box() {
     stress::<RawSpinlock>(6, 1500);
+}
+
+#[test]
+fn the_lock_in_the_box_under_an_operating_system() {
+    stress::<RawYieldLock>(6, 1500);
 }
 
 #[test]

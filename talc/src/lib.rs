@@ -10,6 +10,9 @@ pub use talc_sync::lock_api;
 #[cfg(feature = "spinning_top")]
 #[cfg_attr(docsrs, doc(cfg(feature = "spinning_top")))]
 pub use talc_sync::RawSpinlock;
+#[cfg(feature = "std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+pub use talc_sync::RawYieldLock;
 
 /// [`cell::TalcCell`] with the default binning.
 pub type TalcCell<S> = cell::TalcCell<S, DefaultBinning>;

@@ -1,0 +1,84 @@
+//! The lock over the crate critical-section that the guide shows, as that of a global allocator.
+//! On a computer, that crate masks no interrupts; it locks a mutex of the standard library,
+//! which allocates on some systems when it is first locked.
+#![cfg(all(feature = "lock_api", target_os = "linux"))]
+#![allow(clippy::declare_interior_mutable_const)] // As the trait has it.
+
+#[path = "../../talc-sync/tests/common/churn.rs"]
+mod churn;
+
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
+use critical_section::RestoreState;
+use talc::lock_api::{GuardNoSend, RawMutex};
+use talc::source::Claim;
+use talc::TalcLock;
+
+static mut HEAP: [u64; churn::HEAP / 8] = [0; churn::HEAP / 8];
+
+#[global_allocator]
+// SAFETY: nothing else uses `HEAP`.
+static TALC: TalcLock<CriticalSection, Claim> =
+    TalcLock::new(unsafe { Claim::array(&raw mut HEAP) });
+
+#[test]
+fn more_threads_than_cores() {
+    churn::more_threads_than_cores(cfg!(feature = "error-scanning-std"));
+    #[cfg(feature = "audit")]
+    {
+        let audit = TALC.lock().audit();
+        assert_eq!(audit, Ok(()));
+    }
+}
+
+#[test]
+fn the_guide_has_this_lock() {
+    let (_, lock) =
+        include_str!("global_critical_section.rs").split_once("// From the guide:\n").unwrap();
+    assert!(include_str!("../README.md").contains(lock));
+}
+
+// From the guide:
+/// Held by whoever is in a critical section and found it free.
+struct CriticalSection {
+    /// Whoever is in a critical section can enter it once more: it alone keeps nobody out.
+    is_locked: AtomicBool,
+    before: Cell<RestoreState>,
+}
+
+// SAFETY: `before` is used in critical sections only.
+unsafe impl Sync for CriticalSection {}
+
+// SAFETY: one holder at a time, from the store of `true` to that of `false`, both in its critical
+// section.
+unsafe impl RawMutex for CriticalSection {
+    const INIT: Self =
+        Self { is_locked: AtomicBool::new(false), before: Cell::new(RestoreState::invalid()) };
+    type GuardMarker = GuardNoSend;
+
+    fn try_lock(&self) -> bool {
+        // SAFETY: released below, or by `unlock`.
+        let before = unsafe { critical_section::acquire() };
+        if self.is_locked.load(Ordering::Relaxed) {
+            // SAFETY: entered above.
+            unsafe { critical_section::release(before) };
+            return false;
+        }
+        self.is_locked.store(true, Ordering::Relaxed);
+        self.before.set(before);
+        true
+    }
+
+    fn lock(&self) {
+        while !self.try_lock() {
+            core::hint::spin_loop();
+        }
+    }
+
+    unsafe fn unlock(&self) {
+        let before = self.before.get();
+        self.is_locked.store(false, Ordering::Relaxed);
+        // SAFETY: entered by `try_lock`.
+        unsafe { critical_section::release(before) };
+    }
+}
