@@ -90,11 +90,9 @@ impl<S: BlockSource> SourceModel<S> {
             unsafe { self.talc().deallocate(ptr, layout) };
         }
         self.check();
-        self.talc().trim();
-        self.check();
-        // The block with the table, the spare one, and none besides.
+        // The block with the table, and none besides.
         let blocks = self.backing.blocks();
-        assert!(blocks.len() <= 2, "empty blocks must go back: {blocks:?}");
+        assert!(blocks.len() <= 1, "free blocks must go back: {blocks:?}");
         self.talc = None;
         assert_eq!(self.backing.blocks(), [], "blocks are leaked");
     }

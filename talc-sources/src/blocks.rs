@@ -61,7 +61,8 @@ pub(crate) struct Blocks<K: Backing> {
     backing: K,
     /// Blocks have a multiple of this size.
     block_size: usize,
-    /// The footer of the block that was allocated last.
+    /// The footers of the block that was allocated first, of those that are left, and last.
+    first: *mut Footer,
     last: *mut Footer,
     /// How many blocks there are.
     count: usize,
@@ -88,6 +89,7 @@ impl<K: Backing> Blocks<K> {
         Self {
             backing,
             block_size,
+            first: null_mut(),
             last: null_mut(),
             count: 0,
             spare: None,
@@ -128,7 +130,9 @@ impl<K: Backing> Blocks<K> {
         unsafe {
             let footer = end.as_ptr().cast::<Footer>();
             footer.write(Footer { next: null_mut(), previous: self.last, block, size });
-            if !self.last.is_null() {
+            if self.last.is_null() {
+                self.first = footer;
+            } else {
                 (*self.last).next = footer;
             }
             self.last = footer;
@@ -157,8 +161,12 @@ impl<K: Backing> Blocks<K> {
         unsafe {
             let reserved = talc.reserved(end);
             if reserved.any {
+                if self.spare.is_none() {
+                    return;
+                }
                 let free = end.as_ptr() as usize - reserved.up_to.as_ptr() as usize;
-                if free >= self.enough::<B>() && !self.keeps_little(2) {
+                let has_room = free >= self.enough() || self.is_first_free(talc);
+                if has_room && !self.keeps_little(2) {
                     self.return_spare(talc);
                 }
                 return;
@@ -193,16 +201,30 @@ impl<K: Backing> Blocks<K> {
         self.count >= LITTLE_BESIDE + free
     }
 
-    /// How many free bytes in one piece make a free block superfluous: half of a block, but no more
-    /// than the first heap has when it is free; and what the last block was fetched for.
-    fn enough<B: Binning>(&self) -> usize {
-        let first = FOOTER + min_first_heap_size::<B>();
-        (self.block_size.saturating_sub(first) / 2).max(self.fetched_for)
+    /// How many free bytes in one piece make a free block superfluous: half of a block, or what the
+    /// last one was fetched for.
+    fn enough(&self) -> usize {
+        self.fetched_for.max(self.block_size / 2)
     }
 
-    /// Whether there is a gap of that size.
+    /// Whether there is a gap of that size, or the first block is free, so that nothing is kept beside
+    /// it in the end.
     fn has_room<B: Binning>(&self, talc: &RawTalc<B>) -> bool {
-        Layout::from_size_align(self.enough::<B>(), 1).map_or(false, |room| talc.has_gap_for(room))
+        let room = Layout::from_size_align(self.enough(), 1);
+        room.map_or(false, |room| talc.has_gap_for(room)) || self.is_first_free(talc)
+    }
+
+    /// Whether the oldest block, which holds the table, if any does, is free but for that, or nearly.
+    fn is_first_free<B: Binning>(&self, talc: &RawTalc<B>) -> bool {
+        let end = match NonNull::new(self.first) {
+            Some(footer) => footer.cast::<u8>(),
+            None => return false,
+        };
+        // SAFETY: a linked footer is that of a block of this source, and stands at its heap's end.
+        let (size, reserved) = unsafe { ((*self.first).size, talc.reserved(end)) };
+        let free = end.as_ptr() as usize - reserved.up_to.as_ptr() as usize;
+        let most = size.saturating_sub(FOOTER + min_first_heap_size::<B>());
+        free >= most - most / 4
     }
 
     /// Returns the spare block, unless it is in use: then it will be noticed when it is free again.
@@ -234,7 +256,9 @@ impl<K: Backing> Blocks<K> {
             } else {
                 (*next).previous = previous;
             }
-            if !previous.is_null() {
+            if previous.is_null() {
+                self.first = next;
+            } else {
                 (*previous).next = next;
             }
             self.count -= 1;

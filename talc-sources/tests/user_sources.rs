@@ -8,7 +8,7 @@ use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::{null_mut, NonNull};
 
-use common::{bytes, panic_message, rounds, Random};
+use common::{bytes, in_a_process_that_aborts, panic_message, rounds, Random};
 use talc_sources::talc_core::{RawTalc, SmallBinning};
 use talc_sources::{Binning, Manual, OutOfMemory, Source, Talc};
 
@@ -138,12 +138,33 @@ fn a_source_may_panic() {
     assert_eq!(message, "no release");
     assert_eq!(talc.audit(), Ok(()));
     assert_eq!(talc.try_allocate(bytes(5000)).unwrap().as_ptr(), top, "it was freed");
-
-    on_release.set(true);
-    let message = panic_message(|| unsafe { talc.shrink(top, bytes(5000), 10) });
-    assert_eq!(message, "no release");
-    unsafe { talc.deallocate(top, bytes(10)) };
+    unsafe { talc.deallocate(top, bytes(5000)) };
     assert_eq!(talc.audit(), Ok(()));
+}
+
+/// Where an allocation is being resized its owner must learn of it: a panic would keep that from him.
+#[test]
+fn a_source_that_panics_while_resizing_aborts() {
+    let resizes: [fn(&mut Talc<Panics<'_>>, *mut u8); 3] = [
+        |talc, block| unsafe { talc.shrink(block, bytes(5000), 10) },
+        |talc, block| assert!(unsafe { talc.try_realloc_in_place(block, bytes(5000), 10) }),
+        |talc, block| unsafe { talc.deallocate_moved(block, bytes(5000)) },
+    ];
+    for (n, resize) in resizes.into_iter().enumerate() {
+        let said = in_a_process_that_aborts(n, || {
+            let mut region = region();
+            let regions = Regions(vec![NonNull::from(&mut *region)]);
+            let (on_acquire, on_release) = (&Cell::new(false), &Cell::new(false));
+            let mut talc = Talc::<_>::new(Panics { regions, on_acquire, on_release });
+            let block = talc.allocate(bytes(5000)).unwrap().as_ptr();
+            on_release.set(true);
+            resize(&mut talc, block);
+        });
+        if let Some(said) = said {
+            assert!(said.contains("no release"), "{said}");
+            assert!(said.contains("must not panic while an allocation is being resized"), "{said}");
+        }
+    }
 }
 
 /// Like an operating system: gives pages at the heap's end and takes them back.

@@ -187,7 +187,9 @@ fn what_threads_may_share() {
     assert!(!implements!(TalcCell<Claim>: Sync));
     assert!(!implements!(TalcCell<Homebound>: Send));
     assert!(implements!(TalcSyncCell<Claim>: Sync));
-    assert!(implements!(TalcSyncCell<Homebound>: Sync), "its maker promised one thread");
+    assert!(!implements!(TalcSyncCell<Homebound>: Sync), "its maker promised one thread at a time");
+    assert!(!implements!(TalcSyncCell<Homebound>: Send));
+    assert!(implements!(TalcSyncCell<GlobalAllocSource<System>>: Sync));
 
     // The guard lends the driver out for looking only: nobody can exchange it.
     assert!(!implements!(TalcGuard<'static, RawSpinlock, Claim>: std::ops::DerefMut));

@@ -34,3 +34,31 @@ pub fn panic_message<T>(f: impl FnOnce() -> T) -> String {
         Err(payload) => (*payload.downcast::<&str>().expect("a message")).to_string(),
     }
 }
+
+/// Runs the test that calls this once more in a process of its own, which does `f` and must abort in
+/// it, and returns what that process says. `None` in that process, which comes back only if it does
+/// not, and where there are no processes. `number` tells several calls in one test apart.
+pub fn in_a_process_that_aborts(number: usize, f: impl FnOnce()) -> Option<String> {
+    const VARIABLE: &str = "TALC_TEST_ABORT";
+    let thread = std::thread::current();
+    let name = format!("{} {number}", thread.name().expect("tests have names"));
+    match std::env::var(VARIABLE) {
+        Ok(wanted) if wanted == name => {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+            println!("came back: {result:?}");
+            std::process::exit(0);
+        }
+        Ok(_) => None,
+        // QEMU runs this process, but the kernel would have to run the child.
+        Err(_) if cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64"))) => None,
+        Err(_) => {
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+            child.args([thread.name().unwrap(), "--exact", "--nocapture", "--test-threads=1"]);
+            let output = child.env(VARIABLE, &name).output().expect("the test runs once more");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let came_back = String::from_utf8_lossy(&output.stdout).contains("came back");
+            assert!(!output.status.success() && !came_back, "{name} must abort:\n{said}");
+            Some(said)
+        }
+    }
+}
