@@ -105,7 +105,6 @@ fn pairs_at_the_edge_keep_their_block() {
 
 /// Once everything is freed, Talc holds at most [`GOAL`] times what talc 5.1.1 does.
 #[test]
-#[ignore = "needs the rewritten core"]
 fn gives_back_what_talc5_gives_back() {
     let sections = measured(&FULL);
     let over: Vec<String> = sections
