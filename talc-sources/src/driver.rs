@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use talc_core::{Binning, DefaultBinning, Part, RawTalc, Reserved};
 
-use crate::reports::Reports;
+use crate::reports::{AbortOnDrop, Reports};
 use crate::{Replaceable, Report, Source};
 
 /// An allocator with a source of memory: asks the source when nothing fits, and tells it when the
@@ -246,7 +246,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     fn offer_or_abort(&mut self, touched: Option<NonNull<u8>>) {
         if let (true, Some(end)) = (S::RELEASES, touched) {
-            let abort = AbortOnDrop;
+            let abort = AbortOnDrop::WhileResizing;
             self.release(end);
             forget(abort);
         }
@@ -461,16 +461,6 @@ impl<S: Source<B>, B: Binning> Drop for Deferred<'_, S, B> {
     #[inline]
     fn drop(&mut self) {
         self.talc.defer_reports(self.was_deferred);
-    }
-}
-
-/// Aborts the program if it is dropped, which happens only by unwinding.
-struct AbortOnDrop;
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        // A panic while a panic unwinds aborts, also without std.
-        panic!("talc: a source must not panic while an allocation is being resized");
     }
 }
 

@@ -16,6 +16,8 @@ pub use allocator::AllocatorSource;
 pub use claim::Claim;
 pub use driver::Talc;
 pub use global_alloc::GlobalAllocSource;
+#[doc(hidden)]
+pub use reports::AbortOnDrop;
 pub use reports::Report;
 pub use source::{Manual, OutOfMemory, Replaceable, Source};
 

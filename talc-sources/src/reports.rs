@@ -132,3 +132,39 @@ impl Reports {
         false
     }
 }
+
+/// Aborts the program when it is dropped, by unwinding that must end there, and says why. For the
+/// crates above.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum AbortOnDrop {
+    /// `GlobalAlloc` forbids unwinding.
+    OfGlobalAllocator,
+    /// The owner of an allocation would not learn how large it is now.
+    WhileResizing,
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        // A panic while a panic unwinds aborts, also without std. That of std first prints a
+        // backtrace, for which it reads all debug information into memory that may be ours; but not
+        // if its message panics, which then is what it says last.
+        panic!("{}", Panics(self));
+    }
+}
+
+struct Panics<'a>(&'a AbortOnDrop);
+
+impl fmt::Display for Panics<'_> {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing to be formatted: that would not be said any more.
+        match self.0 {
+            AbortOnDrop::OfGlobalAllocator => {
+                panic!("talc: a panic must not leave a global allocator")
+            }
+            AbortOnDrop::WhileResizing => {
+                panic!("talc: a source must not panic while an allocation is being resized")
+            }
+        }
+    }
+}

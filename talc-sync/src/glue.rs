@@ -5,7 +5,7 @@ use core::alloc::Layout;
 use core::mem::forget;
 use core::ptr::NonNull;
 
-use talc_sources::{Binning, Source, Talc};
+use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
 /// A wrapper: lends its driver to one caller at a time.
 pub(crate) trait Wrapper {
@@ -197,14 +197,7 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
 /// Calls `f`, and turns a panic of it into an abort: nothing may unwind out of `GlobalAlloc`.
 #[inline]
 pub(crate) fn no_unwind<T>(f: impl FnOnce() -> T) -> T {
-    struct Abort;
-    impl Drop for Abort {
-        fn drop(&mut self) {
-            // A panic while a panic unwinds aborts, also without std.
-            panic!("talc: a panic must not leave a global allocator");
-        }
-    }
-    let abort = Abort;
+    let abort = AbortOnDrop::OfGlobalAllocator;
     let result = f();
     forget(abort);
     result
