@@ -1,5 +1,6 @@
 //! No example of a document is left out: each Markdown file of the repository that has Rust code is
-//! the documentation of an item, and so tested, and code that is not compiled says why.
+//! the documentation of an item, and so tested, and code that is not compiled says why. And links
+//! between documents lead to what there is.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -91,19 +92,34 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
+/// The folder of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap()
+}
+
 /// Every file below a folder, except for what tools have put there.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    collect_files(folder, &mut found);
+    found
+}
+
+fn collect_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name();
         if entry.file_type().unwrap().is_dir() {
             if !["target", ".git", "node_modules"].iter().any(|left_out| name == *left_out) {
-                files(&entry.path(), found);
+                collect_files(&entry.path(), found);
             }
         } else {
             found.push(entry.path());
         }
     }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
 }
 
 /// The documents that a file of Rust code includes as documentation.
@@ -116,15 +132,16 @@ fn included(path: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_example_is_compiled_or_says_why_not() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap();
-    let mut all = Vec::new();
-    files(&root, &mut all);
-    let ends = |path: &&PathBuf, end| path.extension().is_some_and(|extension| extension == end);
-    let documentation: BTreeSet<_> =
-        all.iter().filter(|path| ends(path, "rs")).flat_map(|path| included(path)).collect();
+    let root = root();
+    let all = files(&root);
+    let documentation: BTreeSet<_> = all
+        .iter()
+        .filter(|path| has_extension(path, "rs"))
+        .flat_map(|path| included(path))
+        .collect();
 
     let (mut documents, mut examples, mut wrong) = (0, 0, Vec::new());
-    for path in all.iter().filter(|path| ends(path, "md")) {
+    for path in all.iter().filter(|path| has_extension(path, "md")) {
         documents += 1;
         let name = path.strip_prefix(&root).unwrap().display();
         let blocks = blocks(&fs::read_to_string(path).unwrap());
@@ -143,6 +160,50 @@ fn every_example_is_compiled_or_says_why_not() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(documents >= 10 && examples >= 30, "{documents} documents, {examples} examples");
+}
+
+/// The lines of a document that are not code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// The anchors of a document: its headings, as web pages that show Markdown name them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text).filter(|line| line.starts_with('#'));
+    let is_kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+    let name = |line: &str| line.trim_start_matches('#').trim().to_lowercase();
+    headings
+        .map(|line| name(line).chars().filter(is_kept).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = root();
+    let (mut links, mut wrong) = (0, Vec::new());
+    for path in files(&root).iter().filter(|path| has_extension(path, "md")) {
+        let text = fs::read_to_string(path).unwrap();
+        let targets = prose(&text)
+            .flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
+        for target in targets.filter(|target| !target.contains("://")) {
+            links += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let has_anchor = || anchors(&fs::read_to_string(&file).unwrap()).contains(anchor);
+            if !file.exists() || (!anchor.is_empty() && !has_anchor()) {
+                wrong.push(format!("{}: {target}", path.strip_prefix(&root).unwrap().display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(links >= 50, "{links} links");
+    assert_eq!(anchors("# A `B` c-d\n```\n# no\n```\n"), BTreeSet::from(["a-b-c-d".to_string()]));
 }
 
 #[test]
