@@ -66,8 +66,3 @@ pub mod source {
 pub mod wasm {
     pub use talc_wasm::*;
 }
-
-/// The examples of the repository's README are compiled with the tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct RepositoryReadme;
