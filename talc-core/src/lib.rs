@@ -149,11 +149,7 @@ impl<B: Binning> RawTalc<B> {
     #[inline]
     pub const fn new() -> Self {
         let () = B::CHECKED;
-        Self {
-            bins: B::EMPTY,
-            tally: tally::Tally::new(),
-            diagnosis: diagnosis::Diagnosis::new(),
-        }
+        Self { bins: B::EMPTY, tally: tally::Tally::new(), diagnosis: diagnosis::Diagnosis::new() }
     }
 
     /// Whether the table exists: with [`Bins`], whether the first heap has been claimed; with

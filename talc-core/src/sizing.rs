@@ -127,8 +127,9 @@ impl<B: Binning> RawTalc<B> {
     /// O(1).
     pub fn has_gap_for(&self, layout: Layout) -> bool {
         // SAFETY: only the front of the table is read (I10).
-        gap_for(layout)
-            .map_or(false, |size| unsafe { B::first_from(self.table(), B::bin_above(size)) }.is_some())
+        gap_for(layout).map_or(false, |size| {
+            unsafe { B::first_from(self.table(), B::bin_above(size)) }.is_some()
+        })
     }
 
     /// The size in bytes of the largest layout, of no special alignment, that fits into a gap;

@@ -47,10 +47,7 @@ impl<B: Binning> RawTalc<B> {
     /// `table` must be the table, and `chunk` an empty slab that is kept, or a gap with a slab above it.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn fell_free(
-        table: *mut B::Table,
-        mut chunk: Chunk,
-    ) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn fell_free(table: *mut B::Table, mut chunk: Chunk) -> Option<NonNull<u8>> {
         // SAFETY: chunks follow each other up to the sentinel (I2); a marked chunk of this size is
         // a slab (I12).
         unsafe {

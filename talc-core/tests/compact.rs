@@ -162,3 +162,55 @@ fn regions_join_or_become_heaps() {
     regions_join_or_not::<WithSlabs>();
     regions_join_or_not::<DefaultBinning>();
 }
+
+/// A layout that looks like a slab is none: it may leave less above it than a chunk needs.
+#[test]
+fn a_layout_of_the_size_of_a_slab() {
+    fn check<B: Binning>() {
+        for heap in (8176 - 64..8176 + 64).step_by(8) {
+            let mut memory = memory();
+            let mut talc = RawTalc::<B>::new();
+            let word = std::mem::size_of::<usize>();
+            for size in [4096 - word, 4096, 4096 - 2 * word] {
+                let layout = Layout::from_size_align(size, 4096).unwrap();
+                // SAFETY: nothing else uses the memory; the end is current.
+                unsafe {
+                    let Some(end) = talc.claim(memory.0.as_mut_ptr(), heap) else { continue };
+                    let more = talc.extend_size(end, layout).unwrap();
+                    let end = talc.extend(end, end.as_ptr().wrapping_add(more));
+                    let block = talc.try_allocate(layout).expect("that is enough");
+                    assert_eq!(talc.audit(), Ok(()));
+                    talc.deallocate(block.as_ptr(), layout);
+                    assert_eq!(talc.audit(), Ok(()));
+                    assert_eq!(talc.truncate(end, null_mut()), None);
+                }
+            }
+        }
+    }
+    check::<WithSlabs>();
+    check::<SmallBinning>();
+}
+
+/// Exactly as much as is asked for is enough, in a region that is as aligned as it must be.
+#[test]
+fn what_is_asked_for_without_an_end_is_enough() {
+    fn check<B: Binning>() {
+        for size in 1..1700 {
+            for align in [1, 8, 16, 32, 64, 256] {
+                let mut memory = memory();
+                let mut talc = RawTalc::<B>::new();
+                let layout = Layout::from_size_align(size, align).unwrap();
+                // SAFETY: nothing else uses the memory.
+                unsafe {
+                    let asked = talc.claim_or_extend_size(None, layout).unwrap();
+                    assert!(asked >= min_first_heap_size::<B>());
+                    let _end = talc.claim_or_extend(None, memory.0.as_mut_ptr(), asked);
+                }
+                assert!(talc.try_allocate(layout).is_some(), "{layout:?}");
+            }
+        }
+    }
+    check::<SmallBinning>();
+    check::<WithSlabs>();
+    check::<DefaultBinning>();
+}

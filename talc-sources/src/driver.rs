@@ -58,11 +58,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// An allocator without a heap, and its source.
     #[inline]
     pub const fn new(source: S) -> Self {
-        Self {
-            raw: RawTalc::new(),
-            source,
-            reports: Reports::new(),
-        }
+        Self { raw: RawTalc::new(), source, reports: Reports::new() }
     }
 
     /// Allocates memory for `layout`; asks the source until it fits or the source has no more.

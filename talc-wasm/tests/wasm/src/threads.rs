@@ -49,8 +49,10 @@ impl Block {
         // SAFETY: required of the caller.
         unsafe {
             let Self { size, fill, .. } = *block;
-            if size > from {
-                block.cast::<u8>().add(from).write_bytes(fill, size - from);
+            // Byte by byte: V8 checks `memory.fill` against the size of the memory that this thread
+            // has last heard of, and traps if another one has just grown it.
+            for at in from..size {
+                block.cast::<u8>().add(at).write_volatile(fill);
             }
         }
     }

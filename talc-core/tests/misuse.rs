@@ -1,0 +1,158 @@
+//! Broken rules that are recognised, and pointers that are nobody's.
+
+use std::alloc::Layout;
+
+use talc_core::{Binning, CompactBins, DefaultBinning, Misuse, RawTalc, SmallBinning};
+
+/// Pointers that were never allocated: none is read that lies outside of the heaps.
+fn foreign_pointers_are_not_read<B: Binning>() {
+    let mut memory = vec![0_u64; 4 << 10];
+    let mut talc = RawTalc::<B>::new();
+    let (base, size) = (memory.as_mut_ptr().cast::<u8>(), memory.len() * 8);
+    let layouts = [(8, 8), (40, 8), (200, 8), (5000, 16)];
+    let foreign = |talc: &RawTalc<B>| {
+        let (low, high) = (base as usize, base as usize + size);
+        let nowhere = [0, 8, 16, 24, 4096, 4104, usize::MAX & !7, usize::MAX & !15, usize::MAX];
+        let far =
+            [low & !0xFFFF_FFFF, (low & !0xFFFF_FFFF) + 8, high + (1 << 32), high + 8 + (1 << 32)];
+        let near = [
+            low.wrapping_sub(4096 + 8),
+            low.wrapping_sub(1 << 20),
+            high + 4096 + 8,
+            high + (1 << 20),
+        ];
+        for addr in nowhere.into_iter().chain(far).chain(near) {
+            for (size, align) in layouts {
+                let layout = Layout::from_size_align(size, align).unwrap();
+                // SAFETY: not between the lowest heap base and the highest heap end.
+                let misuse = unsafe { talc.misuse(addr as *mut u8, layout) };
+                assert_eq!(misuse, Some(Misuse::NotAnAllocation), "{addr:#x}");
+            }
+        }
+    };
+    foreign(&talc);
+    // SAFETY: nothing else uses the memory.
+    unsafe { talc.claim(base, size) }.unwrap();
+    foreign(&talc);
+    for (size, align) in layouts {
+        talc.try_allocate(Layout::from_size_align(size, align).unwrap()).unwrap();
+    }
+    foreign(&talc);
+}
+
+#[test]
+fn foreign_pointers() {
+    // Of compact bins only debug builds know where their heaps are.
+    if cfg!(debug_assertions) {
+        foreign_pointers_are_not_read::<SmallBinning>();
+        foreign_pointers_are_not_read::<CompactBins<8, 4, 4096, 16>>();
+    }
+    foreign_pointers_are_not_read::<DefaultBinning>();
+}
+
+/// Inside of a heap, an address in a slab that is not the start of a slot is no allocation, and a slot
+/// is none after it was freed, nor after its slab was closed.
+#[test]
+fn what_is_no_allocation_in_a_heap() {
+    let mut memory = vec![0_u64; 32 << 10];
+    let mut talc = <RawTalc>::new();
+    let layout = Layout::new::<[u64; 5]>();
+    // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+    unsafe {
+        talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap();
+        let blocks: Vec<_> =
+            (0..300).map(|_| talc.try_allocate(layout).unwrap().as_ptr()).collect();
+        for &block in &blocks {
+            assert_eq!(talc.misuse(block, layout), None);
+            assert_eq!(talc.misuse(block.wrapping_add(16), layout), Some(Misuse::NotAnAllocation));
+            let larger = Layout::new::<[u64; 7]>();
+            assert_eq!(talc.misuse(block, larger), Some(Misuse::WrongSize));
+            let aligned = Layout::from_size_align(40, 64).unwrap();
+            assert_eq!(talc.misuse(block, aligned), Some(Misuse::WrongAlignment));
+        }
+        for &block in &blocks {
+            talc.deallocate(block, layout);
+            assert_eq!(talc.misuse(block, layout), Some(Misuse::AlreadyFree));
+        }
+        while talc.trim().is_some() {}
+        for &block in &blocks {
+            assert!(talc.misuse(block, layout).is_some());
+        }
+    }
+}
+
+/// A heap whose owner has unmapped it, without truncating it first: he breaks a rule, but frees of what
+/// is in other heaps do not look there.
+#[test]
+#[cfg(debug_assertions)]
+fn other_heaps_are_not_looked_at() {
+    let mut memory = vec![0_u64; 32 << 10];
+    let gone = Layout::from_size_align(64 << 20, 4096).unwrap();
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+    unsafe {
+        let unmapped = std::alloc::alloc(gone);
+        talc.claim(unmapped, 1 << 12).unwrap();
+        talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap();
+        let layouts = [8, 40, 100, 300, 5000].map(|size| Layout::from_size_align(size, 8).unwrap());
+        let blocks = layouts.map(|layout| {
+            // Nothing from the heap that goes away.
+            let range = memory.as_ptr_range();
+            loop {
+                let block = talc.try_allocate(layout).unwrap().as_ptr();
+                if range.contains(&block.cast_const().cast()) {
+                    return (block, layout);
+                }
+            }
+        });
+        for (block, layout) in blocks {
+            talc.deallocate(block, layout);
+        }
+        std::alloc::dealloc(unmapped, gone);
+    }
+}
+
+/// Each rule of the methods that take a heap end or a region: the sentence, and nothing is done.
+#[test]
+#[cfg(debug_assertions)]
+fn heap_ends_and_regions() {
+    let mut memory = vec![0_u64; 4 << 10];
+    let base = memory.as_mut_ptr().cast::<u8>();
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory. Rules are broken where that is reported.
+    unsafe {
+        let end = talc.claim(base, 8 << 10).unwrap();
+        talc.defer_reports(true);
+        let wrong =
+            [1, 8, 16, 4096].map(|by| std::ptr::NonNull::new_unchecked(end.as_ptr().sub(by)));
+        for wrong in wrong {
+            assert_eq!(talc.extend(wrong, end.as_ptr().add(4096)), wrong);
+            assert_eq!(talc.take_report(), Some(Misuse::NotAHeapEnd));
+            assert_eq!(talc.truncate(wrong, std::ptr::null_mut()), Some(wrong));
+            assert_eq!(talc.take_report(), Some(Misuse::NotAHeapEnd));
+            assert!(talc.reserved(wrong).any);
+        }
+        let odd = base.wrapping_add((8 << 10) + 8);
+        let _ = talc.claim_or_extend(None, odd, 8 << 10);
+        assert_eq!(talc.take_report(), Some(Misuse::UnsuitableRegion));
+        let _ = talc.claim_or_extend(None, end.as_ptr(), 16);
+        assert_eq!(talc.take_report(), Some(Misuse::UnsuitableRegion));
+        let layout = Layout::new::<[u8; 500]>();
+        let block = talc.try_allocate(layout).unwrap().as_ptr();
+        assert!(!talc.try_grow_in_place(block, layout, 400));
+        assert_eq!(talc.take_report(), Some(Misuse::WrongDirection));
+        talc.shrink(block, layout, 600);
+        assert_eq!(talc.take_report(), Some(Misuse::WrongDirection));
+        talc.deallocate(block, layout);
+        assert!(!talc.has_report());
+        talc.deallocate(block, layout);
+        assert_eq!(talc.take_report(), Some(Misuse::AlreadyFree));
+    }
+    assert_eq!(talc.audit(), Ok(()));
+    let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        talc.defer_reports(false);
+        // SAFETY: nothing is done with it but a report.
+        unsafe { talc.deallocate(base.wrapping_add(1), Layout::new::<u8>()) }
+    }));
+    assert!(message.unwrap_err().downcast_ref::<String>().unwrap().contains("not allocated here"));
+}
