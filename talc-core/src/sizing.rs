@@ -126,10 +126,12 @@ impl<B: Binning> RawTalc<B> {
     /// # Complexity
     /// O(1).
     pub fn has_gap_for(&self, layout: Layout) -> bool {
+        let bin = match gap_for(layout) {
+            Some(size) => B::bin_above(size),
+            None => return false,
+        };
         // SAFETY: only the front of the table is read (I10).
-        gap_for(layout).map_or(false, |size| {
-            unsafe { B::first_from(self.table(), B::bin_above(size)) }.is_some()
-        })
+        unsafe { B::first_from(self.table(), bin) }.is_some()
     }
 
     /// The size in bytes of the largest layout, of no special alignment, that fits into a gap;

@@ -12,8 +12,7 @@ const SIZE: usize = 256 << 10;
 struct Memory([u8; SIZE]);
 
 fn memory() -> Box<Memory> {
-    // SAFETY: bytes may have any value.
-    unsafe { Box::<Memory>::new_zeroed().assume_init() }
+    Box::new(Memory([0; SIZE]))
 }
 
 /// Fills the first heap, so that objects of `size` bytes lie in the second one; frees them in turn, or

@@ -73,10 +73,7 @@ fn resizing_does_not_unwind<A: Allocator>(first: usize, make: impl Fn() -> A) {
     ];
     for (n, resize) in resizes.into_iter().enumerate() {
         let said = in_a_process_that_aborts(first + n, || {
-            let talc = make();
-            // The first block holds the table, and stays.
-            talc.allocate(layout(8, 8)).unwrap();
-            let mut vec = ApiVec::with_capacity_in(2 * MIB, talc);
+            let mut vec = ApiVec::with_capacity_in(2 * MIB, make());
             vec.extend_from_slice(&[7; 5]);
             PANICS.set(true);
             resize(&mut vec);
@@ -95,8 +92,14 @@ fn resizing_does_not_unwind<A: Allocator>(first: usize, make: impl Fn() -> A) {
 
 #[test]
 fn a_block_source_that_panics_does_not_unwind_into_a_vec() {
-    resizing_does_not_unwind(0, || TalcCell::<_>::new(AllocatorSource::new(Fussy)));
-    resizing_does_not_unwind(10, || TalcLock::<RawSpinlock, _>::new(AllocatorSource::new(Fussy)));
+    /// The first block holds the table, and stays.
+    fn with_first_block<A: Allocator>(talc: A) -> A {
+        talc.allocate(layout(8, 8)).unwrap();
+        talc
+    }
+    let source = || AllocatorSource::new(Fussy);
+    resizing_does_not_unwind(0, || with_first_block(TalcCell::<_>::new(source())));
+    resizing_does_not_unwind(10, || with_first_block(TalcLock::<RawSpinlock, _>::new(source())));
 }
 
 #[test]
