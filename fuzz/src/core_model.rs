@@ -220,7 +220,7 @@ impl<B: Binning> CoreModel<B> {
         if let Some(end) = touched {
             assert!(is_top_free && end == heap.end);
             self.watch(end);
-        } else if !B::IS_COMPACT {
+        } else {
             // Slabs that are kept may lie above it, if it was not the last thing in use.
             assert!(self.live_in(heap) > 0, "{ptr:p} was the last one in its heap");
             let is_slot = !(ptr as usize).is_multiple_of(16);

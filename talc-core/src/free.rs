@@ -14,8 +14,8 @@ impl<B: Binning> RawTalc<B> {
     /// reaches up to it: an occasion to [`truncate`](Self::truncate).
     ///
     /// It also returns it when nothing in use is left in the heap; and then again only if
-    /// [`watch`](Self::watch) was called, or something was allocated that is not a slot. With
-    /// [`CompactBins`](crate::CompactBins) that have slabs, it may not.
+    /// [`watch`](Self::watch) was called, or something was allocated that is not a slot. In WebAssembly,
+    /// with [`CompactBins`](crate::CompactBins) that have slabs, it may not.
     ///
     /// # Complexity
     /// O(1).

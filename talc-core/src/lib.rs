@@ -98,8 +98,9 @@ pub const SEARCH_LIMIT: usize = 32;
 ///   open slabs, of spares, of heap bytes and of small chunks are true, where there are any: not
 ///   with [`CompactBins`].
 /// - **I14**: in a heap in which something is in use, something is that will be noticed when it is
-///   freed: an allocated chunk, or a slab that is full, partial or not `QUIET`. With [`CompactBins`]
-///   all current slabs are `QUIET`, and this need not hold; nor after a heap was reported as free.
+///   freed: an allocated chunk, or a slab that is full, partial or not `QUIET`. It need not hold after
+///   a heap was reported as free; nor with [`CompactBins`] in WebAssembly, where all current slabs are
+///   `QUIET`.
 ///
 /// # Example
 ///

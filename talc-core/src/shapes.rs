@@ -5,7 +5,7 @@ use core::ptr::addr_of_mut;
 
 use crate::bins::{Binning, Front, Parts, Shape, Table};
 use crate::chunk::chunk_size;
-use crate::slab::Slab;
+use crate::slab::{Slab, QUIET};
 
 /// The shape of the free lists, with a table in the first heap.
 ///
@@ -53,8 +53,7 @@ pub type DefaultBinning = Bins<64, 16, 4, 4096, 16>;
 /// - Where no gap surely fits, and for over-aligned layouts, an allocation looks at the first gap of
 ///   each bin from that of its size on; where [`Bins`] looks at more of them before it answers `None`.
 /// - Slabs open as soon as a class is used, and close as soon as they are empty, except the one that
-///   its class allocates from, which only [`trim`](crate::RawTalc::trim) gives back. So they suit
-///   heaps that are large beside `SLAB * CLASSES`, or that grow.
+///   its class allocates from. So they suit heaps that are large beside `SLAB * CLASSES`, or that grow.
 /// - Where small objects do not fit into a slab, they are chunks, as with [`Bins`].
 ///
 /// ```
@@ -159,6 +158,7 @@ const fn check(linear: usize, per_doubling: usize, count: usize, slab: usize, cl
             slab.is_power_of_two() && slab >= 256 && slab <= 32 << 10,
             "Bins: SLAB must be a power of two from 256 to 32768"
         );
+        assert!(Slab::slots(slab, 0) < QUIET as usize);
         assert!(
             classes <= 256 && Slab::slots(slab, classes - 1) >= 2,
             "Bins: two slots of the largest class must fit into a slab"

@@ -71,8 +71,9 @@ impl State {
 }
 
 /// What a current slab counts in addition to its slots in use, where nothing is to be done when
-/// it falls empty.
-pub(crate) const QUIET: u32 = 1 << 31;
+/// it falls empty: more than there are slots (see `Bins::CHECKED`), and little for WebAssembly, where
+/// small numbers take fewer bytes.
+pub(crate) const QUIET: u32 = 1 << 12;
 
 /// What there is at an address where a slab may be.
 #[derive(Clone, Copy, PartialEq, Eq)]

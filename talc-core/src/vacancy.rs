@@ -35,9 +35,10 @@ struct Top {
 }
 
 impl<B: Binning> RawTalc<B> {
-    /// Whether current slabs notice when they fall empty. Without, less code: then that is found
-    /// out at the next occasion.
-    pub(crate) const WATCHES: bool = B::SLAB != 0 && !B::IS_COMPACT;
+    /// Whether current slabs notice when they fall empty. Without, less code, where nobody would
+    /// do anything with it: WebAssembly takes no memory back.
+    pub(crate) const WATCHES: bool =
+        B::SLAB != 0 && !(B::IS_COMPACT && cfg!(target_family = "wasm"));
 
     /// Follows what is free upwards from `chunk`, which has just become free, to a slab that it makes
     /// notice, or to the heap end, which it returns. Does nothing if there is something in use just
@@ -54,11 +55,14 @@ impl<B: Binning> RawTalc<B> {
             let mut header = chunk.header();
             // Below a gap is a chunk in use; where it is neither a slab nor that of the table, it
             // will be noticed.
-            let table_chunk = Chunk::of_payload(table.cast());
+            let is_above_table = || {
+                let table_chunk = Chunk::of_payload(table.cast());
+                B::TABLE_CHUNK != 0 && chunk == table_chunk.above(table_chunk.header().size())
+            };
             if header.is_gap()
                 && !header.is_base()
                 && chunk.payload() as usize % B::SLAB != 0
-                && chunk != table_chunk.above(table_chunk.header().size())
+                && !is_above_table()
             {
                 return None;
             }
@@ -109,8 +113,8 @@ impl<B: Binning> RawTalc<B> {
     /// returns this heap end when everything in use in this heap has been freed.
     ///
     /// The driver of `talc-sources` calls it before it tells a source that the top of a heap is
-    /// free. A source calls it for a heap that was free and is kept. With
-    /// [`CompactBins`](crate::CompactBins) it promises nothing.
+    /// free. A source calls it for a heap that was free and is kept. In WebAssembly it promises
+    /// nothing with [`CompactBins`](crate::CompactBins).
     ///
     /// # Complexity
     /// That of [`reserved`](Self::reserved).

@@ -117,7 +117,7 @@ fn damage_is_reported() {
     }
     let mut noticed = [0; BLOCKS.len()];
     for (block, noticed) in noticed.iter_mut().enumerate() {
-        for pattern in 0..PATTERNS.len() {
+        for (pattern, words) in PATTERNS.iter().enumerate() {
             for (variant, name) in VARIANTS.iter().enumerate() {
                 let child = Command::new(std::env::current_exe().unwrap())
                     .args(["damage_is_reported", "--exact", "--nocapture", "--test-threads=1"])
@@ -127,7 +127,7 @@ fn damage_is_reported() {
                     .stderr(Stdio::piped())
                     .spawn()
                     .unwrap();
-                let case = format!("{:?}, {:x?}, {name}", BLOCKS[block], PATTERNS[pattern]);
+                let case = format!("{:?}, {words:x?}, {name}", BLOCKS[block]);
                 let (signal, said) = wait(child, &case);
                 if !said.contains("not noticed") {
                     assert!(said.contains("talc: "), "{case}: {signal:?}, {said}");
