@@ -78,6 +78,7 @@ impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
             lowest: 0,
             highest: 0,
             open: 0,
+            reminder: null_mut(),
             spare: null_mut(),
             spares: 0,
         },
@@ -109,6 +110,8 @@ pub struct Books {
     pub(crate) highest: usize,
     /// How many slabs are current, partial or spare.
     pub(crate) open: usize,
+    /// What is returned when a slab falls empty and there is nothing else to return; null if nothing is.
+    pub(crate) reminder: *mut u8,
     /// The first of the spare slabs, each of which points to the next one, and how many there are.
     pub(crate) spare: *mut Slab,
     pub(crate) spares: usize,

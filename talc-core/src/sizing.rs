@@ -8,6 +8,7 @@ use crate::chunk::{
     checked_chunk_size, max_front, HeapEnd, ALIGNED_HEAP_OVERHEAD, CHUNK_UNIT, GRAIN,
     HEAP_OVERHEAD, WORD,
 };
+use crate::damage::CHECKS;
 use crate::RawTalc;
 
 /// How many bytes suffice for the first heap, wherever the region begins.
@@ -120,18 +121,42 @@ impl<B: Binning> RawTalc<B> {
         }
     }
 
-    /// Whether a gap surely holds `layout`. `false` is no proof that nothing does: an allocation
-    /// also looks at gaps that may fit.
+    /// Whether a gap surely holds `layout`, other than those from `beside.0` up to `beside.1`, if they
+    /// are given. `false` is no proof that nothing does: an allocation also looks at gaps that may fit,
+    /// and this only at the first few ones.
     ///
     /// # Complexity
     /// O(1).
-    pub fn has_gap_for(&self, layout: Layout) -> bool {
-        let bin = match gap_for(layout) {
+    pub fn has_gap_for(&self, layout: Layout, beside: Option<(NonNull<u8>, NonNull<u8>)>) -> bool {
+        let mut bin = match gap_for(layout) {
             Some(size) => B::bin_above(size),
             None => return false,
         };
-        // SAFETY: only the front of the table is read (I10).
-        unsafe { B::first_from(self.table(), bin) }.is_some()
+        let (start, end) =
+            beside.map_or((0, 0), |(start, end)| (start.as_ptr() as usize, end.as_ptr() as usize));
+        let mut left = GAPS;
+        // SAFETY: where there is no table, only the front of what stands for it is read (I10); gaps
+        // come from the list of their bin (I7).
+        unsafe {
+            while let Some(found) = B::first_from(self.table(), bin) {
+                let mut next = B::next_gap(self.table(), found, None);
+                while let Some(gap) = next {
+                    if CHECKS && !self.gap_is_sound(gap) {
+                        return false;
+                    }
+                    if gap.addr() < start || gap.addr() >= end {
+                        return true;
+                    }
+                    left -= 1;
+                    if left == 0 {
+                        return false;
+                    }
+                    next = B::next_gap(self.table(), found, Some(gap));
+                }
+                bin = found + 1;
+            }
+        }
+        false
     }
 
     /// The size in bytes of the largest layout, of no special alignment, that fits into a gap;
@@ -156,6 +181,9 @@ impl<B: Binning> RawTalc<B> {
         }
     }
 }
+
+/// How many gaps [`RawTalc::has_gap_for`] looks at.
+const GAPS: usize = 8;
 
 /// The size of a gap in which `layout` fits, wherever the gap is.
 fn gap_for(layout: Layout) -> Option<usize> {

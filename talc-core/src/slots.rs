@@ -309,7 +309,7 @@ impl<B: Binning> RawTalc<B> {
         // SAFETY: the slab is one (I12), and its list, if it is in one, that of its class (I13).
         unsafe {
             let class = usize::from((*slab).class);
-            match (*slab).state {
+            let touched = match (*slab).state {
                 State::CURRENT if Self::WATCHES => {
                     // Once is enough, as long as nothing else happens in this heap.
                     (*slab).count = QUIET;
@@ -320,7 +320,7 @@ impl<B: Binning> RawTalc<B> {
                     (*slab).count = Slab::slots(B::SLAB, class) as u32 - 1;
                     Slab::link(slab, self.partial(class));
                     self.add_open(1);
-                    None
+                    return None;
                 }
                 State::PARTIAL => {
                     if CHECKS && !self.list_is_sound(slab) {
@@ -329,7 +329,12 @@ impl<B: Binning> RawTalc<B> {
                     Slab::unlink(slab, self.partial(class));
                     self.spare_or_close(slab)
                 }
-                _ => None,
+                _ => return None,
+            };
+            if Self::WATCHES {
+                touched.or(NonNull::new(self.books().reminder))
+            } else {
+                touched
             }
         }
     }

@@ -16,7 +16,7 @@
 //! So as long as anything is in use in a heap, at least one thing is that will be noticed, unless
 //! the caller was told that the heap is free and left it as it is.
 
-use core::ptr::NonNull;
+use core::ptr::{null_mut, NonNull};
 
 use crate::bins::{Binning, Parts};
 use crate::chunk::{Chunk, HeapEnd, WORD};
@@ -129,6 +129,26 @@ impl<B: Binning> RawTalc<B> {
                 (*slab).count &= !QUIET;
             }
             Reserved { up_to: HeapEnd::of_sentinel(top.lowest).public(), any: !top.is_all }
+        }
+    }
+
+    /// Makes a deallocation that empties a slab return `end`, if it has no other heap end to return;
+    /// `None` ends that.
+    ///
+    /// For sources that keep a free heap until there is room elsewhere: as long as something is in use
+    /// at the top of another heap, nothing else says that there is. In WebAssembly it does nothing with
+    /// [`CompactBins`](crate::CompactBins), nor anywhere without slabs.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// There must be a heap; `end`, if there is one, must be the current end of a heap of this
+    /// `RawTalc`, and this be called again when it is no longer.
+    pub unsafe fn remind(&mut self, end: Option<NonNull<u8>>) {
+        if Self::WATCHES {
+            // SAFETY: where there is a heap, there is a table (I10).
+            unsafe { self.books_mut().reminder = end.map_or(null_mut(), NonNull::as_ptr) };
         }
     }
 

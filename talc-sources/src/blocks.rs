@@ -125,23 +125,56 @@ impl<K: Backing> Blocks<K> {
             }
         };
         // SAFETY: above the end, which is at most 15 bytes below where it was asked to be, and
-        // aligned, there is room for a footer. The last footer stays in place as long as its
-        // block.
+        // aligned, there is room for a footer.
+        unsafe { self.link(end, block, size) };
+        if size == self.block_size {
+            self.is_thrashing = self.calls < SOON;
+            self.calls = SOON;
+            self.fetched_for = fetched_for;
+        }
+        Ok(())
+    }
+
+    /// Links a block.
+    ///
+    /// # Safety
+    /// The heap of the block must end at `end`, and there be room for a footer above it.
+    unsafe fn link(&mut self, end: NonNull<u8>, block: NonNull<u8>, size: usize) {
+        let footer = end.as_ptr().cast::<Footer>();
+        // SAFETY: required of the caller; the last footer stays in place as long as its block.
         unsafe {
-            let footer = end.as_ptr().cast::<Footer>();
             footer.write(Footer { next: null_mut(), previous: self.last, block, size });
             if self.last.is_null() {
                 self.first = footer;
             } else {
                 (*self.last).next = footer;
             }
-            self.last = footer;
         }
+        self.last = footer;
         self.count += 1;
-        self.is_thrashing = self.calls < SOON;
-        self.calls = SOON;
-        self.fetched_for = fetched_for;
-        Ok(())
+    }
+
+    /// Unlinks a block, and returns where it begins and its size.
+    ///
+    /// # Safety
+    /// The footer must be that of one of this source's blocks.
+    unsafe fn unlink(&mut self, footer: *mut Footer) -> (NonNull<u8>, usize) {
+        self.count -= 1;
+        // SAFETY: required of the caller; the neighbours' blocks are still there.
+        unsafe {
+            let Footer { next, previous, block, size } = footer.read();
+            if next.is_null() {
+                self.last = previous;
+            } else {
+                (*next).previous = previous;
+            }
+            if previous.is_null() {
+                self.first = next;
+            } else {
+                (*previous).next = next;
+            }
+            (block, size)
+        }
     }
 
     /// Gives a block back that has fallen free, or keeps it, as long as it is little beside the
@@ -153,52 +186,40 @@ impl<K: Backing> Blocks<K> {
     /// `end` must be the end of one of this source's heaps in `talc`.
     pub(crate) unsafe fn release<B: Binning>(&mut self, talc: &mut RawTalc<B>, end: NonNull<u8>) {
         self.calls = self.calls.saturating_add(1).min(SOON);
-        if self.spare == Some(end) {
-            return;
-        }
         // SAFETY: required of the caller. The heap that holds the table is always reserved. Above
         // each heap of this source stands its footer.
         unsafe {
-            let reserved = talc.reserved(end);
-            if reserved.any {
-                if self.spare.is_none() {
-                    return;
-                }
-                let free = end.as_ptr() as usize - reserved.up_to.as_ptr() as usize;
-                let has_room = free >= self.enough() || self.is_first_free(talc);
-                if has_room && !self.keeps_little(2) {
+            if self.spare == Some(end) || talc.reserved(end).any {
+                if self.spare.is_some() && !self.wants_spare(talc, 1) {
                     self.return_spare(talc);
                 }
                 return;
             }
-            // Only if it is damaged.
+            // Not if something is damaged.
             if talc.truncate(end, null_mut()).is_some() {
                 return;
             }
-            let footer = end.as_ptr().cast::<Footer>();
-            let (block, size) = ((*footer).block, (*footer).size);
-            let has_spare = self.spare.map_or(false, |spare| !talc.watch(spare).any);
-            if !has_spare {
-                self.spare = None;
+            let (block, size) = self.unlink(end.as_ptr().cast());
+            if self.spare.map_or(false, |spare| talc.watch(spare).any) {
+                self.forget_spare(talc);
             }
-            let keeps = if has_spare {
-                self.keeps_little(2) || self.is_thrashing
-            } else {
-                self.keeps_little(1) || (self.is_thrashing && !self.has_room(talc))
-            };
-            if !keeps {
+            if !self.wants_spare(talc, usize::from(self.spare.is_some())) {
                 self.return_spare(talc);
-            } else if !has_spare && size == self.block_size {
+            } else if self.spare.is_none() && size == self.block_size {
                 self.spare = talc.claim(block.as_ptr(), size - FOOTER);
+                talc.remind(self.spare);
+                self.link(end, block, size);
                 return;
             }
-            self.give_back(footer);
+            self.give_back(block, size);
         }
     }
 
-    /// Whether the blocks are so many, beside `free` ones, that keeping one is little.
-    fn keeps_little(&self, free: usize) -> bool {
-        self.count >= LITTLE_BESIDE + free
+    /// Whether a free block is to be kept: as long as it is little beside the others, of which there
+    /// are all but `free` ones; or where one was fetched again just after it had been returned, and
+    /// there is no room elsewhere.
+    fn wants_spare<B: Binning>(&self, talc: &RawTalc<B>, free: usize) -> bool {
+        self.count >= LITTLE_BESIDE + free || (self.is_thrashing && !self.has_room(talc))
     }
 
     /// How many free bytes in one piece make a free block superfluous: half of a block, or what the
@@ -207,11 +228,13 @@ impl<K: Backing> Blocks<K> {
         self.fetched_for.max(self.block_size / 2)
     }
 
-    /// Whether there is a gap of that size, or the first block is free, so that nothing is kept beside
-    /// it in the end.
+    /// Whether there is a gap of that size, not in the spare block; or the first block is free, so that
+    /// nothing is kept beside it in the end.
     fn has_room<B: Binning>(&self, talc: &RawTalc<B>) -> bool {
         let room = Layout::from_size_align(self.enough(), 1);
-        room.map_or(false, |room| talc.has_gap_for(room)) || self.is_first_free(talc)
+        // SAFETY: above each heap of this source stands its footer.
+        let beside = self.spare.map(|end| (unsafe { (*end.as_ptr().cast::<Footer>()).block }, end));
+        room.map_or(false, |room| talc.has_gap_for(room, beside)) || self.is_first_free(talc)
     }
 
     /// Whether the oldest block, which holds the table, if any does, is free but for that, or nearly.
@@ -232,41 +255,37 @@ impl<K: Backing> Blocks<K> {
     /// # Safety
     /// `talc` must be the allocator that this source serves.
     unsafe fn return_spare<B: Binning>(&mut self, talc: &mut RawTalc<B>) {
-        if let Some(spare) = self.spare.take() {
+        if let Some(spare) = self.spare {
             // SAFETY: the spare is the end of one of this source's heaps; once that is gone, its
             // block is this source's.
             unsafe {
+                self.forget_spare(talc);
                 if !talc.watch(spare).any && talc.truncate(spare, null_mut()).is_none() {
-                    self.give_back(spare.as_ptr().cast());
+                    let (block, size) = self.unlink(spare.as_ptr().cast());
+                    self.give_back(block, size);
                 }
             }
         }
     }
 
-    /// Unlinks a block and gives it back.
+    /// # Safety
+    /// `talc` must be the allocator that this source serves, and have a heap.
+    unsafe fn forget_spare<B: Binning>(&mut self, talc: &mut RawTalc<B>) {
+        self.spare = None;
+        // SAFETY: required of the caller.
+        unsafe { talc.remind(None) };
+    }
+
+    /// Gives a block back.
     ///
     /// # Safety
-    /// The footer must be that of one of this source's blocks, whose heap is gone.
-    unsafe fn give_back(&mut self, footer: *mut Footer) {
-        // SAFETY: required of the caller; the neighbours' blocks are still there.
-        unsafe {
-            let Footer { next, previous, block, size } = footer.read();
-            if next.is_null() {
-                self.last = previous;
-            } else {
-                (*next).previous = previous;
-            }
-            if previous.is_null() {
-                self.first = next;
-            } else {
-                (*previous).next = next;
-            }
-            self.count -= 1;
-            if size == self.block_size {
-                self.calls = 0;
-            }
-            self.backing.deallocate(block, Layout::from_size_align_unchecked(size, ALIGN));
+    /// It must have been one of this source's blocks, and its heap be gone.
+    unsafe fn give_back(&mut self, block: NonNull<u8>, size: usize) {
+        if size == self.block_size {
+            self.calls = 0;
         }
+        // SAFETY: this is the layout that it was allocated with.
+        unsafe { self.backing.deallocate(block, Layout::from_size_align_unchecked(size, ALIGN)) };
     }
 }
 
@@ -275,7 +294,10 @@ impl<K: Backing> Drop for Blocks<K> {
         while !self.last.is_null() {
             // SAFETY: a linked footer is that of one of this source's blocks; with the source its
             // allocator is dropped, and with it the use of the heaps.
-            unsafe { self.give_back(self.last) };
+            unsafe {
+                let (block, size) = self.unlink(self.last);
+                self.give_back(block, size);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use allocator_api2::alloc::{AllocError, Allocator};
 use common::{bytes, panic_message, Backing, BlockSource, ByGlobalAlloc};
-use talc_sources::talc_core::{DefaultBinning, SmallBinning};
+use talc_sources::talc_core::{CompactBins, DefaultBinning, SmallBinning};
 use talc_sources::{AllocatorSource, Binning, GlobalAllocSource, Replaceable, Source, Talc};
 
 common::for_each_block_source! {
@@ -187,6 +187,7 @@ fn other_binnings_work() {
         assert!(backing.blocks() <= 1, "that of the table");
     }
     check::<SmallBinning>();
+    check::<CompactBins<8, 4, 512, 8>>();
     check::<DefaultBinning>();
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use support::{rounds, Random};
 
 /// Bytes of a heap that is large enough for [`more_threads_than_cores`].
+#[allow(dead_code)] // Of those who have one.
 pub(crate) const HEAP: usize = 48 << 20;
 
 /// Longer than this means a deadlock. It takes a second or two; emulators take longer.
