@@ -106,7 +106,6 @@ impl<S: BlockSource> SourceModel<S> {
     }
 
     fn allocate(&mut self, layout: Layout) {
-        // SAFETY: nothing is required.
         if let Some(block) = self.talc().allocate(layout) {
             let heaps = self.heaps();
             self.shadow.add(block.as_ptr(), layout, &heaps);

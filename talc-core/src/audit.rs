@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::bins::{Binning, Parts};
-use crate::chunk::{Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN};
+use crate::chunk::{Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN, WORD};
 use crate::header::Header;
 use crate::slab::{Slab, State, Tag, FIRST_SLOT, QUIET};
 use crate::visit::for_each_chunk;
@@ -62,8 +62,9 @@ impl<B: Binning> RawTalc<B> {
     /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
     ///
     /// # Errors
-    /// The first fault that is found. Memory may have been corrupted long before, and where what
-    /// was overwritten leads out of the heap, the check itself can crash.
+    /// The first fault that is found. Memory may have been corrupted long before. What leads out of
+    /// the heaps is not followed, except with [`CompactBins`](crate::CompactBins) in release builds,
+    /// where it is not known how far they reach, and the check itself can crash.
     ///
     /// # Complexity
     /// O(n) in chunks and gaps.
@@ -73,10 +74,13 @@ impl<B: Binning> RawTalc<B> {
         let mut table_seen = B::TABLE_CHUNK == 0 || !self.is_metadata_established();
         self.for_each_heap(|heap| {
             found.heaps += 1;
-            let first = HeapBase::first_chunk(heap);
-            table_seen |= first.payload().cast() == self.table();
             // SAFETY: the list has only bases of heaps (I10).
-            match unsafe { self.audit_heap(first, &mut found) } {
+            let (first, end) = unsafe {
+                let first = HeapBase::first_chunk(heap);
+                (first, self.audit_heap(first, &mut found))
+            };
+            table_seen |= first.payload().cast() == self.table();
+            match end {
                 Ok(end) => {
                     found.heap_bytes += end.addr() - heap as usize;
                     if !self.is_within(heap as usize, end.addr() - heap as usize) {
@@ -107,18 +111,16 @@ impl<B: Binning> RawTalc<B> {
         }
         for bin in 0..B::COUNT {
             let mut gap = None;
-            // SAFETY: the table exists, and gaps come from this bin's list; a broken link may
-            // lead anywhere, of which the documentation warns.
+            // SAFETY: the table exists, and gaps come from this bin's list; they are looked at
+            // before their links are followed.
             unsafe {
                 while let Some(next) = B::next_gap(self.table(), bin, gap) {
                     let fault = Fault { invariant: 7, address: next.addr() };
-                    if next.payload() as usize % GRAIN != 0
-                        || !B::is_linked(self.table(), bin, next)
-                    {
+                    if !self.gap_is_sound(next) {
                         return Err(fault);
                     }
                     let header = next.header();
-                    if !header.is_gap() || B::bin_of(header.size()) != bin {
+                    if B::bin_of(header.size()) != bin {
                         return Err(fault);
                     }
                     in_bins.add(next, header.size());
@@ -141,13 +143,12 @@ impl<B: Binning> RawTalc<B> {
         let mut current = Set::default();
         let mut partial = Set::default();
         let mut spare = Set::default();
-        // SAFETY: the table exists, and has only slabs; a broken link may lead anywhere, of which
-        // the documentation warns.
+        // SAFETY: the table exists, and has only slabs; links are followed only to where slabs can be.
         unsafe {
             for class in 0..B::CLASSES {
                 let slab = B::Table::current(self.table()).add(class).read();
                 if !Self::is_none(slab) {
-                    if usize::from((*slab).class) != class {
+                    if !self.can_be_slab(slab) || usize::from((*slab).class) != class {
                         return fault;
                     }
                     current.add(Slab::chunk(slab), B::SLAB);
@@ -155,7 +156,11 @@ impl<B: Binning> RawTalc<B> {
                 let first = B::Table::partial(self.table()).add(class).read();
                 let mut slab = first;
                 while !slab.is_null() {
-                    if usize::from((*slab).class) != class || (*(*slab).next).back != slab {
+                    if !self.can_be_slab(slab)
+                        || usize::from((*slab).class) != class
+                        || !self.can_be_slab((*slab).next)
+                        || (*(*slab).next).back != slab
+                    {
                         return fault;
                     }
                     partial.add(Slab::chunk(slab), B::SLAB);
@@ -167,6 +172,9 @@ impl<B: Binning> RawTalc<B> {
             }
             let mut slab = self.books().spare;
             while !slab.is_null() && spare.count <= found.spare.count {
+                if !self.can_be_slab(slab) {
+                    return fault;
+                }
                 spare.add(Slab::chunk(slab), B::SLAB);
                 slab = (*slab).next;
             }
@@ -237,12 +245,17 @@ impl<B: Binning> RawTalc<B> {
                 check(1, header.is_sentinel());
                 end = Some(HeapEnd::of_sentinel(chunk));
             } else {
-                check(2, header.size() >= CHUNK_UNIT);
+                let has_room = self.has_room_for(chunk, header);
+                check(2, header.size() >= CHUNK_UNIT && has_room);
+                if !has_room {
+                    return false;
+                }
                 if !header.is_gap() && header.is_marked() {
                     check(12, self.audit_marked(chunk, header.size(), found));
                 }
             }
             below = Some((chunk, header));
+            fault.is_none()
         };
         // SAFETY: required of the caller.
         unsafe { for_each_chunk(first, check_chunk) };
@@ -250,6 +263,12 @@ impl<B: Binning> RawTalc<B> {
             (None, Some(end)) => Ok(end),
             (fault, _) => Err(fault.unwrap_or(Fault { invariant: 1, address: first.addr() })),
         }
+    }
+
+    /// Whether what stands above a chunk lies between the heaps' lowest base and highest end, if they
+    /// are known: else what was overwritten would lead out of them.
+    fn has_room_for(&self, chunk: Chunk, header: Header) -> bool {
+        header.size().checked_add(WORD).map_or(false, |size| self.is_within(chunk.addr(), size))
     }
 
     /// Checks a chunk that is a slab or counted.

@@ -127,7 +127,7 @@ impl Books {
 /// Where the parts of a [`Table`] are, whatever its parameters.
 ///
 /// # Safety
-/// Of all its functions: `this` must point to a table.
+/// Of all its functions: `this` must point to a table; for all but `heads`, what stands for one will do.
 pub trait Parts: Sized {
     /// With no slab for any class.
     const EMPTY: Self;
@@ -149,7 +149,7 @@ macro_rules! parts {
     ($($name:ident: $($field:ident).+ -> $part:ty;)*) => {$(
         #[inline]
         unsafe fn $name(this: *mut Self) -> *mut $part {
-            // SAFETY: in bounds of a table, as required of the caller; nothing is read.
+            // SAFETY: in bounds of a table or its front, as required of the caller; nothing is read.
             unsafe { addr_of_mut!((*this).$($field).+).cast() }
         }
     )*};
@@ -200,7 +200,8 @@ pub trait Shape: Sized {
     /// Fails to compile for parameters that cannot work.
     const CHECKED: ();
 
-    /// The table; null if it has not been placed yet. For writing only if `this` is.
+    /// The table; if it has not been placed yet, what stands for it. For writing only if `this` is,
+    /// and it has.
     ///
     /// # Safety
     /// `this` must be a valid pointer.
@@ -326,7 +327,8 @@ pub trait Shape: Sized {
         if next.is_null() {
             None
         } else {
-            Some(Chunk::of_links(next))
+            // SAFETY: a list has only links of gaps (I7).
+            Some(unsafe { Chunk::of_links(next) })
         }
     }
 

@@ -55,12 +55,13 @@ pub(crate) const fn checked_chunk_size(size: usize) -> Option<usize> {
 pub struct Chunk(NonNull<u8>);
 
 impl Chunk {
-    /// The chunk whose header is at `header`, which is not null: below the first header of a heap
-    /// stands its [`HeapBase`].
+    /// The chunk whose header is at `header`.
+    ///
+    /// # Safety
+    /// It must not be null. No header is: below the first one of a heap stands its [`HeapBase`].
     #[inline]
-    fn at(header: *mut u8) -> Self {
-        debug_assert!(!header.is_null());
-        // SAFETY: not null, as said above.
+    unsafe fn at(header: *mut u8) -> Self {
+        // SAFETY: required of the caller.
         Self(unsafe { NonNull::new_unchecked(header) })
     }
 
@@ -69,16 +70,25 @@ impl Chunk {
         self.0.as_ptr()
     }
 
-    /// The chunk whose payload is at `payload`, an address inside of a heap.
+    /// The chunk whose payload is at `payload`.
+    ///
+    /// # Safety
+    /// `payload` must not be at address [`WORD`], as none inside of a heap is.
     #[inline]
-    pub(crate) fn of_payload(payload: *mut u8) -> Self {
+    pub(crate) unsafe fn of_payload(payload: *mut u8) -> Self {
         // The round trip through an address takes up the provenance that `claim` exposed.
-        Self::at((payload as usize).wrapping_sub(WORD) as *mut u8)
+        // SAFETY: required of the caller.
+        unsafe { Self::at((payload as usize).wrapping_sub(WORD) as *mut u8) }
     }
 
+    /// The gap whose links these are.
+    ///
+    /// # Safety
+    /// As for [`of_payload`](Self::of_payload).
     #[inline]
-    pub(crate) fn of_links(links: *mut Links) -> Self {
-        Self::at(links.cast::<u8>().wrapping_sub(WORD))
+    pub(crate) unsafe fn of_links(links: *mut Links) -> Self {
+        // SAFETY: required of the caller.
+        unsafe { Self::at(links.cast::<u8>().wrapping_sub(WORD)) }
     }
 
     #[inline]
@@ -98,15 +108,23 @@ impl Chunk {
     }
 
     /// The chunk `size` bytes further up: the next one, if `size` is this chunk's.
+    ///
+    /// # Safety
+    /// That must not be address 0.
     #[inline]
-    pub(crate) fn above(self, size: usize) -> Self {
-        Self::at(self.ptr().wrapping_add(size))
+    pub(crate) unsafe fn above(self, size: usize) -> Self {
+        // SAFETY: required of the caller.
+        unsafe { Self::at(self.ptr().wrapping_add(size)) }
     }
 
     /// The chunk `size` bytes further down.
+    ///
+    /// # Safety
+    /// As for [`above`](Self::above).
     #[inline]
-    pub(crate) fn below(self, size: usize) -> Self {
-        Self::at(self.ptr().wrapping_sub(size))
+    pub(crate) unsafe fn below(self, size: usize) -> Self {
+        // SAFETY: required of the caller.
+        unsafe { Self::at(self.ptr().wrapping_sub(size)) }
     }
 
     /// # Safety
@@ -142,9 +160,9 @@ impl Chunk {
     /// payload (I2, I9).
     #[inline]
     pub(crate) unsafe fn set_gap(self, header: Header) {
-        let above = self.above(header.size());
         // SAFETY: header and footer lie inside of the bytes that the caller vouches for.
         unsafe {
+            let above = self.above(header.size());
             self.set_header(header);
             above.ptr().wrapping_sub(WORD).cast::<usize>().write(header.size());
         }
@@ -237,9 +255,14 @@ impl HeapEnd {
         Self(base.wrapping_add(top.wrapping_sub(base as usize)))
     }
 
+    /// The sentinel below this heap end.
+    ///
+    /// # Safety
+    /// This must be the end of a heap, or of where one will lie.
     #[inline]
-    pub(crate) fn sentinel(self) -> Chunk {
-        Chunk::at(self.0.wrapping_sub(WORD))
+    pub(crate) unsafe fn sentinel(self) -> Chunk {
+        // SAFETY: below a heap end there is a whole chunk and its header (I1).
+        unsafe { Chunk::at(self.0.wrapping_sub(WORD)) }
     }
 
     #[inline]
@@ -272,9 +295,14 @@ pub(crate) struct HeapBase {
 const _: () = assert!(size_of::<HeapBase>() == 2 * WORD);
 
 impl HeapBase {
+    /// The first chunk of a heap.
+    ///
+    /// # Safety
+    /// `this` must be the base of a heap, or of where one will lie.
     #[inline]
-    pub(crate) fn first_chunk(this: *mut Self) -> Chunk {
-        Chunk::at(this.cast::<u8>().wrapping_add(size_of::<Self>()))
+    pub(crate) unsafe fn first_chunk(this: *mut Self) -> Chunk {
+        // SAFETY: above a base, and so not null.
+        unsafe { Chunk::at(this.cast::<u8>().wrapping_add(size_of::<Self>())) }
     }
 
     /// The base of a heap in a region that begins at `region`, a multiple of [`GRAIN`].
@@ -305,7 +333,8 @@ pub(crate) fn place_heap(base: *mut u8, size: usize, chunks: usize) -> Option<(C
     if end.addr() < least_end {
         return None;
     }
-    let first = Chunk::at(base.wrapping_add(payload - WORD - base as usize));
+    // SAFETY: `payload - WORD` is two words or more above `base`, without wrapping around.
+    let first = unsafe { Chunk::at(base.wrapping_add(payload - WORD - base as usize)) };
     Some((first, end))
 }
 
@@ -352,7 +381,9 @@ mod tests {
                 let (first, end) = place_heap(base as *mut u8, least, chunks).unwrap();
                 assert!(HeapBase::of_first_chunk(first) as usize >= base);
                 assert!(end.addr() <= base + least);
-                assert_eq!(end.sentinel().addr() - first.addr(), chunks);
+                // SAFETY: nothing is dereferenced.
+                let sentinel = unsafe { end.sentinel() };
+                assert_eq!(sentinel.addr() - first.addr(), chunks);
                 assert_eq!(first.payload() as usize % GRAIN, 0);
             }
         }

@@ -147,20 +147,24 @@ impl<B: Binning> RawTalc<B> {
         }
     }
 
+    /// Whether there can be a slab at that address.
+    pub(crate) fn can_be_slab(&self, slab: *mut Slab) -> bool {
+        B::SLAB != 0
+            && slab as usize % B::SLAB == 0
+            && self.is_within(slab as usize, size_of::<Slab>())
+    }
+
     /// Whether the neighbours of a slab in its class's list lead back to it. If not, notes it.
     ///
     /// # Safety
     /// `slab` must be a partial slab.
     pub(crate) unsafe fn list_is_sound(&mut self, slab: *mut Slab) -> bool {
-        let is_slab = |other: *mut Slab| {
-            other as usize % B::SLAB == 0 && self.is_within(other as usize, size_of::<Slab>())
-        };
         // SAFETY: required of the caller; neighbours are only read where slabs can be.
         let is_sound = unsafe {
             let (next, back) = ((*slab).next, (*slab).back);
             usize::from((*slab).class) < B::CLASSES
-                && is_slab(next)
-                && is_slab(back)
+                && self.can_be_slab(next)
+                && self.can_be_slab(back)
                 && (*next).back == slab
                 && (*back).next == slab
         };

@@ -56,10 +56,10 @@ impl<B: Binning> RawTalc<B> {
     #[inline]
     pub(crate) unsafe fn free(&mut self, mut chunk: Chunk, header: Header) -> Option<NonNull<u8>> {
         let mut size = header.size();
-        let above = chunk.above(size);
         // SAFETY: above a chunk stands a chunk or the sentinel (I2); below a chunk that says so
         // stands a gap, with a footer (I4, I5).
         unsafe {
+            let above = chunk.above(size);
             let above_header = above.header();
             if above_header.is_gap() {
                 self.remove_gap(above, above_header.size());

@@ -308,9 +308,9 @@ impl<B: Binning> RawTalc<B> {
     /// # Safety
     /// These bytes must be the allocator's, and in no list.
     unsafe fn add_space(&mut self, chunk: Chunk, end: HeapEnd, lower: Header) {
-        let size = end.sentinel().addr() - chunk.addr();
         // SAFETY: required of the caller.
         unsafe {
+            let size = end.sentinel().addr() - chunk.addr();
             end.sentinel().set_header(Header::SENTINEL);
             self.free(chunk, Header::allocated(size).with_lower_flags_of(lower));
         }

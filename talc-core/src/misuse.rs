@@ -105,10 +105,10 @@ impl<B: Binning> RawTalc<B> {
         if ptr as usize % layout.align() != 0 {
             return Some(Misuse::WrongAlignment);
         }
-        let chunk = Chunk::of_payload(ptr);
         // SAFETY: the header of an allocation is readable, as required of the caller; what is above
         // and below is only read if the size is what the layout says.
         unsafe {
+            let chunk = Chunk::of_payload(ptr);
             let header = chunk.header();
             if header.is_gap() {
                 return Some(Misuse::AlreadyFree);
@@ -181,9 +181,9 @@ impl<B: Binning> RawTalc<B> {
         if addr % GRAIN != 0 || !self.is_within(addr - WORD, WORD) {
             return Some(Misuse::NotAHeapEnd);
         }
-        let sentinel = HeapEnd::from_public(end).sentinel();
         // SAFETY: required of the caller.
         unsafe {
+            let sentinel = HeapEnd::from_public(end).sentinel();
             if !sentinel.header().is_sentinel() {
                 Some(Misuse::NotAHeapEnd)
             } else if sentinel.header().is_below_free() && !self.gap_below_is_sound(sentinel) {

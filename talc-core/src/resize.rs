@@ -70,10 +70,10 @@ impl<B: Binning> RawTalc<B> {
             return false;
         }
         let need = chunk_size(new_size);
-        let chunk = Chunk::of_payload(ptr);
         // SAFETY: an allocation is the payload of an allocated chunk, above which stands a chunk
         // or the sentinel (I2). A gap there, once removed, is the allocator's to cut up.
         unsafe {
+            let chunk = Chunk::of_payload(ptr);
             let header = chunk.header();
             let size = header.size();
             if need > size {
@@ -116,11 +116,11 @@ impl<B: Binning> RawTalc<B> {
         if B::SLAB != 0 && is_slot(ptr) {
             return None;
         }
-        let old = Chunk::of_payload(ptr);
         // SAFETY: an allocation is the payload of an allocated chunk, above which stands a chunk
         // or the sentinel (I2); a gap below has a footer (I5). Gaps, once removed, are the
         // allocator's to cut up, and so is the old chunk once its contents have been moved.
         unsafe {
+            let old = Chunk::of_payload(ptr);
             let header = old.header();
             if !header.is_below_free() || new_size > MAX_REQUEST {
                 return None;
@@ -178,10 +178,10 @@ impl<B: Binning> RawTalc<B> {
             return None;
         }
         let need = chunk_size(new_size);
-        let chunk = Chunk::of_payload(ptr);
         // SAFETY: an allocation is the payload of an allocated chunk (I2). The bytes that its
         // smaller size does not need are nobody's, and a chunk of their own from here on.
         unsafe {
+            let chunk = Chunk::of_payload(ptr);
             let header = chunk.header();
             let rest = header.size() - need;
             if rest == 0 || (rest < CHUNK_UNIT && !chunk.above(header.size()).header().is_gap()) {

@@ -57,9 +57,11 @@ impl<B: Binning> RawTalc<B> {
     /// `end` must be the current end of a heap of this `RawTalc`.
     pub unsafe fn extend_size(&self, end: NonNull<u8>, layout: Layout) -> Option<usize> {
         let size = checked_chunk_size(layout.size())?;
-        // SAFETY: required of the caller.
-        let free = unsafe { self.free_below(end) };
-        let gap = HeapEnd::from_public(end).sentinel().below(free);
+        // SAFETY: required of the caller; what is free below the sentinel lies in the heap.
+        let (free, gap) = unsafe {
+            let free = self.free_below(end);
+            (free, HeapEnd::from_public(end).sentinel().below(free))
+        };
         let front = gap.front_for(layout.align());
         let more = front.checked_add(size)?.saturating_sub(free);
         // Even if the gap is large enough, moving the end makes it the first one of its bin.
@@ -110,9 +112,9 @@ impl<B: Binning> RawTalc<B> {
     /// `end` must be the current end of a heap of this `RawTalc`.
     #[inline]
     unsafe fn free_below(&self, end: NonNull<u8>) -> usize {
-        let sentinel = HeapEnd::from_public(end).sentinel();
         // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
         unsafe {
+            let sentinel = HeapEnd::from_public(end).sentinel();
             if self.is_heap_end(end) && sentinel.header().is_below_free() {
                 sentinel.size_below()
             } else {

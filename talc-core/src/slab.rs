@@ -188,9 +188,13 @@ impl Slab {
     }
 
     /// The chunk that a slab is the payload of.
+    ///
+    /// # Safety
+    /// `this` must be a slab.
     #[inline]
-    pub(crate) fn chunk(this: *mut Self) -> Chunk {
-        Chunk::of_payload(this.cast())
+    pub(crate) unsafe fn chunk(this: *mut Self) -> Chunk {
+        // SAFETY: a slab lies in a heap (I12).
+        unsafe { Chunk::of_payload(this.cast()) }
     }
 
     /// Puts some slots that were never used into the empty free list, and returns whether there

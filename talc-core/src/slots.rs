@@ -106,8 +106,11 @@ impl<B: Binning> RawTalc<B> {
     }
 
     /// The word that points to a class's current slab. For writing only if the table exists.
+    ///
+    /// # Safety
+    /// `class` must be one, less than [`CLASSES`](Bins).
     #[inline]
-    pub(crate) fn current(&mut self, class: usize) -> *mut *mut Slab {
+    pub(crate) unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
         debug_assert!(class < B::CLASSES);
         // SAFETY: in bounds of a table and its placeholder, as the class is one.
         unsafe { B::Table::current(self.table_mut()).add(class) }
@@ -129,14 +132,20 @@ impl<B: Binning> RawTalc<B> {
 
     /// The word that points to the first of a class's partial slabs. For writing only if the
     /// table exists.
-    fn partial(&mut self, class: usize) -> *mut *mut Slab {
+    ///
+    /// # Safety
+    /// `class` must be one, less than [`CLASSES`](Bins).
+    unsafe fn partial(&mut self, class: usize) -> *mut *mut Slab {
         debug_assert!(class < B::CLASSES);
         // SAFETY: in bounds of a table and its placeholder, as the class is one.
         unsafe { B::Table::partial(self.table_mut()).add(class) }
     }
 
     /// The number of live chunks of a small size. For writing only if the table exists.
-    fn small_chunks(&mut self, index: usize) -> *mut u32 {
+    ///
+    /// # Safety
+    /// `index` must be less than [`CLASSES`](Bins).
+    unsafe fn small_chunks(&mut self, index: usize) -> *mut u32 {
         debug_assert!(index < B::CLASSES);
         // SAFETY: in bounds of a table and its placeholder, as the index is one.
         unsafe { B::Table::small_chunks(self.table_mut()).add(index) }

@@ -157,9 +157,9 @@ impl<B: Binning> RawTalc<B> {
     /// # Safety
     /// `end` must be the current end of a heap.
     unsafe fn top(&self, end: HeapEnd) -> Top {
-        let mut lowest = end.sentinel();
         // SAFETY: a sentinel is below the end (I1), a gap below it or below a slab has a footer (I5).
         unsafe {
+            let mut lowest = end.sentinel();
             if !self.is_heap_end(end.public()) {
                 return Top { lowest, is_all: false, slab: None };
             }

@@ -78,7 +78,6 @@ impl<B: Binning> RawTalc<B> {
     /// ```
     pub fn visit(&self, mut visitor: impl FnMut(Part)) {
         self.for_each_heap(|heap| {
-            let first = HeapBase::first_chunk(heap);
             // SAFETY: no heap begins at address 0, and no payload.
             visitor(Part::Base(unsafe { NonNull::new_unchecked(heap.cast()) }));
             let show = |chunk: Chunk, header: Header| {
@@ -102,9 +101,10 @@ impl<B: Binning> RawTalc<B> {
                 } else {
                     Part::Allocated { payload, size }
                 });
+                true
             };
             // SAFETY: the list has only bases of heaps (I10).
-            unsafe { for_each_chunk(first, show) };
+            unsafe { for_each_chunk(HeapBase::first_chunk(heap), show) };
         });
     }
 
@@ -119,20 +119,21 @@ impl<B: Binning> RawTalc<B> {
     }
 }
 
-/// Calls `visitor` for each chunk from `first` up to the sentinel, which is included.
+/// Calls `visitor` for each chunk from `first` up to the sentinel, which is included, for as long as it
+/// returns `true`.
 ///
 /// # Safety
 /// `first` must be the first chunk of a heap.
-pub(crate) unsafe fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk, Header)) {
+pub(crate) unsafe fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk, Header) -> bool) {
     let mut chunk = first;
     loop {
         // SAFETY: chunks follow each other from the first one to the sentinel (I2).
         let header = unsafe { chunk.header() };
-        visitor(chunk, header);
-        if header.size() == 0 {
+        if !visitor(chunk, header) || header.size() == 0 {
             return;
         }
-        chunk = chunk.above(header.size());
+        // SAFETY: as above.
+        chunk = unsafe { chunk.above(header.size()) };
     }
 }
 

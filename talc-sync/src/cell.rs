@@ -27,7 +27,8 @@ use crate::heap_api::heap_api;
 /// use talc_sync::TalcCell;
 ///
 /// let mut heap = [0_u8; 10_000];
-/// // SAFETY: nothing else uses `heap` while `talc` does.
+/// // SAFETY: nothing else uses `heap` while `talc` does, which is only lent out, so that nothing
+/// // allocated from it outlives it.
 /// let talc = <TalcCell<_>>::new(unsafe { Claim::array(&raw mut heap) });
 ///
 /// let mut numbers = Vec::new_in(&talc);

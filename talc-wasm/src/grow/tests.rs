@@ -18,7 +18,6 @@ fn bytes(size: usize) -> Layout {
 }
 
 fn allocate<S: Source<B>, B: Binning>(talc: &mut Talc<S, B>, layout: Layout) -> Option<*mut u8> {
-    // SAFETY: nothing is required.
     let block = talc.allocate(layout);
     assert_eq!(talc.audit(), Ok(()));
     block.map(NonNull::as_ptr)
