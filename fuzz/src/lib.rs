@@ -60,7 +60,7 @@ pub fn fuzz_core(bytes: &[u8]) {
     }
 }
 
-/// Runs the driver over `GlobalAllocSource`.
+/// Runs the driver over `GlobalAllocSource`; the first byte chooses the binning.
 ///
 /// # Panics
 /// If the allocator or the source does anything that it must not do.
@@ -68,7 +68,7 @@ pub fn fuzz_global_alloc_source(bytes: &[u8]) {
     fuzz_source::<GlobalAllocSource<&'static Backing>>(bytes);
 }
 
-/// Runs the driver over `AllocatorSource`.
+/// Runs the driver over `AllocatorSource`; the first byte chooses the binning.
 ///
 /// # Panics
 /// If the allocator or the source does anything that it must not do.
@@ -76,8 +76,23 @@ pub fn fuzz_allocator_source(bytes: &[u8]) {
     fuzz_source::<AllocatorSource<&'static Backing>>(bytes);
 }
 
-fn fuzz_source<S: BlockSource>(bytes: &[u8]) {
-    let mut model = SourceModel::<S>::new();
-    for_each_action(bytes, |action| model.step(action));
-    model.finish();
+fn fuzz_source<S>(bytes: &[u8])
+where
+    S: BlockSource<DefaultBinning>
+        + BlockSource<SmallBinning>
+        + BlockSource<Bins<1, 1, 1, 256, 3>>
+        + BlockSource<CompactBins<8, 4, 512, 8>>,
+{
+    fn run<S: BlockSource<B>, B: Binning>(bytes: &[u8]) {
+        let mut model = SourceModel::<S, B>::new();
+        for_each_action(bytes, |action| model.step(action));
+        model.finish();
+    }
+    let Some((binning, bytes)) = bytes.split_first() else { return };
+    match binning % 6 {
+        0 => run::<S, SmallBinning>(bytes),
+        1 => run::<S, Bins<1, 1, 1, 256, 3>>(bytes),
+        2 => run::<S, CompactBins<8, 4, 512, 8>>(bytes),
+        _ => run::<S, DefaultBinning>(bytes),
+    }
 }

@@ -3,25 +3,26 @@
 use std::alloc::Layout;
 use std::ops::Range;
 
+use talc_core::{Binning, DefaultBinning};
 use talc_sources::{AllocatorSource, GlobalAllocSource, Source, Talc};
 
 use crate::action::{layout, Action, Pick, Size};
 use crate::{Backing, Shadow};
 
 /// A source over a [`Backing`].
-pub trait BlockSource: Source {
+pub trait BlockSource<B>: Source<B> {
     /// Makes the source.
     fn over(backing: &'static Backing, block_size: usize) -> Self;
 }
 
-impl BlockSource for GlobalAllocSource<&'static Backing> {
+impl<B: Binning> BlockSource<B> for GlobalAllocSource<&'static Backing> {
     fn over(backing: &'static Backing, block_size: usize) -> Self {
         // SAFETY: a reference may be moved.
         unsafe { Self::with_block_size_unchecked(backing, block_size) }
     }
 }
 
-impl BlockSource for AllocatorSource<&'static Backing> {
+impl<B: Binning> BlockSource<B> for AllocatorSource<&'static Backing> {
     fn over(backing: &'static Backing, block_size: usize) -> Self {
         Self::with_block_size(backing, block_size)
     }
@@ -30,20 +31,20 @@ impl BlockSource for AllocatorSource<&'static Backing> {
 const BLOCK_SIZE: usize = 8 << 10;
 
 /// A [`Talc`] over a source of blocks, checked at each step.
-pub struct SourceModel<S: BlockSource> {
+pub struct SourceModel<S: BlockSource<B>, B: Binning = DefaultBinning> {
     /// Taken in `finish`.
-    talc: Option<Talc<S>>,
+    talc: Option<Talc<S, B>>,
     backing: &'static Backing,
     shadow: Shadow,
 }
 
-impl<S: BlockSource> Default for SourceModel<S> {
+impl<S: BlockSource<B>, B: Binning> Default for SourceModel<S, B> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<S: BlockSource> SourceModel<S> {
+impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
     /// An allocator that has no block yet.
     pub fn new() -> Self {
         // Leaked, for sources that need a `'static` one; `drop` takes it back.
@@ -90,14 +91,14 @@ impl<S: BlockSource> SourceModel<S> {
             unsafe { self.talc().deallocate(ptr, layout) };
         }
         self.check();
-        // The block with the table, and none besides.
+        // The block with the table, or one that is kept if none has it, and none besides.
         let blocks = self.backing.blocks();
         assert!(blocks.len() <= 1, "free blocks must go back: {blocks:?}");
         self.talc = None;
         assert_eq!(self.backing.blocks(), [], "blocks are leaked");
     }
 
-    fn talc(&mut self) -> &mut Talc<S> {
+    fn talc(&mut self) -> &mut Talc<S, B> {
         self.talc.as_mut().expect("not finished")
     }
 
@@ -168,7 +169,7 @@ impl<S: BlockSource> SourceModel<S> {
     }
 }
 
-impl<S: BlockSource> Drop for SourceModel<S> {
+impl<S: BlockSource<B>, B: Binning> Drop for SourceModel<S, B> {
     fn drop(&mut self) {
         self.talc = None;
         let backing: *const Backing = self.backing;

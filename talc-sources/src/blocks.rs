@@ -237,11 +237,12 @@ impl<K: Backing> Blocks<K> {
         room.map_or(false, |room| talc.has_gap_for(room, beside)) || self.is_first_free(talc)
     }
 
-    /// Whether the oldest block, which holds the table, if any does, is free but for that, or nearly.
+    /// Whether the oldest block, which holds the table, if any does, is free but for that, or nearly;
+    /// and is not the spare one.
     fn is_first_free<B: Binning>(&self, talc: &RawTalc<B>) -> bool {
         let end = match NonNull::new(self.first) {
-            Some(footer) => footer.cast::<u8>(),
-            None => return false,
+            Some(footer) if self.spare != Some(footer.cast()) => footer.cast::<u8>(),
+            _ => return false,
         };
         // SAFETY: a linked footer is that of a block of this source, and stands at its heap's end.
         let (size, reserved) = unsafe { ((*self.first).size, talc.reserved(end)) };

@@ -191,6 +191,25 @@ fn other_binnings_work() {
     check::<DefaultBinning>();
 }
 
+/// Where no block holds the table, the only one may fall free each time.
+#[test]
+fn a_pair_in_the_only_block_does_not_thrash() {
+    fn check<B: Binning>() {
+        for size in [8, 100, 300, 3000] {
+            let backing = Backing::new();
+            let mut talc = Talc::<_, B>::new(AllocatorSource::with_block_size(&backing, 4096));
+            for _ in 0..1000 {
+                let block = talc.allocate(bytes(size)).unwrap().as_ptr();
+                unsafe { talc.deallocate(block, bytes(size)) };
+            }
+            assert!(backing.calls() <= 2 && backing.blocks() <= 1, "{size} bytes");
+        }
+    }
+    check::<SmallBinning>();
+    check::<CompactBins<8, 4, 512, 8>>();
+    check::<DefaultBinning>();
+}
+
 /// An allocator that writes down what happens to it.
 struct Watched(Rc<RefCell<Vec<&'static str>>>);
 
