@@ -9,21 +9,28 @@ pub(crate) struct Diagnosis {
     found: Option<Misuse>,
     #[cfg(debug_assertions)]
     is_deferred: bool,
-    /// Damage does not go away, and the message about it may have to be allocated here: it is
-    /// noted once.
+    /// Damage does not go away: it is noted once.
     #[cfg(debug_assertions)]
     has_damage: bool,
+    /// For how many more calls no damage is noted: the message about something else may have to be
+    /// allocated here, where what led to it may have done damage, too.
+    #[cfg(debug_assertions)]
+    is_muted_for: u8,
 }
+
+/// More calls than a message takes.
+#[cfg(debug_assertions)]
+const MESSAGE: u8 = 100;
 
 #[cfg(debug_assertions)]
 impl Diagnosis {
     pub(crate) const fn new() -> Self {
-        Self { found: None, is_deferred: false, has_damage: false }
+        Self { found: None, is_deferred: false, has_damage: false, is_muted_for: 0 }
     }
 
     pub(crate) fn note(&mut self, misuse: Misuse) {
         if misuse == Misuse::Damaged {
-            if self.has_damage {
+            if self.has_damage || self.is_muted_for > 0 {
                 return;
             }
             self.has_damage = true;
@@ -44,7 +51,15 @@ impl Diagnosis {
     }
 
     fn take(&mut self) -> Option<Misuse> {
+        self.is_muted_for = match self.found {
+            Some(_) => MESSAGE,
+            None => self.is_muted_for.saturating_sub(1),
+        };
         self.found.take()
+    }
+
+    fn mute(&mut self) {
+        self.is_muted_for = MESSAGE;
     }
 
     fn take_due(&mut self) -> Option<Misuse> {
@@ -84,6 +99,9 @@ impl Diagnosis {
     }
 
     #[inline]
+    fn mute(&mut self) {}
+
+    #[inline]
     fn take_due(&mut self) -> Option<Misuse> {
         None
     }
@@ -104,6 +122,14 @@ impl<B> RawTalc<B> {
     #[inline]
     pub fn take_report(&mut self) -> Option<Misuse> {
         self.diagnosis.take()
+    }
+
+    /// Keeps quiet about damage for some calls, as a message about it will be made, which may have to be
+    /// allocated here. [`take_report`](Self::take_report) does so by itself; this is for those who have
+    /// found damage by an audit.
+    #[inline]
+    pub fn mute_damage(&mut self) {
+        self.diagnosis.mute();
     }
 
     /// Whether there is something for [`take_report`](Self::take_report) to return.

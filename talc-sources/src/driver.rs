@@ -418,7 +418,11 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
 
     #[inline]
     fn take_report(&mut self) -> Option<Report> {
-        self.reports.take(self.raw.take_report())
+        let report = self.reports.take(self.raw.take_report());
+        if report.is_some() {
+            self.raw.mute_damage();
+        }
+        report
     }
 
     /// Calls `f` after looking at the heaps, with the feature `error-scanning`; and panics if a broken

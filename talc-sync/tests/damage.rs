@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use talc_sync::talc_sources::Claim;
 use talc_sync::{RawSpinlock, TalcLock};
 
-static mut HEAP: [u64; 1 << 21] = [0; 1 << 21];
+// Panics read debug information into it.
+static mut HEAP: [u64; 1 << 24] = [0; 1 << 24];
 
 #[global_allocator]
 static TALC: TalcLock<RawSpinlock, Claim> = TalcLock::new(unsafe { Claim::array(&raw mut HEAP) });
