@@ -189,6 +189,9 @@ impl<K: Backing> Blocks<K> {
         // SAFETY: required of the caller. The heap that holds the table is always reserved. Above
         // each heap of this source stands its footer.
         unsafe {
+            if self.spare.map_or(false, |spare| talc.watch(spare).any) {
+                self.forget_spare(talc);
+            }
             if self.spare == Some(end) || talc.reserved(end).any {
                 if self.spare.is_some() && !self.wants_spare(talc, 1) {
                     self.return_spare(talc);
@@ -200,18 +203,18 @@ impl<K: Backing> Blocks<K> {
                 return;
             }
             let (block, size) = self.unlink(end.as_ptr().cast());
-            if self.spare.map_or(false, |spare| talc.watch(spare).any) {
-                self.forget_spare(talc);
-            }
-            if !self.wants_spare(talc, usize::from(self.spare.is_some())) {
-                self.return_spare(talc);
-            } else if self.spare.is_none() && size == self.block_size {
+            let wants_spare = self.wants_spare(talc, usize::from(self.spare.is_some()));
+            if wants_spare && self.spare.is_none() && size == self.block_size {
                 self.spare = talc.claim(block.as_ptr(), size - FOOTER);
                 talc.remind(self.spare);
                 self.link(end, block, size);
                 return;
             }
+            // The allocator that it comes from may panic: what is not given back yet is still linked.
             self.give_back(block, size);
+            if !wants_spare {
+                self.return_spare(talc);
+            }
         }
     }
 
@@ -251,17 +254,17 @@ impl<K: Backing> Blocks<K> {
         free >= most - most / 4
     }
 
-    /// Returns the spare block, unless it is in use: then it will be noticed when it is free again.
+    /// Returns the spare block, if there is one.
     ///
     /// # Safety
-    /// `talc` must be the allocator that this source serves.
+    /// `talc` must be the allocator that this source serves, and the spare block be free.
     unsafe fn return_spare<B: Binning>(&mut self, talc: &mut RawTalc<B>) {
         if let Some(spare) = self.spare {
             // SAFETY: the spare is the end of one of this source's heaps; once that is gone, its
             // block is this source's.
             unsafe {
                 self.forget_spare(talc);
-                if !talc.watch(spare).any && talc.truncate(spare, null_mut()).is_none() {
+                if talc.truncate(spare, null_mut()).is_none() {
                     let (block, size) = self.unlink(spare.as_ptr().cast());
                     self.give_back(block, size);
                 }
@@ -269,6 +272,8 @@ impl<K: Backing> Blocks<K> {
         }
     }
 
+    /// Forgets the spare block, which is in use again, or about to be returned.
+    ///
     /// # Safety
     /// `talc` must be the allocator that this source serves, and have a heap.
     unsafe fn forget_spare<B: Binning>(&mut self, talc: &mut RawTalc<B>) {
