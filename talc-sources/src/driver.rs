@@ -119,10 +119,12 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) {
         // SAFETY: required of the caller.
-        self.reporting((), |talc| unsafe {
+        let free = |talc: &mut Self| unsafe {
             let touched = talc.raw.deallocate(ptr, layout);
             talc.offer(touched);
-        });
+        };
+        // SAFETY: required of the caller.
+        unsafe { self.reporting_of(Some((ptr, layout)), (), free) }
     }
 
     /// Grows an allocation without moving it, and answers whether that was possible.
@@ -138,7 +140,9 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         new_size: usize,
     ) -> bool {
         // SAFETY: required of the caller.
-        self.reporting(false, |talc| unsafe { talc.raw.try_grow_in_place(ptr, layout, new_size) })
+        let grow = |talc: &mut Self| unsafe { talc.raw.try_grow_in_place(ptr, layout, new_size) };
+        // SAFETY: required of the caller.
+        unsafe { self.reporting_of(Some((ptr, layout)), false, grow) }
     }
 
     /// Grows an allocation into the gap below it by moving it down, and answers where it is then,
@@ -155,7 +159,9 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         new_size: usize,
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
-        self.reporting(None, |talc| unsafe { talc.raw.try_grow_downwards(ptr, layout, new_size) })
+        let grow = |talc: &mut Self| unsafe { talc.raw.try_grow_downwards(ptr, layout, new_size) };
+        // SAFETY: required of the caller.
+        unsafe { self.reporting_of(Some((ptr, layout)), None, grow) }
     }
 
     /// Shrinks an allocation without moving it.
@@ -169,10 +175,12 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn shrink(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) {
         // SAFETY: required of the caller.
-        self.reporting((), |talc| unsafe {
+        let shrink = |talc: &mut Self| unsafe {
             let touched = talc.raw.shrink(ptr, layout, new_size);
             talc.offer_or_abort(touched);
-        });
+        };
+        // SAFETY: required of the caller.
+        unsafe { self.reporting_of(Some((ptr, layout)), (), shrink) }
     }
 
     /// Grows or shrinks an allocation without moving it, and answers whether that was possible.
@@ -190,7 +198,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         new_size: usize,
     ) -> bool {
         // SAFETY: required of the caller.
-        self.reporting(false, |talc| unsafe {
+        let resize = |talc: &mut Self| unsafe {
             match talc.raw.try_realloc_in_place(ptr, layout, new_size) {
                 Some(touched) => {
                     talc.offer_or_abort(touched);
@@ -198,7 +206,9 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
                 }
                 None => false,
             }
-        })
+        };
+        // SAFETY: required of the caller.
+        unsafe { self.reporting_of(Some((ptr, layout)), false, resize) }
     }
 
     /// Frees an allocation whose contents have been moved to another one, of which the caller does
@@ -212,10 +222,12 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn deallocate_moved(&mut self, ptr: *mut u8, layout: Layout) {
         // SAFETY: required of the caller.
-        self.reporting((), |talc| unsafe {
+        let free = |talc: &mut Self| unsafe {
             let touched = talc.raw.deallocate(ptr, layout);
             talc.offer_or_abort(touched);
-        });
+        };
+        // SAFETY: required of the caller.
+        unsafe { self.reporting_of(Some((ptr, layout)), (), free) }
     }
 
     /// Gives slabs back that are empty but kept: [`RawTalc::trim`]. Offers the source each heap
@@ -430,15 +442,39 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn reporting<T>(&mut self, undone: T, f: impl FnOnce(&mut Self) -> T) -> T {
+        // SAFETY: there is no allocation.
+        unsafe { self.reporting_of(None, undone, f) }
+    }
+
+    /// The same for an operation on an allocation: what is wrong with that is more to the point than
+    /// what the heaps say.
+    ///
+    /// # Safety
+    /// That of [`RawTalc::misuse`], if there is an allocation.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn reporting_of<T>(
+        &mut self,
+        allocation: Option<(*mut u8, Layout)>,
+        undone: T,
+        f: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         if !Reports::EXIST {
             return f(self);
         }
         #[cfg(feature = "audit")]
         if self.reports.are_scanned() {
-            if let Err(fault) = self.audit() {
+            // SAFETY: required of the caller.
+            let misuse = allocation
+                .filter(|_| cfg!(debug_assertions))
+                .and_then(|(ptr, layout)| unsafe { self.raw.misuse(ptr, layout) });
+            if let Some(misuse) = misuse {
+                self.reports.note(Report::Misuse(misuse));
+            } else if let Err(fault) = self.audit() {
                 self.reports.note(Report::Fault(fault));
             }
         }
+        let _ = allocation;
         if self.reports.are_deferred() {
             return if self.has_report() { undone } else { f(self) };
         }

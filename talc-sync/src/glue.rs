@@ -112,6 +112,7 @@ pub(crate) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layou
 ///
 /// # Safety
 /// As for [`deallocate`].
+#[cfg(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly"))]
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) unsafe fn deallocate_moved<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
