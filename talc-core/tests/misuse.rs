@@ -13,8 +13,8 @@ fn foreign_pointers_are_not_read<B: Binning>() {
     let foreign = |talc: &RawTalc<B>| {
         let (low, high) = (base as usize, base as usize + size);
         let nowhere = [0, 8, 16, 24, 4096, 4104, usize::MAX & !7, usize::MAX & !15, usize::MAX];
-        let far =
-            [low & !0xFFFF_FFFF, (low & !0xFFFF_FFFF) + 8, high + (1 << 32), high + 8 + (1 << 32)];
+        let other = 1 << (usize::BITS - 2);
+        let far = [low ^ other, (low ^ other) + 8, (high ^ other) + 16, (high ^ other) + 24];
         let near = [
             low.wrapping_sub(4096 + 8),
             low.wrapping_sub(1 << 20),

@@ -132,7 +132,7 @@ fn empty_slabs_keep_no_block<K: BlockSource>() {
         for block_size in [BLOCK, 2 * BLOCK, 16 * BLOCK] {
             let backing = Backing::new();
             let mut talc = Talc::<_>::new(K::over(&backing, block_size));
-            let mut live: Vec<_> = (0..rounds(4000))
+            let mut live: Vec<_> = (0..1200_usize)
                 .map(|n| {
                     let layout = bytes(sizes[(n / 50) % sizes.len()]);
                     (talc.allocate(layout).unwrap(), layout)
