@@ -421,6 +421,30 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         (result, report)
     }
 
+    /// Whether nothing seems to be wrong with the claim that `ptr` is a live allocation of `layout`;
+    /// else that is reported. Looks for it only if debug assertions are enabled.
+    ///
+    /// For wrappers, before they read what is in the allocation.
+    ///
+    /// # Safety
+    /// That of [`RawTalc::misuse`].
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn is_sound(&mut self, ptr: *mut u8, layout: Layout) -> bool {
+        let check = |talc: &mut Self| {
+            if cfg!(debug_assertions) {
+                // SAFETY: required of the caller.
+                if let Some(misuse) = unsafe { talc.raw.misuse(ptr, layout) } {
+                    talc.reports.note(Report::Misuse(misuse));
+                    return false;
+                }
+            }
+            true
+        };
+        // SAFETY: required of the caller.
+        unsafe { self.reporting_of(Some((ptr, layout)), false, check) }
+    }
+
     /// Whether a broken rule was found and not reported yet, as can only be under
     /// [`deferred`](Self::deferred).
     #[inline]

@@ -166,9 +166,10 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
                     return Resized::Done(moved);
                 }
             }
-            if talc.has_report() {
-                return Resized::Refused;
-            }
+        }
+        // Debug builds look at what is about to be copied.
+        if talc.has_report() || !talc.is_sound(ptr.as_ptr(), old) {
+            return Resized::Refused;
         }
         let moved = match talc.allocate(new) {
             Some(moved) => moved,
