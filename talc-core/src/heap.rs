@@ -169,7 +169,7 @@ impl<B: Binning> RawTalc<B> {
     /// [reserved](Self::reserved), and answers where it is now; `None` if nothing was reserved and
     /// not even the smallest chunk is left, and the heap is gone.
     ///
-    /// The answer may be below `new_end` by less than [`CHUNK_UNIT`] and 16 bytes. A `new_end` that
+    /// The answer may be below `new_end` by less than [`CHUNK_UNIT`]` + 16` bytes. A `new_end` that
     /// is not below `end` does nothing. Null truncates as far as possible.
     ///
     /// Memory from the answer up to `end` is the caller's again; all of the region if the heap is
