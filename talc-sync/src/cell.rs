@@ -11,7 +11,7 @@ use crate::glue::{self, Wrapper};
 use crate::heap_api::heap_api;
 
 /// An allocator for one thread: like a [`Cell`](core::cell::Cell), it is not `Sync`, lends nothing
-/// out, and costs nothing at run time.
+/// out, and costs nothing at run time, but for a note that it is in use, if the source may come back.
 ///
 /// It implements `GlobalAlloc` and `Allocator`; pass `&talc` to collections.
 ///
