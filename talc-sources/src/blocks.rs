@@ -208,6 +208,10 @@ impl<K: Backing> Blocks<K> {
                 self.spare = talc.claim(block.as_ptr(), size - FOOTER);
                 talc.remind(self.spare);
                 self.link(end, block, size);
+                // The first heap may have been free, and be in use again by slots that nobody notices.
+                if let Some(first) = NonNull::new(self.first) {
+                    talc.watch(first.cast());
+                }
                 return;
             }
             // The allocator that it comes from may panic: what is not given back yet is still linked.
