@@ -27,7 +27,7 @@ pub(crate) fn layout(size: u32, align_log2: u8) -> Layout {
 }
 
 /// The loop that is measured: one byte of each block is written when it is obtained and read
-/// before it is freed, as any program would. Answers a sum of those bytes, or the index of the
+/// before it is freed, as any program would. Returns a sum of those bytes, or the index of the
 /// first call that failed.
 ///
 /// # Safety
@@ -162,7 +162,7 @@ pub fn grow<C: Contender>(
 
 /// Clock ticks of each measured call, of which the smaller of the old and new value is kept in
 /// `least`: over several replays, what remains is the call's own cost without interruptions.
-/// Answers whether the replay succeeded.
+/// Returns whether the replay succeeded.
 pub fn latencies<C: Contender>(
     workload: &Workload,
     arena: Region,

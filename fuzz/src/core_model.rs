@@ -322,7 +322,7 @@ impl<B: Binning> CoreModel<B> {
         }
     }
 
-    /// Claims part of a region, if it has no heap yet. Answers whether there is one now.
+    /// Claims part of a region, if it has no heap yet. Returns whether there is one now.
     fn claim(&mut self, region: Pick, offset: usize, size: usize) -> bool {
         let index = usize::from(region.0) % REGIONS;
         let Region { base, heap } = self.regions[index];

@@ -102,7 +102,7 @@ impl<B: Binning> RawTalc<B> {
     }
 
     /// Extends the heap that ends at `end`, if the region begins there; else makes the region a heap
-    /// of its own. Answers the end of the heap that the region is now part of.
+    /// of its own. Returns the end of the heap that the region is now part of.
     ///
     /// This is [`extend`](Self::extend) and [`claim`](Self::claim) in less code, for sources whose
     /// memory is brought by something that others use as well, as `memory.grow` or `sbrk`.

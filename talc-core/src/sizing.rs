@@ -5,10 +5,9 @@ use core::ptr::NonNull;
 
 use crate::bins::Binning;
 use crate::chunk::{
-    checked_chunk_size, max_front, HeapEnd, ALIGNED_HEAP_OVERHEAD, CHUNK_UNIT, GRAIN,
+    checked_chunk_size, max_front, Chunk, HeapEnd, ALIGNED_HEAP_OVERHEAD, CHUNK_UNIT, GRAIN,
     HEAP_OVERHEAD, WORD,
 };
-use crate::damage::CHECKS;
 use crate::RawTalc;
 
 /// How many bytes suffice for the first heap, wherever the region begins.
@@ -129,36 +128,19 @@ impl<B: Binning> RawTalc<B> {
     ///
     /// # Complexity
     /// O(1).
-    pub fn has_gap_for(&self, layout: Layout, beside: Option<(NonNull<u8>, NonNull<u8>)>) -> bool {
-        let mut bin = match gap_for(layout) {
+    pub fn has_gap_for(
+        &mut self,
+        layout: Layout,
+        beside: Option<(NonNull<u8>, NonNull<u8>)>,
+    ) -> bool {
+        let bin = match gap_for(layout) {
             Some(size) => B::bin_above(size),
             None => return false,
         };
         let (start, end) =
             beside.map_or((0, 0), |(start, end)| (start.as_ptr() as usize, end.as_ptr() as usize));
-        let mut left = GAPS;
-        // SAFETY: where there is no table, only the front of what stands for it is read (I10); gaps
-        // come from the list of their bin (I7).
-        unsafe {
-            while let Some(found) = B::first_from(self.table(), bin) {
-                let mut next = B::next_gap(self.table(), found, None);
-                while let Some(gap) = next {
-                    if CHECKS && !self.gap_is_sound(gap) {
-                        return false;
-                    }
-                    if gap.addr() < start || gap.addr() >= end {
-                        return true;
-                    }
-                    left -= 1;
-                    if left == 0 {
-                        return false;
-                    }
-                    next = B::next_gap(self.table(), found, Some(gap));
-                }
-                bin = found + 1;
-            }
-        }
-        false
+        let is_elsewhere = |gap: Chunk, _| gap.addr() < start || gap.addr() >= end;
+        self.search(bin, GAPS, usize::MAX, is_elsewhere).is_some()
     }
 
     /// The size in bytes of the largest layout, of no special alignment, that fits into a gap;

@@ -185,7 +185,7 @@ impl<K: Backing> Blocks<K> {
     /// # Safety
     /// `end` must be the end of one of this source's heaps in `talc`.
     pub(crate) unsafe fn release<B: Binning>(&mut self, talc: &mut RawTalc<B>, end: NonNull<u8>) {
-        self.calls = self.calls.saturating_add(1).min(SOON);
+        self.calls = (self.calls + 1).min(SOON);
         // SAFETY: required of the caller. The heap that holds the table is always reserved. Above
         // each heap of this source stands its footer.
         unsafe {
@@ -225,7 +225,7 @@ impl<K: Backing> Blocks<K> {
     /// Whether a free block is to be kept: as long as it is little beside the others, of which there
     /// are all but `free` ones; or where one was fetched again just after it had been returned, and
     /// there is no room elsewhere.
-    fn wants_spare<B: Binning>(&self, talc: &RawTalc<B>, free: usize) -> bool {
+    fn wants_spare<B: Binning>(&self, talc: &mut RawTalc<B>, free: usize) -> bool {
         self.count >= LITTLE_BESIDE + free || (self.is_thrashing && !self.has_room(talc))
     }
 
@@ -237,7 +237,7 @@ impl<K: Backing> Blocks<K> {
 
     /// Whether there is a gap of that size, not in the spare block; or the first block is free, so that
     /// nothing is kept beside it in the end.
-    fn has_room<B: Binning>(&self, talc: &RawTalc<B>) -> bool {
+    fn has_room<B: Binning>(&self, talc: &mut RawTalc<B>) -> bool {
         let room = Layout::from_size_align(self.enough(), 1);
         // SAFETY: above each heap of this source stands its footer.
         let beside = self.spare.map(|end| (unsafe { (*end.as_ptr().cast::<Footer>()).block }, end));

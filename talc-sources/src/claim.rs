@@ -75,7 +75,7 @@ impl Claim {
         matches!(self.0, State::Ready { .. })
     }
 
-    /// The heap end, once the region has been claimed successfully. Answers it once only.
+    /// The heap end, once the region has been claimed successfully; returned once only.
     #[inline]
     pub fn take_claim(&mut self) -> Option<NonNull<u8>> {
         match &mut self.0 {

@@ -235,7 +235,7 @@ mod borrow {
 /// A [`TalcCell`] that is `Sync`: a global allocator without a lock, for programs that have one
 /// thread and no interrupts.
 ///
-/// It dereferences to the [`TalcCell`], whose methods it so has.
+/// It dereferences to the [`TalcCell`], and so has its methods.
 pub struct TalcSyncCell<S, B = DefaultBinning>(TalcCell<S, B>);
 
 // SAFETY: `TalcSyncCell::new` requires that it be used by one thread at a time only; the source may

@@ -111,7 +111,7 @@ struct Pages {
 }
 
 /// Grows the memory by at least one page, so that `bytes` fit into the new ones; by `step` pages if
-/// they are more, and can be had.
+/// they are more, and available.
 #[inline]
 fn grow(bytes: usize, step: usize) -> Option<Pages> {
     let least = bytes.saturating_sub(1) / PAGE + 1;
