@@ -150,7 +150,7 @@ fn resizing(criterion: &mut Criterion, subject: &mut Subject) {
         });
         growing(criterion, subject, "try_realloc_in_place", (small, large), |talc, ptr| {
             // SAFETY: the block is live and has this layout.
-            unsafe { talc.try_realloc_in_place(ptr, small, large.size()) }.is_some()
+            unsafe { talc.try_realloc_in_place(ptr, small, large.size()) }.is_ok()
         });
         let name = format!("shrink/from {} to {}", large.size(), small.size());
         criterion.bench_function(&name, |bencher| {

@@ -4,7 +4,8 @@ use std::alloc::Layout;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use talc_core::{min_first_heap_size, Binning, Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
+use talc_core::{Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
+use talc_sources::{min_first_heap_size, Binning, RawTalcExt};
 
 use crate::action::{layout, Action, Pick, Size};
 use crate::Shadow;
@@ -35,6 +36,9 @@ struct Heap {
     end: NonNull<u8>,
 }
 
+/// No table of the binnings that are tested is larger.
+const LARGEST_TABLE: usize = 2600;
+
 const REGION_LAYOUT: Layout = match Layout::from_size_align(REGION, 4096) {
     Ok(layout) => layout,
     Err(_) => panic!(),
@@ -49,6 +53,20 @@ impl<B: Binning> Default for CoreModel<B> {
 impl<B: Binning> CoreModel<B> {
     /// An allocator without a heap.
     pub fn new() -> Self {
+        Self::over(RawTalc::<B>::new())
+    }
+
+    /// The same, whose table is complete from the first heap on.
+    pub fn with_complete_table() -> Self {
+        Self::over(RawTalc::<B>::with_complete_table())
+    }
+
+    /// Whether the table is in the allocator's own value, and so there before any heap.
+    fn is_compact() -> bool {
+        RawTalc::<B>::new().is_metadata_established()
+    }
+
+    fn over(talc: RawTalc<B>) -> Self {
         let region = || {
             // SAFETY: the layout has a size.
             let base = unsafe { std::alloc::alloc(REGION_LAYOUT) };
@@ -58,7 +76,7 @@ impl<B: Binning> CoreModel<B> {
             Region { base, heap: None }
         };
         let regions = [region(), region(), region(), region()];
-        Self { talc: RawTalc::new(), shadow: Shadow::default(), regions, steps: 0 }
+        Self { talc, shadow: Shadow::default(), regions, steps: 0 }
     }
 
     /// Does one action and checks everything.
@@ -120,7 +138,9 @@ impl<B: Binning> CoreModel<B> {
             self.check();
             let mut gaps = 0;
             self.talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
-            assert!(gaps <= self.regions.iter().filter(|region| region.heap.is_some()).count());
+            let heaps = self.regions.iter().filter(|region| region.heap.is_some());
+            let around_table = heaps.clone().any(|region| self.holds_table(region.heap.unwrap()));
+            assert!(gaps <= heaps.count() + usize::from(around_table));
         }
         for index in 0..REGIONS {
             if let Some(heap) = self.regions[index].heap {
@@ -206,7 +226,7 @@ impl<B: Binning> CoreModel<B> {
                 surely_fitting += usize::from(most.saturating_mul(2) <= size);
             }
         });
-        let limit = if B::IS_COMPACT { 1 } else { SEARCH_LIMIT };
+        let limit = if Self::is_compact() { 1 } else { SEARCH_LIMIT };
         assert!(gaps > limit || fitting == 0, "{layout:?} fits, but was not allocated");
         assert!(surely_fitting == 0, "{layout:?} surely fits, but was not allocated");
     }
@@ -222,9 +242,14 @@ impl<B: Binning> CoreModel<B> {
             self.watch(end);
         } else {
             // Slabs that are kept may lie above it, if it was not the last thing in use.
-            assert!(self.live_in(heap) > 0, "{ptr:p} was the last one in its heap");
+            assert!(
+                self.live_in(heap) > 0 || self.holds_table(heap),
+                "{ptr:p} was the last one in its heap"
+            );
             let is_slot = !(ptr as usize).is_multiple_of(16);
-            assert!(!is_top_free || is_slot || self.has_slabs(heap));
+            // So may the table, which can be moved down.
+            let is_below = self.has_slabs(heap) || self.holds_table(heap);
+            assert!(!is_top_free || is_slot || is_below);
         }
         if self.live_in(heap) == 0 {
             assert_eq!(reserved.any, self.holds_table(heap));
@@ -307,7 +332,7 @@ impl<B: Binning> CoreModel<B> {
         let Ok(new_layout) = Layout::from_size_align(to.bytes(), layout.align()) else { return };
         // SAFETY: live.
         let in_place = unsafe { self.talc.try_realloc_in_place(ptr, layout, new_layout.size()) };
-        if in_place.is_some() {
+        if in_place.is_ok() {
             self.shadow.resize(ptr, new_layout.size(), &self.heaps());
         } else if let Some(moved) = self.talc.try_allocate(new_layout) {
             let kept = layout.size().min(new_layout.size());
@@ -367,7 +392,9 @@ impl<B: Binning> CoreModel<B> {
     fn moved_up(&mut self, index: usize, heap: Heap, target: *mut u8, end: NonNull<u8>) {
         assert!(end.as_ptr() <= target.max(heap.end.as_ptr()));
         if end == heap.end {
-            assert!((target as usize) < heap.end.as_ptr() as usize + CHUNK_UNIT + 16);
+            // There may have been no room for a larger table.
+            let least = if Self::is_compact() { CHUNK_UNIT } else { LARGEST_TABLE };
+            assert!((target as usize) < heap.end.as_ptr() as usize + least + 16);
         } else {
             assert!(end.as_ptr() as usize + 16 > target as usize);
             assert!(end.as_ptr() as usize - heap.end.as_ptr() as usize >= CHUNK_UNIT);
@@ -477,7 +504,9 @@ impl<B: Binning> CoreModel<B> {
         let least = min_first_heap_size::<B>();
         assert!(end.is_some() || asked >= least, "what is asked for is no heap");
         let size = asked.max(least);
-        if size > base as usize + REGION - start as usize {
+        // If the table had no room, the region would become a heap of its own.
+        let extends = asked >= least || size >= LARGEST_TABLE || Self::is_compact();
+        if size > base as usize + REGION - start as usize || (end.is_some() && !extends) {
             return;
         }
         // SAFETY: inside of the region, above its heap.

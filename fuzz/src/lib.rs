@@ -24,8 +24,8 @@ pub use shadow::Shadow;
 pub use source_model::{BlockSource, SourceModel};
 
 use arbitrary::Unstructured;
-use talc_core::{Binning, Bins, CompactBins, DefaultBinning, SmallBinning};
-use talc_sources::{AllocatorSource, GlobalAllocSource};
+use talc_core::{Bins, CompactBins, DefaultBinning, SmallBinning};
+use talc_sources::{AllocatorSource, Binning, GlobalAllocSource};
 
 /// Calls `step` with each action that the bytes describe.
 fn for_each_action(bytes: &[u8], mut step: impl FnMut(&Action)) {
@@ -45,12 +45,15 @@ fn for_each_action(bytes: &[u8], mut step: impl FnMut(&Action)) {
 /// If the allocator does anything that it must not do.
 pub fn fuzz_core(bytes: &[u8]) {
     fn run<B: Binning>(bytes: &[u8]) {
-        let mut model = CoreModel::<B>::new();
+        run_on(CoreModel::<B>::new(), bytes);
+    }
+    fn run_on<B: Binning>(mut model: CoreModel<B>, bytes: &[u8]) {
         for_each_action(bytes, |action| model.step(action));
         model.finish();
     }
     let Some((binning, bytes)) = bytes.split_first() else { return };
     match binning % 6 {
+        _ if *binning >= 240 => run_on(CoreModel::<DefaultBinning>::with_complete_table(), bytes),
         0 => run::<DefaultBinning>(bytes),
         1 => run::<SmallBinning>(bytes),
         2 => run::<Bins<1, 1, 1, 256, 3>>(bytes),

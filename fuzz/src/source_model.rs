@@ -3,8 +3,8 @@
 use std::alloc::Layout;
 use std::ops::Range;
 
-use talc_core::{Binning, DefaultBinning};
-use talc_sources::{AllocatorSource, GlobalAllocSource, Source, Talc};
+use talc_core::DefaultBinning;
+use talc_sources::{AllocatorSource, Binning, GlobalAllocSource, Source, Talc};
 
 use crate::action::{layout, Action, Pick, Size};
 use crate::{Backing, Shadow};

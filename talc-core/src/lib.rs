@@ -5,45 +5,33 @@
 #[cfg(not(any(target_pointer_width = "32", target_pointer_width = "64")))]
 compile_error!("talc-core supports targets with 32-bit and 64-bit pointers, not yet 16-bit ones");
 
-mod alloc;
-#[cfg(feature = "audit")]
-mod audit;
-mod bins;
-mod chunk;
-mod counters;
-mod damage;
-mod diagnosis;
-mod free;
-mod header;
-mod heap;
-mod misuse;
-mod resize;
-mod shapes;
-mod sizing;
-mod slab;
+mod calls;
+mod checks;
+mod chunks;
+mod facts;
+mod heaps;
+mod inspect;
+mod memory;
 mod slots;
-mod tally;
-mod vacancy;
-mod visit;
+mod table;
+mod tuning;
 
 use core::ptr::{addr_of, addr_of_mut};
 
-use bins::{Books, Parts};
+use checks::diagnosis::Diagnosis;
+use inspect::tally::Tally;
+use table::{Books, SlabBooks, Table};
 
+pub use calls::resize::NoRoom;
+pub use checks::misuse::Misuse;
+pub use heaps::truncate::Reserved;
 #[cfg(feature = "audit")]
-pub use audit::Fault;
-pub use bins::Binning;
-pub use chunk::CHUNK_UNIT;
-pub use counters::Counters;
-pub use heap::Reserved;
-pub use misuse::Misuse;
-pub use shapes::{Bins, CompactBins, DefaultBinning, SmallBinning};
-pub use sizing::{min_first_heap_layout, min_first_heap_size};
-pub use visit::Part;
-
-/// How many gaps that may fit are looked at, at most, from the smallest on, before an allocation is
-/// refused.
-pub const SEARCH_LIMIT: usize = 32;
+pub use inspect::audit::Fault;
+pub use inspect::counters::Counters;
+pub use inspect::visit::Part;
+pub use memory::chunk::CHUNK_UNIT;
+pub use table::bins::{Bins, CompactBins, DefaultBinning, SmallBinning};
+pub use tuning::SEARCH_LIMIT;
 
 /// The allocator itself: heaps of memory, cut into chunks, and nothing around them.
 ///
@@ -122,18 +110,12 @@ pub const SEARCH_LIMIT: usize = 32;
 /// ```
 pub struct RawTalc<B = DefaultBinning> {
     bins: B,
-    tally: tally::Tally,
-    diagnosis: diagnosis::Diagnosis,
+    tally: Tally,
+    diagnosis: Diagnosis,
 }
 
-// SAFETY: the heaps belong to this value alone (I9), whichever thread holds it; shapes are pointers
-// to what belongs to it, or tables of them.
-unsafe impl<B: Binning> Send for RawTalc<B> {}
-// SAFETY: methods that take `&self` only read.
-unsafe impl<B: Binning> Sync for RawTalc<B> {}
-
 impl<B> RawTalc<B> {
-    /// Statistics of all heaps and allocations.
+    /// Returns the statistics of all heaps and allocations.
     ///
     /// # Complexity
     /// O(1).
@@ -145,59 +127,119 @@ impl<B> RawTalc<B> {
     }
 }
 
-impl<B: Binning> RawTalc<B> {
-    /// An allocator without a heap: nothing fits until one is [claimed](Self::claim).
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Creates an allocator without a heap: nothing fits until one is [claimed](Self::claim).
     #[inline]
     pub const fn new() -> Self {
-        let () = B::CHECKED;
-        Self { bins: B::EMPTY, tally: tally::Tally::new(), diagnosis: diagnosis::Diagnosis::new() }
+        Self::of(Bins::NEW)
     }
 
-    /// Whether the table exists: with [`Bins`], whether the first heap has been claimed; with
-    /// [`CompactBins`], always.
+    /// Creates an allocator without a heap whose table, if it is to lie in a heap, is complete from
+    /// the first one on, as long as that has room for it. So it never moves, whatever heaps are claimed
+    /// later: for heaps that come and go, one of which may be much larger than the first.
+    #[inline]
+    pub const fn with_complete_table() -> Self {
+        Self::of(Bins::NEW_COMPLETE)
+    }
+
+    #[inline]
+    const fn of(bins: Bins<L, P, W, S, C, I>) -> Self {
+        let () = Bins::<L, P, W, S, C, I>::CHECKED;
+        Self { bins, tally: Tally::new(), diagnosis: Diagnosis::new() }
+    }
+
+    /// Returns whether the table exists: with [`CompactBins`], always; else whether there has been a
+    /// heap.
     ///
-    /// Heaps then need only [`CHUNK_UNIT`] and a few words; see [`claim`](RawTalc::claim).
+    /// Heaps that are no larger than the largest one then need only [`CHUNK_UNIT`] and a few words;
+    /// see [`claim`](RawTalc::claim).
     #[inline]
     pub fn is_metadata_established(&self) -> bool {
-        B::TABLE_CHUNK == 0 || !self.books().heaps.is_null()
+        Self::IS_TABLE_INSIDE || !self.books().heaps.is_null()
     }
 
     /// The table, to be read; if it does not exist yet, what stands for it, of which only the front
     /// may be read (I10).
     #[inline]
-    fn table(&self) -> *mut B::Table {
+    fn table(&self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
-        unsafe { B::table(addr_of!(self.bins) as *mut B) }
+        unsafe { Bins::table(addr_of!(self.bins) as *mut Bins<L, P, W, S, C, I>) }
     }
 
     /// The table, to be written as well, if it exists. Any use of this value makes the pointer
     /// invalid, as the table may be a part of it.
     #[inline]
-    fn table_mut(&mut self) -> *mut B::Table {
+    fn table_mut(&mut self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
-        unsafe { B::table(addr_of_mut!(self.bins)) }
+        unsafe { Bins::table(addr_of_mut!(self.bins)) }
     }
 
-    /// The books in the table, to be read.
+    /// The books of the heaps, to be read.
     #[inline]
     fn books(&self) -> &Books {
         // SAFETY: they are in the front, which always exists (I10), and nobody writes to it as long
         // as this is borrowed.
-        unsafe { &*B::Table::books(self.table()) }
+        unsafe { &*Table::books(self.table()) }
     }
 
-    /// The books in the table.
+    /// The books of the heaps.
     ///
     /// # Safety
     /// The table must exist.
     #[inline]
     unsafe fn books_mut(&mut self) -> &mut Books {
         // SAFETY: the table exists, and nobody else uses it as long as this is borrowed.
-        unsafe { &mut *B::Table::books(self.table_mut()) }
+        unsafe { &mut *Table::books(self.table_mut()) }
+    }
+
+    /// Whether there are books of slabs: if not, no slab can be opened (I10).
+    #[inline]
+    fn has_slab_books(&self) -> bool {
+        Self::SLAB != 0
+            && (Self::IS_TABLE_INSIDE || {
+                let heads = self.books().heads;
+                Bins::<L, P, W, S, C, I>::has_slab_books(heads.into())
+            })
+    }
+
+    /// The books of slabs, to be read.
+    ///
+    /// # Safety
+    /// There must be [some](Self::has_slab_books), as wherever there is a slab.
+    #[inline]
+    unsafe fn slab_books(&self) -> &SlabBooks<C> {
+        // SAFETY: required of the caller; nobody writes to them as long as this is borrowed.
+        unsafe { &*Table::slabs(self.table()) }
+    }
+
+    /// The books of slabs.
+    ///
+    /// # Safety
+    /// As for [`slab_books`](Self::slab_books).
+    #[inline]
+    unsafe fn slab_books_mut(&mut self) -> &mut SlabBooks<C> {
+        // SAFETY: required of the caller; nobody else uses them as long as this is borrowed.
+        unsafe { &mut *Table::slabs(self.table_mut()) }
     }
 }
 
-impl<B: Binning> Default for RawTalc<B> {
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > Default for RawTalc<Bins<L, P, W, S, C, I>>
+{
     fn default() -> Self {
         Self::new()
     }

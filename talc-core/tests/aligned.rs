@@ -2,7 +2,8 @@
 
 use std::alloc::Layout;
 
-use talc_core::{Binning, Bins, CompactBins, DefaultBinning, RawTalc, SEARCH_LIMIT};
+use talc_core::{Bins, CompactBins, DefaultBinning, RawTalc, SEARCH_LIMIT};
+use talc_sources::{Binning, RawTalcExt};
 
 fn a_claim_of_that_size_suffices<B: Binning>() {
     let mut memory = vec![0_u64; 32 << 10];

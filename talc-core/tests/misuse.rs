@@ -2,7 +2,8 @@
 
 use std::alloc::Layout;
 
-use talc_core::{Binning, CompactBins, DefaultBinning, Misuse, RawTalc, SmallBinning};
+use talc_core::{CompactBins, DefaultBinning, Misuse, RawTalc, SmallBinning};
+use talc_sources::{Binning, RawTalcExt};
 
 /// Pointers that were never allocated: none is read that lies outside of the heaps.
 fn foreign_pointers_are_not_read<B: Binning>() {

@@ -4,7 +4,8 @@
 use std::alloc::Layout;
 use std::ptr::{null_mut, NonNull};
 
-use talc_core::{Binning, Bins, CompactBins, DefaultBinning, RawTalc, SmallBinning, CHUNK_UNIT};
+use talc_core::{Bins, CompactBins, DefaultBinning, RawTalc, SmallBinning, CHUNK_UNIT};
+use talc_sources::{Binning, RawTalcExt};
 
 const SIZE: usize = 256 << 10;
 

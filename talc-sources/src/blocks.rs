@@ -17,9 +17,9 @@ use core::alloc::Layout;
 use core::mem::size_of;
 use core::ptr::{null_mut, NonNull};
 
-use talc_core::{min_first_heap_size, RawTalc};
+use talc_core::RawTalc;
 
-use crate::{Binning, OutOfMemory};
+use crate::{Binning, OutOfMemory, RawTalcExt};
 
 /// An allocator that blocks can come from.
 ///
@@ -254,7 +254,7 @@ impl<K: Backing> Blocks<K> {
         // SAFETY: a linked footer is that of a block of this source, and stands at its heap's end.
         let (size, reserved) = unsafe { ((*self.first).size, talc.reserved(end)) };
         let free = end.as_ptr() as usize - reserved.up_to.as_ptr() as usize;
-        let most = size.saturating_sub(FOOTER + min_first_heap_size::<B>());
+        let most = size.saturating_sub(FOOTER + talc.table_size());
         free >= most - most / 4
     }
 

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 use talc_core::RawTalc;
 
-use crate::{Binning, OutOfMemory, Replaceable, Source};
+use crate::{Binning, OutOfMemory, RawTalcExt, Replaceable, Source};
 
 /// Claims one region of memory when the allocator first runs out: what a static allocator needs,
 /// which cannot claim anything before the program runs.
@@ -39,7 +39,7 @@ impl Claim {
     /// Will claim the `size` bytes at `base`.
     ///
     /// If they are too few for a first heap, all allocations fail:
-    /// [`min_first_heap_size`](talc_core::min_first_heap_size).
+    /// [`min_first_heap_size`](crate::min_first_heap_size).
     ///
     /// # Safety
     /// What [`RawTalc::claim`] requires of the region must hold from now on, for as long as the

@@ -5,10 +5,10 @@ use core::fmt;
 use core::mem::forget;
 use core::ptr::NonNull;
 
-use talc_core::{Binning, DefaultBinning, Part, RawTalc, Reserved};
+use talc_core::{DefaultBinning, NoRoom, Part, RawTalc, Reserved};
 
 use crate::reports::{AbortOnDrop, Reports};
-use crate::{Replaceable, Report, Source};
+use crate::{Binning, RawTalcExt, Replaceable, Report, Source};
 
 /// An allocator with a source of memory: asks the source when nothing fits, and tells it when the
 /// top of a heap falls free.
@@ -55,10 +55,12 @@ impl<S, B> Talc<S, B> {
 }
 
 impl<S: Source<B>, B: Binning> Talc<S, B> {
-    /// An allocator without a heap, and its source.
+    /// Creates an allocator without a heap.
     #[inline]
     pub const fn new(source: S) -> Self {
-        Self { raw: RawTalc::new(), source, reports: Reports::new() }
+        // Heaps that a source takes back come and go: the table must not move to one that is to go.
+        let raw = if S::RELEASES { B::NEW_COMPLETE } else { B::NEW };
+        Self { raw, source, reports: Reports::new() }
     }
 
     /// Allocates memory for `layout`; asks the source until it fits or the source has no more.
@@ -200,11 +202,11 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         // SAFETY: required of the caller.
         let resize = |talc: &mut Self| unsafe {
             match talc.raw.try_realloc_in_place(ptr, layout, new_size) {
-                Some(touched) => {
+                Ok(touched) => {
                     talc.offer_or_abort(touched);
                     true
                 }
-                None => false,
+                Err(NoRoom) => false,
             }
         };
         // SAFETY: required of the caller.
@@ -524,11 +526,20 @@ impl<S: Source<B>, B: Binning> Drop for Deferred<'_, S, B> {
     }
 }
 
+/// A core of any shape, to be shown.
+struct Heaps<'a, B>(&'a RawTalc<B>);
+
+impl<B: Binning> fmt::Debug for Heaps<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        B::fmt(self.0, f)
+    }
+}
+
 /// Shows the heaps. Of the source only the type is shown, which need not implement `Debug`.
 impl<S: Source<B>, B: Binning> fmt::Debug for Talc<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut talc = f.debug_struct("Talc");
-        talc.field("heaps", &self.raw);
+        talc.field("heaps", &Heaps(&self.raw));
         talc.field("source", &format_args!("{}", core::any::type_name::<S>()));
         #[cfg(feature = "counters")]
         talc.field("counters", self.counters());

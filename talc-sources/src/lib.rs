@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod allocator;
+mod binning;
 mod blocks;
 mod claim;
 mod driver;
@@ -13,6 +14,7 @@ mod source;
 #[cfg(feature = "allocator-api2")]
 #[cfg_attr(docsrs, doc(cfg(feature = "allocator-api2")))]
 pub use allocator::AllocatorSource;
+pub use binning::{min_first_heap_layout, min_first_heap_size, Binning, RawTalcExt};
 pub use claim::Claim;
 pub use driver::Talc;
 pub use global_alloc::GlobalAllocSource;
@@ -23,4 +25,3 @@ pub use source::{Manual, OutOfMemory, Replaceable, Source};
 
 /// The core, whose types appear in this crate's.
 pub use talc_core;
-pub use talc_core::Binning;

@@ -7,7 +7,8 @@ mod common;
 use std::alloc::Layout;
 
 use common::{bytes, impossible_layouts, rounds, Backing, BlockSource, Random};
-use talc_sources::talc_core::{min_first_heap_size, DefaultBinning};
+use talc_sources::min_first_heap_size;
+use talc_sources::talc_core::DefaultBinning;
 use talc_sources::Talc;
 
 /// What the tests use: the table and 3000 bytes may fit, the table and 3500 bytes do not.

@@ -6,7 +6,8 @@ mod common;
 use std::ptr::null_mut;
 
 use common::{bytes, impossible_layouts};
-use talc_sources::talc_core::{min_first_heap_size, DefaultBinning, SmallBinning};
+use talc_sources::min_first_heap_size;
+use talc_sources::talc_core::{DefaultBinning, SmallBinning};
 use talc_sources::{Claim, Source, Talc};
 
 const MINIMUM: usize = min_first_heap_size::<DefaultBinning>();

@@ -10,7 +10,7 @@ use std::ptr::{null_mut, NonNull};
 
 use common::{bytes, in_a_process_that_aborts, panic_message, rounds, Random};
 use talc_sources::talc_core::{RawTalc, SmallBinning};
-use talc_sources::{Binning, Manual, OutOfMemory, Source, Talc};
+use talc_sources::{Binning, Manual, OutOfMemory, RawTalcExt, Source, Talc};
 
 type Region = Box<[u8; 8000]>;
 

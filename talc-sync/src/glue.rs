@@ -161,7 +161,7 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
                 return Resized::Done(ptr);
             }
             // What moves is aligned as it was allocated.
-            if !W::Binning::IS_COMPACT && kept <= W::COPIED_AT_ONCE && new.align() <= old.align() {
+            if kept <= W::COPIED_AT_ONCE && new.align() <= old.align() {
                 if let Some(moved) = talc.try_grow_downwards(ptr.as_ptr(), old, new.size()) {
                     return Resized::Done(moved);
                 }

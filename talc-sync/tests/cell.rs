@@ -19,8 +19,8 @@ use talc_sync::{RawSpinlock, TalcCell, TalcLock, TalcSyncCell};
 
 #[test]
 fn heaps_are_managed_through_a_shared_reference() {
-    let (mut memory, _) = arena(1 << 14);
-    let (base, size) = (memory.as_mut_ptr().cast::<u8>(), 1 << 14);
+    let (mut memory, _) = arena(1 << 17);
+    let (base, size) = (memory.as_mut_ptr().cast::<u8>(), 1 << 17);
     let talc = TalcCell::<Manual>::new(Manual);
     unsafe {
         assert!(talc.alloc(layout(1000, 8)).is_null());

@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use talc_sources::talc_core::RawTalc;
-use talc_sources::{Binning, OutOfMemory, Replaceable, Source};
+use talc_sources::{Binning, OutOfMemory, RawTalcExt, Replaceable, Source};
 
 use crate::memory::{self, address, PAGE};
 

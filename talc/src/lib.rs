@@ -2,7 +2,8 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub use talc_core::{min_first_heap_layout, min_first_heap_size, DefaultBinning, SmallBinning};
+pub use talc_core::{DefaultBinning, SmallBinning};
+pub use talc_sources::{min_first_heap_layout, min_first_heap_size};
 
 #[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
@@ -27,8 +28,10 @@ pub mod base {
     #[cfg(feature = "audit")]
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
     pub use talc_core::Fault;
-    pub use talc_core::{Counters, Misuse, Part, RawTalc, Reserved, CHUNK_UNIT, SEARCH_LIMIT};
-    pub use talc_sources::{Report, Talc};
+    pub use talc_core::{
+        Counters, Misuse, NoRoom, Part, RawTalc, Reserved, CHUNK_UNIT, SEARCH_LIMIT,
+    };
+    pub use talc_sources::{RawTalcExt, Report, Talc};
 
     /// How gaps are sorted by size.
     pub mod binning {

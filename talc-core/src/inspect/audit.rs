@@ -2,12 +2,13 @@
 
 use core::fmt;
 
-use crate::bins::{Binning, Parts};
-use crate::chunk::{Chunk, HeapBase, HeapEnd, CHUNK_UNIT, GRAIN, WORD};
-use crate::header::Header;
-use crate::slab::{Slab, State, Tag, FIRST_SLOT, QUIET};
-use crate::visit::for_each_chunk;
-use crate::RawTalc;
+use crate::inspect::visit::for_each_chunk;
+use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::header::Header;
+use crate::memory::heap::{HeapBase, HeapEnd};
+use crate::memory::slab::{Slab, State, Tag, FIRST_SLOT, QUIET};
+use crate::table::Table;
+use crate::{Bins, RawTalc};
 
 /// A broken invariant, as [`RawTalc::audit`] found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,7 @@ impl Set {
 struct Found {
     heaps: usize,
     heap_bytes: usize,
+    tables: usize,
     gaps: Set,
     current: Set,
     partial: Set,
@@ -58,7 +60,15 @@ struct Found {
     small_chunks: usize,
 }
 
-impl<B: Binning> RawTalc<B> {
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
     /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
     ///
     /// # Errors
@@ -71,19 +81,15 @@ impl<B: Binning> RawTalc<B> {
     pub fn audit(&self) -> Result<(), Fault> {
         let mut fault = None;
         let mut found = Found::default();
-        let mut table_seen = B::TABLE_CHUNK == 0 || !self.is_metadata_established();
         self.for_each_heap(|heap| {
             found.heaps += 1;
             // SAFETY: the list has only bases of heaps (I10).
-            let (first, end) = unsafe {
-                let first = HeapBase::first_chunk(heap);
-                (first, self.audit_heap(first, &mut found))
-            };
-            table_seen |= first.payload().cast() == self.table();
+            let end = unsafe { self.audit_heap(HeapBase::first_chunk(heap), &mut found) };
             match end {
                 Ok(end) => {
                     found.heap_bytes += end.addr() - heap as usize;
-                    if !self.is_within(heap as usize, end.addr() - heap as usize) {
+                    let bytes = end.addr() - heap as usize;
+                    if !self.is_within(heap as usize, bytes) || !self.has_heads_for(bytes) {
                         fault = fault.or(Some(Fault { invariant: 10, address: heap as usize }));
                     }
                 }
@@ -93,7 +99,10 @@ impl<B: Binning> RawTalc<B> {
         if let Some(fault) = fault {
             return Err(fault);
         }
-        if !table_seen {
+        if !Self::IS_TABLE_INSIDE && found.tables != usize::from(self.is_metadata_established()) {
+            return Err(Fault { invariant: 10, address: 0 });
+        }
+        if !Self::IS_TABLE_INSIDE && self.books().heap_bytes != found.heap_bytes {
             return Err(Fault { invariant: 10, address: 0 });
         }
         if self.audit_bins()? != found.gaps {
@@ -103,30 +112,33 @@ impl<B: Binning> RawTalc<B> {
         self.audit_counters(&found)
     }
 
-    /// Checks each list, and answers what gaps are in them.
+    /// Checks each list. Returns what gaps are in them.
     fn audit_bins(&self) -> Result<Set, Fault> {
         let mut in_bins = Set::default();
         if !self.is_metadata_established() {
             return Ok(in_bins);
         }
-        for bin in 0..B::COUNT {
-            let mut gap = None;
+        for bin in 0..Bins::<L, P, W, S, C, I>::COUNT {
+            let has_head = Self::IS_TABLE_INSIDE || bin < self.books().heads.into();
             // SAFETY: the table exists, and gaps come from this bin's list; they are looked at
             // before their links are followed.
             unsafe {
-                while let Some(next) = B::next_gap(self.table(), bin, gap) {
-                    let fault = Fault { invariant: 7, address: next.addr() };
-                    if !self.gap_is_sound(next) {
+                let mut is_empty = true;
+                let mut next = if has_head { Table::first(self.table(), bin) } else { None };
+                while let Some(gap) = next {
+                    let fault = Fault { invariant: 7, address: gap.addr() };
+                    if !self.gap_is_sound(gap) {
                         return Err(fault);
                     }
-                    let header = next.header();
-                    if B::bin_of(header.size()) != bin {
+                    let header = gap.header();
+                    if Self::bin_of(header.size()) != bin {
                         return Err(fault);
                     }
-                    in_bins.add(next, header.size());
-                    gap = Some(next);
+                    in_bins.add(gap, header.size());
+                    is_empty = false;
+                    next = gap.next_gap();
                 }
-                if B::is_marked(self.table(), bin) != gap.is_some() {
+                if Table::is_marked(self.table(), bin) == is_empty {
                     return Err(Fault { invariant: 8, address: 0 });
                 }
             }
@@ -137,23 +149,31 @@ impl<B: Binning> RawTalc<B> {
     /// Checks the table of slabs against those that are in the heaps.
     fn audit_slabs(&self, found: &Found) -> Result<(), Fault> {
         let fault = Err(Fault { invariant: 13, address: 0 });
-        if B::SLAB == 0 || !self.is_metadata_established() {
-            return Ok(());
+        if !self.is_metadata_established() || !self.has_slab_books() {
+            // Nothing may be where no table has it.
+            return if [found.current, found.partial, found.spare] == [Set::default(); 3]
+                && found.small_chunks == 0
+            {
+                Ok(())
+            } else {
+                fault
+            };
         }
         let mut current = Set::default();
         let mut partial = Set::default();
         let mut spare = Set::default();
         // SAFETY: the table exists, and has only slabs; links are followed only to where slabs can be.
         unsafe {
-            for class in 0..B::CLASSES {
-                let slab = B::Table::current(self.table()).add(class).read();
+            let books = self.slab_books();
+            for class in 0..C {
+                let slab = Table::current(self.table()).add(class).read();
                 if !Self::is_none(slab) {
                     if !self.can_be_slab(slab) || usize::from((*slab).class) != class {
                         return fault;
                     }
-                    current.add(Slab::chunk(slab), B::SLAB);
+                    current.add(Slab::chunk(slab), S);
                 }
-                let first = B::Table::partial(self.table()).add(class).read();
+                let first = books.partial[class];
                 let mut slab = first;
                 while !slab.is_null() {
                     if !self.can_be_slab(slab)
@@ -163,31 +183,29 @@ impl<B: Binning> RawTalc<B> {
                     {
                         return fault;
                     }
-                    partial.add(Slab::chunk(slab), B::SLAB);
+                    partial.add(Slab::chunk(slab), S);
                     slab = (*slab).next;
                     if slab == first {
                         break;
                     }
                 }
             }
-            let mut slab = self.books().spare;
+            let mut slab = books.spare;
             while !slab.is_null() && spare.count <= found.spare.count {
                 if !self.can_be_slab(slab) {
                     return fault;
                 }
-                spare.add(Slab::chunk(slab), B::SLAB);
+                spare.add(Slab::chunk(slab), S);
                 slab = (*slab).next;
             }
-            let counts = B::Table::small_chunks(self.table());
-            let counted: usize = (0..B::CLASSES).map(|n| counts.add(n).read() as usize).sum();
+            let counted: usize = books.small_chunks.iter().map(|&count| count as usize).sum();
             if current != found.current
                 || partial != found.partial
                 || spare != found.spare
                 || counted != found.small_chunks
-                || (!B::IS_COMPACT
-                    && (self.books().open != current.count + partial.count + spare.count
-                        || self.books().spares != spare.count
-                        || self.books().heap_bytes != found.heap_bytes))
+                || (Self::WEIGHS_SLABS
+                    && (books.open as usize != current.count + partial.count + spare.count
+                        || books.spares as usize != spare.count))
             {
                 return fault;
             }
@@ -217,7 +235,7 @@ impl<B: Binning> RawTalc<B> {
         Ok(())
     }
 
-    /// Checks the chunks of one heap, notes what is found, and answers the heap end.
+    /// Checks the chunks of one heap, and notes what is found. Returns the heap end.
     ///
     /// # Safety
     /// `first` must be the first chunk of a heap.
@@ -250,6 +268,7 @@ impl<B: Binning> RawTalc<B> {
                 if !has_room {
                     return false;
                 }
+                found.tables += usize::from(self.is_table_chunk(chunk) && !header.is_gap());
                 if !header.is_gap() && header.is_marked() {
                     check(12, self.audit_marked(chunk, header.size(), found));
                 }
@@ -273,9 +292,9 @@ impl<B: Binning> RawTalc<B> {
 
     /// Checks a chunk that is a slab or counted.
     fn audit_marked(&self, chunk: Chunk, size: usize, found: &mut Found) -> bool {
-        if size != B::SLAB {
+        if size != S {
             found.small_chunks += 1;
-            return Self::small_chunk_index(size) < B::CLASSES;
+            return Self::small_chunk_index(size) < C;
         }
         let slab = chunk.payload().cast::<Slab>();
         // SAFETY: the chunk is large enough for a slab; slots are only followed as long as they are
@@ -283,16 +302,16 @@ impl<B: Binning> RawTalc<B> {
         unsafe {
             let class = usize::from((*slab).class);
             let fresh = usize::from((*slab).fresh);
-            if slab as usize % B::SLAB != 0
-                || class >= B::CLASSES
+            if slab as usize % S != 0
+                || class >= C
                 || fresh < FIRST_SLOT
-                || fresh > B::SLAB
+                || fresh > S
                 || (Self::KNOWS_BOUNDS && Slab::tagged(slab) != Tag::Slab)
             {
                 return false;
             }
-            let (slots, slot_size) = (Slab::slots(B::SLAB, class), Slab::slot_size(class));
-            let free = match Slab::free_slots(slab, B::SLAB) {
+            let (slots, slot_size) = (Slab::slots(S, class), Slab::slot_size(class));
+            let free = match Slab::free_slots(slab, S) {
                 Some(free) if free <= slots => free,
                 _ => return false,
             };
@@ -300,17 +319,17 @@ impl<B: Binning> RawTalc<B> {
             let count = (*slab).count as usize;
             match (*slab).state {
                 State::CURRENT => {
-                    found.current.add(chunk, B::SLAB);
+                    found.current.add(chunk, S);
                     let is_quiet = (*slab).count & QUIET != 0;
                     count & !(QUIET as usize) == slots - free && (Self::WATCHES || is_quiet)
                 }
                 State::PARTIAL => {
-                    found.partial.add(chunk, B::SLAB);
+                    found.partial.add(chunk, S);
                     count == slots - free && free > 0 && count > 0
                 }
                 State::FULL => free == 0 && count == 1,
                 State::SPARE => {
-                    found.spare.add(chunk, B::SLAB);
+                    found.spare.add(chunk, S);
                     free == slots && count == 0
                 }
                 _ => false,

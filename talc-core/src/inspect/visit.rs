@@ -3,11 +3,11 @@
 use core::fmt;
 use core::ptr::{addr_of, NonNull};
 
-use crate::bins::Binning;
-use crate::chunk::{Chunk, HeapBase, WORD};
-use crate::header::Header;
-use crate::slab::Slab;
-use crate::RawTalc;
+use crate::memory::chunk::{Chunk, WORD};
+use crate::memory::header::Header;
+use crate::memory::heap::HeapBase;
+use crate::memory::slab::Slab;
+use crate::{Bins, RawTalc};
 
 /// A part of a heap, as [`RawTalc::visit`] comes across it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ use crate::RawTalc;
 pub enum Part {
     /// A heap begins: the first byte that the allocator uses of its region.
     Base(NonNull<u8>),
-    /// The chunk that holds the table, at the start of the first heap, with [`Bins`](crate::Bins).
+    /// The chunk that holds the table, unless that is in the allocator's own value.
     Table {
         /// The address of the payload.
         payload: NonNull<u8>,
@@ -53,7 +53,15 @@ pub enum Part {
     End(NonNull<u8>),
 }
 
-impl<B: Binning> RawTalc<B> {
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
     /// Calls `visitor` for each part of each heap, from each heap's base upwards; the heap that
     /// was claimed last comes first. Allocates nothing.
     ///
@@ -88,15 +96,15 @@ impl<B: Binning> RawTalc<B> {
                     Part::End(payload)
                 } else if header.is_gap() {
                     Part::Gap { payload, size }
-                } else if payload.as_ptr().cast() == self.table() {
+                } else if self.is_table_chunk(chunk) {
                     Part::Table { payload, size }
-                } else if header.is_marked() && header.size() == B::SLAB {
+                } else if header.is_marked() && header.size() == S {
                     let slab = payload.as_ptr().cast::<Slab>();
                     // SAFETY: a marked chunk of this size is a slab (I12).
                     let (class, free_slots) =
-                        unsafe { ((*slab).class.into(), Slab::free_slots(slab, B::SLAB)) };
+                        unsafe { ((*slab).class.into(), Slab::free_slots(slab, S)) };
                     let free_slots = free_slots.unwrap_or(0);
-                    let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(B::SLAB, class));
+                    let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(S, class));
                     Part::Slab { payload, size, slot_size, slots, free_slots }
                 } else {
                     Part::Allocated { payload, size }
@@ -106,6 +114,12 @@ impl<B: Binning> RawTalc<B> {
             // SAFETY: the list has only bases of heaps (I10).
             unsafe { for_each_chunk(HeapBase::first_chunk(heap), show) };
         });
+    }
+
+    /// Whether a chunk holds the table.
+    pub(crate) fn is_table_chunk(&self, chunk: Chunk) -> bool {
+        // SAFETY: as there is a chunk, there is a table.
+        !Self::IS_TABLE_INSIDE && chunk == unsafe { Self::chunk_of_table(self.table()) }
     }
 
     /// Calls `visitor` for each heap, the one that was claimed last first.
@@ -138,7 +152,15 @@ pub(crate) unsafe fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk,
 }
 
 /// Shows each heap: where it lies, and what is allocated and free in it.
-impl<B: Binning> fmt::Debug for RawTalc<B> {
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > fmt::Debug for RawTalc<Bins<L, P, W, S, C, I>>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut heaps = f.debug_list();
         let mut heap = HeapSummary::default();

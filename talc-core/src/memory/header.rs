@@ -1,6 +1,6 @@
 //! The word in front of every payload: a size and four flags.
 
-/// A chunk's header: its size in bytes, a multiple of [`GRAIN`](crate::chunk::GRAIN), and flags in
+/// A chunk's header: its size in bytes, a multiple of [`GRAIN`](super::chunk::GRAIN), and flags in
 /// the low four bits.
 ///
 /// | `FREE` | `MARK` | size | what stands there |
@@ -31,13 +31,13 @@ impl Header {
     pub(crate) const FREED: Self = Self(Self::FREE);
 
     #[inline]
-    pub(crate) const fn allocated(size: usize) -> Self {
-        Self(size)
+    pub(crate) const fn allocated(size: usize, below: Below) -> Self {
+        Self(size | below.0)
     }
 
     #[inline]
-    pub(crate) const fn gap(size: usize) -> Self {
-        Self(size | Self::FREE)
+    pub(crate) const fn gap(size: usize, below: Below) -> Self {
+        Self(size | below.0 | Self::FREE)
     }
 
     #[inline]
@@ -93,14 +93,29 @@ impl Header {
         Self(self.0 & !Self::BELOW_FREE)
     }
 
+    /// What stands below the chunk.
     #[inline]
-    pub(crate) const fn with_base(self) -> Self {
-        Self(self.0 | Self::BASE)
+    pub(crate) const fn below(self) -> Below {
+        Below(self.0 & (Self::BASE | Self::BELOW_FREE))
     }
+}
 
-    /// Adds what `other` says of the chunk's surroundings below: `BASE` and `BELOW_FREE`.
+/// What stands below a chunk in its heap, as the flags `BELOW_FREE` and `BASE` of its header say it.
+#[derive(Clone, Copy)]
+pub(crate) struct Below(usize);
+
+impl Below {
+    /// An allocated chunk.
+    pub(crate) const CHUNK: Self = Self(0);
+
+    /// A gap.
+    pub(crate) const GAP: Self = Self(Header::BELOW_FREE);
+
+    /// The base of the heap.
+    pub(crate) const BASE: Self = Self(Header::BASE);
+
     #[inline]
-    pub(crate) const fn with_lower_flags_of(self, other: Self) -> Self {
-        Self(self.0 | (other.0 & (Self::BASE | Self::BELOW_FREE)))
+    pub(crate) const fn is_gap(self) -> bool {
+        self.0 & Header::BELOW_FREE != 0
     }
 }

@@ -2,17 +2,24 @@
 
 use core::alloc::Layout;
 use core::cmp::Ordering;
+use core::fmt;
 use core::ptr::{copy, NonNull};
 
-use crate::bins::Binning;
-use crate::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
-use crate::damage::CHECKS;
-use crate::header::Header;
-use crate::slab::Slab;
-use crate::slots::is_slot;
-use crate::{Misuse, RawTalc};
+use crate::checks::CHECKS;
+use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
+use crate::memory::header::{Below, Header};
+use crate::memory::slab::{is_slot, Slab};
+use crate::{Bins, Misuse, RawTalc};
 
-impl<B: Binning> RawTalc<B> {
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
     /// Whether something is wrong with resizing an allocation in one direction, looked for in debug
     /// builds only. If so, notes it.
     ///
@@ -57,9 +64,9 @@ impl<B: Binning> RawTalc<B> {
             self.report();
             return false;
         }
-        if B::SLAB != 0 && is_slot(ptr) {
+        if S != 0 && is_slot(ptr) {
             // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
-            let class = unsafe { (*Slab::of_slot(ptr, B::SLAB)).class };
+            let class = unsafe { (*Slab::of_slot(ptr, S)).class };
             let fits = new_size <= Slab::slot_size(class.into());
             if fits {
                 self.tally.record(|counters| counters.grew(new_size - layout.size()));
@@ -83,7 +90,7 @@ impl<B: Binning> RawTalc<B> {
                 }
                 self.uncount_small_chunk(header);
                 self.remove_gap(chunk.above(size), above.size());
-                self.occupy(chunk, size + above.size(), need, header);
+                self.occupy(chunk, size + above.size(), need, header.below());
             }
         }
         self.tally.record(|counters| counters.grew(new_size - layout.size()));
@@ -113,7 +120,7 @@ impl<B: Binning> RawTalc<B> {
             self.report();
             return None;
         }
-        if B::SLAB != 0 && is_slot(ptr) {
+        if !Self::GROWS_DOWNWARDS || (S != 0 && is_slot(ptr)) {
             return None;
         }
         // SAFETY: an allocation is the payload of an allocated chunk, above which stands a chunk
@@ -135,7 +142,7 @@ impl<B: Binning> RawTalc<B> {
             if need > size || chunk.payload() as usize & (layout.align() - 1) != 0 {
                 return None;
             }
-            let lower = chunk.header();
+            let below = chunk.header().below();
             self.uncount_small_chunk(header);
             self.remove_gap(chunk, size_below);
             if size_above != 0 {
@@ -144,7 +151,7 @@ impl<B: Binning> RawTalc<B> {
                 above.set_header(above_header.with_below_free());
             }
             copy(old.payload(), chunk.payload(), layout.size());
-            self.occupy(chunk, size, need, lower);
+            self.occupy(chunk, size, need, below);
             self.tally.record(|counters| counters.grew(new_size - layout.size()));
             Some(NonNull::new_unchecked(chunk.payload()))
         }
@@ -174,7 +181,7 @@ impl<B: Binning> RawTalc<B> {
             return None;
         }
         self.tally.record(|counters| counters.shrank(layout.size() - new_size));
-        if B::SLAB != 0 && is_slot(ptr) {
+        if S != 0 && is_slot(ptr) {
             return None;
         }
         let need = chunk_size(new_size);
@@ -188,13 +195,15 @@ impl<B: Binning> RawTalc<B> {
                 return None;
             }
             self.uncount_small_chunk(header);
-            chunk.set_header(Header::allocated(need).with_lower_flags_of(header));
-            self.free(chunk.above(need), Header::allocated(rest))
+            chunk.set_header(Header::allocated(need, header.below()));
+            self.free(chunk.above(need), rest, Below::CHUNK)
         }
     }
 
-    /// Grows or shrinks an allocation without moving it. `None` if there is no room to grow, and
-    /// nothing changed; else what [`shrink`](Self::shrink) returns.
+    /// Grows or shrinks an allocation without moving it. Returns what [`shrink`](Self::shrink) returns.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if there is no room to grow, and nothing changed.
     ///
     /// # Complexity
     /// O(1).
@@ -207,14 +216,26 @@ impl<B: Binning> RawTalc<B> {
         ptr: *mut u8,
         layout: Layout,
         new_size: usize,
-    ) -> Option<Option<NonNull<u8>>> {
+    ) -> Result<Option<NonNull<u8>>, NoRoom> {
         // SAFETY: required of the caller.
         unsafe {
-            match new_size.cmp(&layout.size()) {
-                Ordering::Less => Some(self.shrink(ptr, layout, new_size)),
-                Ordering::Equal => Some(None),
-                Ordering::Greater => self.try_grow_in_place(ptr, layout, new_size).then_some(None),
+            if new_size < layout.size() {
+                Ok(self.shrink(ptr, layout, new_size))
+            } else if new_size == layout.size() || self.try_grow_in_place(ptr, layout, new_size) {
+                Ok(None)
+            } else {
+                Err(NoRoom)
             }
         }
+    }
+}
+
+/// There is no room for an allocation to grow where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NoRoom;
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no room to grow in place")
     }
 }

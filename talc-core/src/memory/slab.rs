@@ -30,11 +30,12 @@
 use core::mem::size_of;
 use core::ptr::{addr_of, null_mut};
 
-use crate::chunk::{Chunk, GRAIN, WORD};
+use super::chunk::{Chunk, GRAIN, WORD};
+use crate::tuning::FRESH_AT_ONCE;
 
 /// What stands at the start of a slab.
 #[repr(C)]
-pub struct Slab {
+pub(crate) struct Slab {
     /// The neighbours in the class's circular list of partial slabs. In front of what each call uses,
     /// which so is not where pages begin; ARCHITECTURE.md says why.
     pub(crate) next: *mut Slab,
@@ -94,9 +95,11 @@ pub(crate) const FIRST_SLOT: usize = {
     (end - GRAIN / 2 + (GRAIN - 1)) / GRAIN * GRAIN + GRAIN / 2
 };
 
-/// How many slots that were never used are put into the free list at a time: few, as memory that is
-/// not used need not be touched; enough to be worth the call.
-const FRESH_AT_ONCE: usize = 8;
+/// Whether `ptr` is a slot: slots are at 8 mod 16, payloads of chunks at 0 mod 16.
+#[inline]
+pub(crate) fn is_slot(ptr: *mut u8) -> bool {
+    ptr as usize & (GRAIN / 2) != 0
+}
 
 impl Slab {
     /// All zero.

@@ -4,12 +4,12 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::bins::Binning;
-use crate::chunk::{chunk_size, Chunk, HeapEnd, CHUNK_UNIT, GRAIN, MAX_REQUEST, WORD};
-use crate::damage::CHECKS;
-use crate::slab::{Slab, Tag, FIRST_SLOT};
-use crate::slots::is_slot;
-use crate::RawTalc;
+use crate::checks::CHECKS;
+use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST, WORD};
+use crate::memory::heap::HeapEnd;
+use crate::memory::slab::is_slot;
+use crate::memory::slab::{Slab, Tag, FIRST_SLOT};
+use crate::{Bins, RawTalc};
 
 /// A rule that a caller of an unsafe method broke. `Display` says which, and what to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,15 @@ impl fmt::Display for Misuse {
     }
 }
 
-impl<B: Binning> RawTalc<B> {
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
     /// Looks for signs that `ptr` is not a live allocation of `layout`: a check for those who
     /// report errors themselves. `None` is no proof that all is well.
     ///
@@ -87,7 +95,7 @@ impl<B: Binning> RawTalc<B> {
         }
         // SAFETY: required of the caller.
         unsafe {
-            if B::SLAB != 0 && is_slot(ptr) {
+            if S != 0 && is_slot(ptr) {
                 self.misuse_of_slot(ptr, layout)
             } else if addr % GRAIN != 0 {
                 Some(Misuse::NotAnAllocation)
@@ -113,7 +121,7 @@ impl<B: Binning> RawTalc<B> {
             if header.is_gap() {
                 return Some(Misuse::AlreadyFree);
             }
-            if B::SLAB != 0 && header.is_marked() && header.size() == B::SLAB {
+            if S != 0 && header.is_marked() && header.size() == S {
                 return Some(Misuse::NotAnAllocation);
             }
             let need = chunk_size(layout.size().min(MAX_REQUEST));
@@ -130,8 +138,8 @@ impl<B: Binning> RawTalc<B> {
     /// # Safety
     /// As for [`misuse`](Self::misuse).
     unsafe fn misuse_of_slot(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
-        let slab = Slab::of_slot(ptr, B::SLAB);
-        if slab as usize == 0 || !self.is_within(slab as usize - WORD, B::SLAB) {
+        let slab = Slab::of_slot(ptr, S);
+        if slab as usize == 0 || !self.is_within(slab as usize - WORD, S) {
             return Some(Misuse::NotAnAllocation);
         }
         // SAFETY: the tag is in the same block of `SLAB` bytes as the slot; more is only read where
@@ -146,14 +154,14 @@ impl<B: Binning> RawTalc<B> {
             }
             let header = Slab::chunk(slab).header();
             let class = usize::from((*slab).class);
-            if !header.is_marked() || header.size() != B::SLAB || class >= B::CLASSES {
+            if !header.is_marked() || header.size() != S || class >= C {
                 return Some(Misuse::Damaged);
             }
             let slot_size = Slab::slot_size(class);
             let offset = ptr as usize - slab as usize;
             if offset < FIRST_SLOT
                 || (offset - FIRST_SLOT) % slot_size != 0
-                || offset + slot_size > B::SLAB - WORD
+                || offset + slot_size > S - WORD
             {
                 return Some(Misuse::NotAnAllocation);
             }
@@ -163,7 +171,7 @@ impl<B: Binning> RawTalc<B> {
             if layout.size() > slot_size {
                 return Some(Misuse::WrongSize);
             }
-            match Slab::is_free(slab, B::SLAB, ptr) {
+            match Slab::is_free(slab, S, ptr) {
                 Some(false) => None,
                 Some(true) => Some(Misuse::AlreadyFree),
                 None => Some(Misuse::Damaged),

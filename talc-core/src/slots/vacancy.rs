@@ -18,11 +18,12 @@
 
 use core::ptr::{null_mut, NonNull};
 
-use crate::bins::{Binning, Parts};
-use crate::chunk::{Chunk, HeapEnd, WORD};
-use crate::damage::CHECKS;
-use crate::slab::{Slab, State, QUIET};
-use crate::{RawTalc, Reserved};
+use crate::checks::CHECKS;
+use crate::memory::chunk::{Chunk, WORD};
+use crate::memory::heap::HeapEnd;
+use crate::memory::slab::{Slab, State, QUIET};
+use crate::table::Table;
+use crate::{Bins, RawTalc, Reserved};
 
 /// What is free at the top of a heap.
 struct Top {
@@ -34,12 +35,15 @@ struct Top {
     slab: Option<*mut Slab>,
 }
 
-impl<B: Binning> RawTalc<B> {
-    /// Whether current slabs notice when they fall empty. Without, less code, where nobody would
-    /// do anything with it: WebAssembly takes no memory back.
-    pub(crate) const WATCHES: bool =
-        B::SLAB != 0 && !(B::IS_COMPACT && cfg!(target_family = "wasm"));
-
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
     /// Follows what is free upwards from `chunk`, which has just become free, to a slab that it makes
     /// notice, or to the heap end, which it returns. Does nothing if there is something in use just
     /// below, which will be noticed.
@@ -48,7 +52,10 @@ impl<B: Binning> RawTalc<B> {
     /// `table` must be the table, and `chunk` an empty slab that is kept, or a gap with a slab above it.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn fell_free(table: *mut B::Table, mut chunk: Chunk) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn fell_free(
+        table: *mut Table<W, C>,
+        mut chunk: Chunk,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: chunks follow each other up to the sentinel (I2); a marked chunk of this size is
         // a slab (I12).
         unsafe {
@@ -56,17 +63,17 @@ impl<B: Binning> RawTalc<B> {
             // Below a gap is a chunk in use; where it is neither a slab nor that of the table, it
             // will be noticed.
             let is_above_table = || {
-                let table_chunk = Chunk::of_payload(table.cast());
-                B::TABLE_CHUNK != 0 && chunk == table_chunk.above(table_chunk.header().size())
+                let table_chunk = Self::chunk_of_table(table);
+                !Self::IS_TABLE_INSIDE && chunk == table_chunk.above(table_chunk.header().size())
             };
             if header.is_gap()
                 && !header.is_base()
-                && chunk.payload() as usize % B::SLAB != 0
+                && chunk.payload() as usize % S != 0
                 && !is_above_table()
             {
                 return None;
             }
-            let books = &*B::Table::books(table);
+            let books = &*Table::books(table);
             loop {
                 if CHECKS && !books.contain(chunk.addr(), header.size().saturating_add(WORD)) {
                     return None;
@@ -77,7 +84,7 @@ impl<B: Binning> RawTalc<B> {
                     return Some(HeapEnd::of_sentinel(chunk).public());
                 }
                 if !header.is_gap() {
-                    if !header.is_marked() || header.size() != B::SLAB {
+                    if !header.is_marked() || header.size() != S {
                         return None;
                     }
                     let slab = chunk.payload().cast::<Slab>();
@@ -105,8 +112,27 @@ impl<B: Binning> RawTalc<B> {
     /// `end` must be the current end of a heap of this `RawTalc`.
     pub unsafe fn reserved(&self, end: NonNull<u8>) -> Reserved {
         // SAFETY: required of the caller.
-        let top = unsafe { self.top(HeapEnd::from_public(end)) };
-        Reserved { up_to: HeapEnd::of_sentinel(top.lowest).public(), any: !top.is_all }
+        unsafe { self.reserved_below(&self.top(HeapEnd::from_public(end))) }
+    }
+
+    /// What is reserved below the top of a heap: up to the table, if that is next, as far down as it can
+    /// be moved.
+    ///
+    /// # Safety
+    /// It must be what is free at the top of a heap.
+    unsafe fn reserved_below(&self, top: &Top) -> Reserved {
+        let mut up_to = top.lowest;
+        if !Self::IS_TABLE_INSIDE {
+            // SAFETY: there is a heap, and so a table (I10).
+            unsafe {
+                let table = Self::chunk_of_table(self.table());
+                let size = table.header().size();
+                if table.above(size) == up_to {
+                    up_to = self.free_below_chunk(table).lowest.above(size);
+                }
+            }
+        }
+        Reserved { up_to: HeapEnd::of_sentinel(up_to).public(), any: !top.is_all }
     }
 
     /// Returns what [`reserved`](Self::reserved) does, and makes sure that a later deallocation
@@ -128,7 +154,7 @@ impl<B: Binning> RawTalc<B> {
             if let (true, Some(slab)) = (Self::WATCHES, top.slab) {
                 (*slab).count &= !QUIET;
             }
-            Reserved { up_to: HeapEnd::of_sentinel(top.lowest).public(), any: !top.is_all }
+            self.reserved_below(&top)
         }
     }
 
@@ -146,23 +172,36 @@ impl<B: Binning> RawTalc<B> {
     /// There must be a heap; `end`, if there is one, must be the current end of a heap of this
     /// `RawTalc`, and this be called again when it is no longer.
     pub unsafe fn remind(&mut self, end: Option<NonNull<u8>>) {
-        if Self::WATCHES {
-            // SAFETY: where there is a heap, there is a table (I10).
-            unsafe { self.books_mut().reminder = end.map_or(null_mut(), NonNull::as_ptr) };
+        if Self::WATCHES && self.has_slab_books() {
+            // SAFETY: there are books of slabs.
+            unsafe { self.slab_books_mut().reminder = end.map_or(null_mut(), NonNull::as_ptr) };
         }
     }
 
-    /// Follows what is free downwards from the end of a heap.
+    /// What is free at the top of a heap.
     ///
     /// # Safety
     /// `end` must be the current end of a heap.
     unsafe fn top(&self, end: HeapEnd) -> Top {
-        // SAFETY: a sentinel is below the end (I1), a gap below it or below a slab has a footer (I5).
+        // SAFETY: a sentinel is below the end (I1).
         unsafe {
-            let mut lowest = end.sentinel();
-            if !self.is_heap_end(end.public()) {
-                return Top { lowest, is_all: false, slab: None };
+            let sentinel = end.sentinel();
+            if self.is_heap_end(end.public()) {
+                self.free_below_chunk(sentinel)
+            } else {
+                Top { lowest: sentinel, is_all: false, slab: None }
             }
+        }
+    }
+
+    /// Follows what is free downwards from a chunk or a sentinel.
+    ///
+    /// # Safety
+    /// `chunk` must be one.
+    unsafe fn free_below_chunk(&self, chunk: Chunk) -> Top {
+        let mut lowest = chunk;
+        // SAFETY: a gap below a chunk, a sentinel or a slab has a footer (I5).
+        unsafe {
             loop {
                 lowest = self.gap_below(lowest).unwrap_or(lowest);
                 if lowest.header().is_base() {
@@ -172,6 +211,19 @@ impl<B: Binning> RawTalc<B> {
                     Some(slab) if Slab::is_empty(slab) => lowest = Slab::chunk(slab),
                     slab => return Top { lowest, is_all: false, slab },
                 }
+            }
+        }
+    }
+
+    /// Makes the slab notice that is in use below what is free below `chunk`, if it is one.
+    ///
+    /// # Safety
+    /// `chunk` must be a chunk.
+    pub(crate) unsafe fn watch_below(&mut self, chunk: Chunk) {
+        // SAFETY: required of the caller; what the table has are slabs (I13).
+        unsafe {
+            if let Some(slab) = self.free_below_chunk(chunk).slab {
+                (*slab).count &= !QUIET;
             }
         }
     }
@@ -196,18 +248,22 @@ impl<B: Binning> RawTalc<B> {
     /// What is below an allocated chunk may be anything: so the table is asked.
     fn kept_slab_below(&self, chunk: Chunk) -> Option<*mut Slab> {
         let end = chunk.payload() as usize;
-        if B::SLAB == 0 || end % B::SLAB != 0 {
+        if S == 0 || end % S != 0 {
             return None;
         }
-        let below = end - B::SLAB;
-        for class in 0..B::CLASSES {
+        let below = end - S;
+        for class in 0..C {
             // SAFETY: in bounds of the table, as the class is one.
-            let slab = unsafe { B::Table::current(self.table()).add(class).read() };
+            let slab = unsafe { Table::current(self.table()).add(class).read() };
             if slab as usize == below {
                 return Some(slab);
             }
         }
-        let mut spare = self.books().spare;
+        if !Self::WEIGHS_SLABS || !self.has_slab_books() {
+            return None;
+        }
+        // SAFETY: there are books of slabs.
+        let mut spare = unsafe { self.slab_books().spare };
         while !spare.is_null() && spare as usize != below {
             // SAFETY: the list of spares has only slabs (I13).
             spare = unsafe { (*spare).next };
@@ -215,16 +271,16 @@ impl<B: Binning> RawTalc<B> {
         (!spare.is_null()).then_some(spare)
     }
 
-    /// Closes empty slabs at the top of a heap, as long as they reach above `new_end`.
+    /// Closes the empty slabs directly below a chunk or a sentinel, as long as they reach above `limit`.
     ///
     /// # Safety
-    /// `end` must be the current end of a heap.
-    pub(crate) unsafe fn close_slabs_above(&mut self, end: HeapEnd, new_end: usize) {
-        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
+    /// `chunk` must be one, and no slab.
+    pub(crate) unsafe fn close_slabs_below(&mut self, chunk: Chunk, limit: usize) {
+        // SAFETY: a gap below a chunk or below a slab has a footer (I5).
         unsafe {
             loop {
-                let lowest = self.gap_below(end.sentinel()).unwrap_or(end.sentinel());
-                if HeapEnd::of_sentinel(lowest).addr() <= new_end || lowest.header().is_base() {
+                let lowest = self.gap_below(chunk).unwrap_or(chunk);
+                if HeapEnd::of_sentinel(lowest).addr() <= limit || lowest.header().is_base() {
                     return;
                 }
                 match self.kept_slab_below(lowest) {

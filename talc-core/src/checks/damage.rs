@@ -8,20 +8,21 @@
 
 use core::mem::size_of;
 
-use crate::bins::{Binning, Links};
-use crate::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
-use crate::header::Header;
-use crate::slab::{Slab, Tag};
-use crate::{Misuse, RawTalc};
+use crate::memory::chunk::{Chunk, Links, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::header::Header;
+use crate::memory::slab::{Slab, Tag};
+use crate::table::Table;
+use crate::{Bins, Misuse, RawTalc};
 
-/// Whether words are checked before they are used.
-pub(crate) const CHECKS: bool = cfg!(debug_assertions);
-
-impl<B: Binning> RawTalc<B> {
-    /// Whether it is known in which range all heaps lie, and slabs are tagged: where pointers are
-    /// checked, or a few more instructions for each heap and slab do not matter.
-    pub(crate) const KNOWS_BOUNDS: bool = CHECKS || !B::IS_COMPACT;
-
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
     /// Whether `size` bytes at `addr` lie between the lowest heap base and the highest heap end.
     pub(crate) fn is_within(&self, addr: usize, size: usize) -> bool {
         !Self::KNOWS_BOUNDS || self.books().contain(addr, size)
@@ -39,7 +40,7 @@ impl<B: Binning> RawTalc<B> {
     /// The table must exist, and `bin` be one.
     pub(crate) unsafe fn head_is_sound(&self, bin: usize) -> bool {
         // SAFETY: required of the caller.
-        self.is_link(unsafe { B::head(self.table(), bin).read() })
+        self.is_link(unsafe { Table::head(self.table(), bin).read() })
     }
 
     /// Whether `gap` is one, in its list and between its neighbours.
@@ -61,8 +62,8 @@ impl<B: Binning> RawTalc<B> {
                 && size >= CHUNK_UNIT
                 && self.is_within(gap.addr(), size)
                 && self.is_within(gap.addr(), size + WORD)
-                && self.is_link(Links::next(gap.links()))
-                && self.is_link(Links::back(gap.links()));
+                && self.is_link((*gap.links()).next)
+                && self.is_link((*gap.links()).back);
             if !is_near_sound {
                 return false;
             }
@@ -72,7 +73,7 @@ impl<B: Binning> RawTalc<B> {
                 && above_header.is_below_free()
                 && !above_header.is_gap()
                 && !above_header.is_base()
-                && B::is_linked(self.table(), B::bin_of(size), gap)
+                && Table::is_linked(self.table(), Self::bin_of(size), gap)
         }
     }
 
@@ -136,9 +137,9 @@ impl<B: Binning> RawTalc<B> {
         unsafe {
             let first = (*slab).free;
             let is_sound = Slab::tagged(slab) == Tag::Slab
-                && usize::from((*slab).class) < B::CLASSES
-                && Slab::has_slot(slab, B::SLAB, first)
-                && ((*first).next.is_null() || Slab::has_slot(slab, B::SLAB, (*first).next));
+                && usize::from((*slab).class) < C
+                && Slab::has_slot(slab, S, first)
+                && ((*first).next.is_null() || Slab::has_slot(slab, S, (*first).next));
             if !is_sound {
                 (*slab).free = core::ptr::null_mut();
                 self.diagnosis.note(Misuse::Damaged);
@@ -149,9 +150,7 @@ impl<B: Binning> RawTalc<B> {
 
     /// Whether there can be a slab at that address.
     pub(crate) fn can_be_slab(&self, slab: *mut Slab) -> bool {
-        B::SLAB != 0
-            && slab as usize % B::SLAB == 0
-            && self.is_within(slab as usize, size_of::<Slab>())
+        S != 0 && slab as usize % S == 0 && self.is_within(slab as usize, size_of::<Slab>())
     }
 
     /// Whether the neighbours of a slab in its class's list lead back to it. If not, notes it.
@@ -162,7 +161,7 @@ impl<B: Binning> RawTalc<B> {
         // SAFETY: required of the caller; neighbours are only read where slabs can be.
         let is_sound = unsafe {
             let (next, back) = ((*slab).next, (*slab).back);
-            usize::from((*slab).class) < B::CLASSES
+            usize::from((*slab).class) < C
                 && self.can_be_slab(next)
                 && self.can_be_slab(back)
                 && (*next).back == slab

@@ -1,0 +1,96 @@
+//! Allocating a chunk.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::search::Gap;
+use crate::checks::CHECKS;
+use crate::memory::chunk::{checked_chunk_size, Chunk, CHUNK_UNIT, GRAIN};
+use crate::table::Table;
+use crate::tuning::{GAPS_FOR_SLAB, LARGE};
+use crate::{Bins, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Allocates a chunk.
+    #[inline]
+    pub(crate) fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let need = checked_chunk_size(layout.size())?;
+        if Self::SEARCHES_LISTS && layout.align() <= GRAIN && need < LARGE {
+            // SAFETY: where a bit is set, there is a table; the bin that is found is not empty (I8),
+            // and all its gaps are large enough.
+            unsafe {
+                if let Some(bin) = Table::first_from(self.table(), Self::bin_above(need)) {
+                    if CHECKS && !self.first_is_sound(bin) {
+                        return None;
+                    }
+                    self.tally.record(|counters| counters.allocated(layout.size()));
+                    return Some(self.take_first(bin, need).allocation());
+                }
+            }
+        }
+        // Out of line, as the last thing to do: so this function needs no stack.
+        self.allocate_with_search(layout, need)
+    }
+
+    /// Allocates a chunk where the first gap at hand will not do: for large and over-aligned
+    /// layouts, for small ones if there is no gap that is surely large enough, and for all where there is
+    /// to be one way only.
+    #[inline(never)]
+    fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
+        let align = layout.align();
+        let gap = if Self::SEARCHES_LISTS {
+            self.search_lists_for(need, align)?
+        } else {
+            self.search_heads(need, align, |gap| gap.holds(need, align))?
+        };
+        self.tally.record(|counters| counters.allocated(layout.size()));
+        // SAFETY: the search finds gaps that are large enough.
+        unsafe { Some(self.take(gap, gap.chunk.front_for(align), need).allocation()) }
+    }
+
+    /// Takes a chunk of exactly the size of a slab, aligned to it, which leaves a gap or nothing on
+    /// both sides.
+    #[inline]
+    pub(crate) fn take_slab(&mut self) -> Option<Chunk> {
+        let (gap, front) = if Self::SEARCHES_LISTS {
+            self.search_lists_for_slab()?
+        } else {
+            let gap = self.search_heads(S, S, |gap| {
+                const HOLE: usize = CHUNK_UNIT - GRAIN;
+                let above = gap.size.wrapping_sub(S).wrapping_sub(gap.chunk.front_for(S));
+                gap.holds(S, S) && (HOLE == 0 || above != HOLE)
+            })?;
+            (gap, gap.chunk.front_for(S))
+        };
+        // SAFETY: the gap is large enough, and the front such that there is no hole.
+        unsafe { Some(self.take(gap, front, S)) }
+    }
+
+    /// Finds a gap that a slab fits into, one that is not at the top of its heap if there is
+    /// one, and how much of the gap lies below the slab: as much as possible.
+    fn search_lists_for_slab(&mut self) -> Option<(Gap, usize)> {
+        let mut top = None;
+        let mut other = None;
+        // Gaps of about a slab's size are often what a slab has left behind.
+        self.search(Self::bin_of(S), 1, GAPS_FOR_SLAB, |gap| {
+            if let Some(front) = gap.chunk.front_for_slab(gap.size, S) {
+                // SAFETY: above a gap stands a chunk or the sentinel (I2).
+                if !unsafe { gap.chunk.above(gap.size).header() }.is_sentinel() {
+                    other = Some((gap, front));
+                    return true;
+                }
+                top = top.or(Some((gap, front)));
+            }
+            false
+        });
+        other.or(top)
+    }
+}

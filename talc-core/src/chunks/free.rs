@@ -1,0 +1,68 @@
+//! Freeing a chunk: it becomes a gap, joined with the gaps next to it.
+
+use core::ptr::NonNull;
+
+use crate::memory::chunk::Chunk;
+use crate::memory::header::{Below, Header};
+use crate::memory::heap::HeapEnd;
+use crate::{Bins, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Makes a gap of the `size` bytes from `chunk` on. Returns the end of the heap if everything up to
+    /// there is free, as [`deallocate`](RawTalc::deallocate) does.
+    ///
+    /// # Safety
+    /// The bytes must be the allocator's (I9) and in no list, with `below` below them and a chunk or
+    /// sentinel above them. They may be fewer than a chunk has (I2) if there is a gap above them.
+    #[inline]
+    pub(crate) unsafe fn free(
+        &mut self,
+        mut chunk: Chunk,
+        mut size: usize,
+        mut below: Below,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: above a chunk stands a chunk or the sentinel (I2); below a chunk that says so
+        // stands a gap, with a footer (I4, I5).
+        unsafe {
+            let above = chunk.above(size);
+            let above_header = above.header();
+            if above_header.is_gap() {
+                self.remove_gap(above, above_header.size());
+                size += above_header.size();
+            } else {
+                above.set_header(above_header.with_below_free());
+            }
+            if below.is_gap() {
+                if cfg!(debug_assertions) {
+                    chunk.set_header(Header::FREED);
+                }
+                let size_below = chunk.size_below();
+                chunk = chunk.below(size_below);
+                below = chunk.header().below();
+                self.remove_gap(chunk, size_below);
+                size += size_below;
+            }
+            self.add_gap(chunk, Header::gap(size, below));
+            // The footer that has just been written stands beside this header.
+            let above = chunk.above(size);
+            let header = above.header();
+            if !Self::WATCHES {
+                header.is_sentinel().then(|| HeapEnd::of_sentinel(above).public())
+            } else if !header.is_sentinel_or_slab(S) {
+                None
+            } else if header.is_sentinel() {
+                Some(HeapEnd::of_sentinel(above).public())
+            } else {
+                Self::fell_free(self.table_mut(), chunk)
+            }
+        }
+    }
+}

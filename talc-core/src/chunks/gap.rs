@@ -1,0 +1,111 @@
+//! Gaps and their lists: adding, removing, and cutting a chunk out of one.
+
+use super::search::Gap;
+use crate::checks::CHECKS;
+use crate::memory::chunk::{Chunk, CHUNK_UNIT};
+use crate::memory::header::{Below, Header};
+use crate::table::Table;
+use crate::{Bins, Misuse, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Writes a gap and puts it into its list.
+    ///
+    /// # Safety
+    /// As for [`Chunk::set_gap`]. The header above must already be marked `BELOW_FREE`, and the table
+    /// have a head for the gap (I10).
+    #[inline]
+    pub(crate) unsafe fn add_gap(&mut self, gap: Chunk, header: Header) {
+        let bin = Self::bin_of(header.size());
+        debug_assert!(Self::IS_TABLE_INSIDE || bin < self.books().heads.into(), "I10");
+        // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
+        unsafe {
+            gap.set_gap(header);
+            if CHECKS && !self.head_is_sound(bin) {
+                self.diagnosis.note(Misuse::Damaged);
+                Table::abandon(self.table_mut(), bin);
+            }
+            Table::link(self.table_mut(), gap, bin);
+        }
+        self.tally.record(|counters| counters.gap_added(header.size()));
+    }
+
+    /// Takes a gap out of its list. Its bytes stay as they are.
+    ///
+    /// # Safety
+    /// `gap` must be a gap of `size` bytes, in its list.
+    #[inline]
+    pub(crate) unsafe fn remove_gap(&mut self, gap: Chunk, size: usize) {
+        // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
+        unsafe { Table::unlink(self.table_mut(), gap, Self::bin_of(size)) };
+        self.tally.record(|counters| counters.gap_removed(size));
+    }
+
+    /// Takes a chunk of `need` bytes from the start of the first gap of `bin`.
+    ///
+    /// # Safety
+    /// The bin must not be empty, and all its gaps be large enough; `need` a chunk size (I2).
+    #[inline]
+    pub(crate) unsafe fn take_first(&mut self, bin: usize, need: usize) -> Chunk {
+        // SAFETY: a gap is the allocator's to cut up (I9).
+        unsafe {
+            let gap = Table::take_first(self.table_mut(), bin);
+            let header = gap.header();
+            let size = header.size();
+            self.tally.record(|counters| counters.gap_removed(size));
+            self.occupy(gap, size, need, header.below());
+            gap
+        }
+    }
+
+    /// Takes a chunk of `need` bytes out of a gap, `front` bytes above its start.
+    ///
+    /// # Safety
+    /// `gap` must be a gap of at least `front + need` bytes, in its bin's list; `need` a chunk size
+    /// (I2), and `front` 0 or at least [`CHUNK_UNIT`], a multiple of 16.
+    #[inline]
+    pub(crate) unsafe fn take(&mut self, gap: Gap, front: usize, need: usize) -> Chunk {
+        let Gap { chunk: mut lowest, size, bin } = gap;
+        // SAFETY: required of the caller; the bytes of a gap are the allocator's to cut up (I9).
+        unsafe {
+            let mut below = lowest.header().below();
+            Table::unlink(self.table_mut(), lowest, bin);
+            self.tally.record(|counters| counters.gap_removed(size));
+            if front != 0 {
+                self.add_gap(lowest, Header::gap(front, below));
+                lowest = lowest.above(front);
+                below = Below::GAP;
+            }
+            self.occupy(lowest, size - front, need, below);
+            lowest
+        }
+    }
+
+    /// Makes the first `need` of `size` free bytes an allocated chunk, and the rest a gap if it is
+    /// large enough to be one. `below` is what stands below these bytes.
+    ///
+    /// # Safety
+    /// The bytes must be the allocator's (I9) and in no list, `size >= need`, both multiples of 16;
+    /// above them stands an allocated chunk or a sentinel, marked `BELOW_FREE`.
+    #[inline]
+    pub(crate) unsafe fn occupy(&mut self, chunk: Chunk, size: usize, need: usize, below: Below) {
+        let rest = size - need;
+        // SAFETY: all headers written lie at the start, the end or inside of the caller's bytes.
+        unsafe {
+            if rest >= CHUNK_UNIT {
+                chunk.set_header(Header::allocated(need, below));
+                self.add_gap(chunk.above(need), Header::gap(rest, Below::CHUNK));
+            } else {
+                chunk.set_header(Header::allocated(size, below));
+                chunk.above(size).set_below_free(false);
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What follows from the parameters of an allocator: each choice that the algorithm makes at compile
+//! time has its name here.
+
+use core::ptr::null_mut;
+
+use crate::checks::CHECKS;
+use crate::memory::slab::{Slab, QUIET};
+use crate::{Bins, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// The size of a slab; 0 if there are none.
+    pub(crate) const SLAB: usize = S;
+
+    /// How many classes of slots there are.
+    pub(crate) const CLASSES: usize = C;
+
+    /// Whether the table is a part of this value. If not, it is placed in a heap, and a constant
+    /// stands for it until then.
+    pub(crate) const IS_TABLE_INSIDE: bool = Bins::<L, P, W, S, C, I>::IS_INSIDE;
+
+    /// Whether a search looks further into a list than at its first gap.
+    pub(crate) const SEARCHES_LISTS: bool = !Self::IS_TABLE_INSIDE;
+
+    /// Whether small chunks and open slabs are counted, which decides when a slab is worth it, and
+    /// empty ones are kept as spares. If not, a slab is opened when one is needed, and closed when it
+    /// falls empty.
+    pub(crate) const WEIGHS_SLABS: bool = S != 0 && !Self::IS_TABLE_INSIDE;
+
+    /// Whether an allocation may grow into the gap below it.
+    pub(crate) const GROWS_DOWNWARDS: bool = !Self::IS_TABLE_INSIDE;
+
+    /// Whether current slabs notice when they fall empty. Without, less code, if nobody would do
+    /// anything with it: WebAssembly takes no memory back.
+    pub(crate) const WATCHES: bool =
+        S != 0 && !(Self::IS_TABLE_INSIDE && cfg!(target_family = "wasm"));
+
+    /// Whether it is known in which range all heaps lie, and slabs are tagged: if pointers are
+    /// checked, or a few more instructions for each heap and slab do not matter.
+    pub(crate) const KNOWS_BOUNDS: bool = CHECKS || !Self::IS_TABLE_INSIDE;
+
+    /// What a class has for a current slab if it has none: what is all zero, or what needs no test.
+    pub(crate) const NO_SLAB: *mut Slab =
+        if Self::IS_TABLE_INSIDE { null_mut() } else { Slab::NOTHING };
+
+    /// What a slab that becomes current counts in addition to its slots in use.
+    pub(crate) const FIRST_COUNT: u32 = if Self::WATCHES { 0 } else { QUIET };
+
+    /// The bin of gaps of `size` bytes.
+    #[inline]
+    pub(crate) const fn bin_of(size: usize) -> usize {
+        Bins::<L, P, W, S, C, I>::bin_of(size)
+    }
+
+    /// The first bin all of whose gaps hold `size` bytes.
+    #[inline]
+    pub(crate) const fn bin_above(size: usize) -> usize {
+        Bins::<L, P, W, S, C, I>::bin_above(size)
+    }
+}

@@ -1,0 +1,194 @@
+//! Adding memory: new heaps, and moving the end of a heap up.
+
+use core::ptr::NonNull;
+
+use crate::checks::CHECKS;
+use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::heap::{place_heap, HeapBase, HeapEnd};
+use crate::{Bins, Counters, Misuse, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Establishes a heap in a region of memory. Returns the heap end.
+    ///
+    /// The heap may be a few bytes smaller than the region on both sides, because of alignment;
+    /// memory above the heap end stays the caller's. Regions next to each other become heaps of
+    /// their own: [`extend`](Self::extend) is what makes a heap larger. A region that would reach
+    /// beyond the address space is cut off there, and address 0 is never handed out.
+    ///
+    /// Returns `None` if the region is too small, which is then left untouched.
+    /// [`claim_size`](Self::claim_size) says how much suffices for a layout.
+    ///
+    /// # The table
+    /// Unless it is [inside of this value](crate::CompactBins), the table lies in a heap, as an allocation
+    /// that is never freed: in the first one, which needs
+    /// [`MIN_FIRST_HEAP_SIZE`](crate::Bins::MIN_FIRST_HEAP_SIZE) bytes for it. It has room for the gaps of
+    /// heaps up to that size. If a larger heap is claimed, or a heap becomes larger, it moves to a gap that
+    /// holds a larger one, or else to the new memory.
+    ///
+    /// # Complexity
+    /// O(1); O(bins) if the table is placed or moved.
+    ///
+    /// # Safety
+    /// - The region must be valid for reads and writes, and used by nothing else, until it is
+    ///   truncated away or this `RawTalc` is no longer used. What is allocated is the owner's for
+    ///   as long as it is allocated.
+    #[must_use = "the heap end is needed to extend or truncate the heap; `None`: there is no heap"]
+    pub unsafe fn claim(&mut self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
+        let (first, end) = place_heap(base, size, CHUNK_UNIT)?;
+        // SAFETY: `place_heap` puts everything from the base to the end into the caller's region.
+        let is_claimed = unsafe { self.add_heap(first, end) };
+        self.report();
+        is_claimed.then(|| end.public())
+    }
+
+    /// Makes everything from its first chunk to `end` a heap. Returns `false`, and changes nothing, if there
+    /// is no room for the table.
+    ///
+    /// # Safety
+    /// The bytes from the base in front of the first chunk to `end` must be the allocator's.
+    unsafe fn add_heap(&mut self, first: Chunk, end: HeapEnd) -> bool {
+        let heap = HeapBase::of_first_chunk(first);
+        let bytes = end.addr() - heap as usize;
+        // SAFETY: required of the caller; once there is space, there is a table (I10).
+        unsafe {
+            if !self.add_space(first, end, true, bytes) {
+                return false;
+            }
+            self.list_heap(heap);
+            self.note_growth(heap as usize, end, bytes);
+        }
+        self.tally.record(Counters::heap_added);
+        true
+    }
+
+    /// Moves the end of a heap up to `new_end`. Returns where it is now: below `new_end` by
+    /// less than 16 bytes, or where it was if `new_end` is not higher by [`CHUNK_UNIT`] or more.
+    ///
+    /// It also stays where it was if the table is too small for the heap and there is no room for a larger
+    /// one: see [`claim`](Self::claim#the-table). [`extend_size`](Self::extend_size) says how much suffices.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// - `end` must be the current end of a heap of this `RawTalc`.
+    /// - The memory from `end` to `new_end` must be in the same allocated object as the heap, in
+    ///   the sense of pointer arithmetic, and fulfil what [`claim`](Self::claim) requires of its
+    ///   region.
+    #[must_use = "the heap end may have moved"]
+    pub unsafe fn extend(&mut self, end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8> {
+        let old = HeapEnd::from_public(end);
+        let new = old.at(new_end as usize & !(GRAIN - 1));
+        // SAFETY: required of the caller.
+        let is_extended = unsafe {
+            !self.is_misused_end(end)
+                && new.addr().saturating_sub(old.addr()) >= CHUNK_UNIT
+                && self.extend_heap(old, new)
+        };
+        self.report();
+        if is_extended {
+            new.public()
+        } else {
+            end
+        }
+    }
+
+    /// Moves the end of a heap up. Returns `false`, and changes nothing, if there is no room for the
+    /// table.
+    ///
+    /// # Safety
+    /// `old` must be the end of a heap, and the bytes from there to `new`, at least [`CHUNK_UNIT`], be the
+    /// allocator's.
+    unsafe fn extend_heap(&mut self, old: HeapEnd, new: HeapEnd) -> bool {
+        let more = new.addr() - old.addr();
+        // How large this heap is, is not known; not larger than all of them.
+        let bytes = self.books().heap_bytes.wrapping_add(more);
+        // SAFETY: required of the caller; the old sentinel becomes the header of a chunk (I1). There is a
+        // heap, and so a table (I10).
+        unsafe {
+            if !self.add_space(old.sentinel(), new, false, bytes) {
+                return false;
+            }
+            self.note_growth(old.addr(), new, more);
+        }
+        true
+    }
+
+    /// Extends the heap that ends at `end`, if the region begins there; else makes the region a heap
+    /// of its own. Returns the end of the heap that the region is now part of.
+    ///
+    /// This is [`extend`](Self::extend) and [`claim`](Self::claim) in less code, for sources whose
+    /// memory is brought by something that others use as well, as `memory.grow` or `sbrk`.
+    ///
+    /// # Complexity
+    /// That of [`claim`](Self::claim).
+    ///
+    /// # Safety
+    /// - What [`claim`](Self::claim) requires of its region.
+    /// - `base` must be a multiple of 16, and `size` suffice for a heap:
+    ///   [`MIN_FIRST_HEAP_SIZE`](crate::Bins::MIN_FIRST_HEAP_SIZE) bytes do.
+    /// - `end`, if there is one, must be the current end of a heap of this `RawTalc`; and if the region
+    ///   begins there, it must be in the same allocated object as the heap, in the sense of pointer
+    ///   arithmetic.
+    #[must_use = "the heap end is needed to extend the heap once more"]
+    pub unsafe fn claim_or_extend(
+        &mut self,
+        end: Option<NonNull<u8>>,
+        base: *mut u8,
+        size: usize,
+    ) -> NonNull<u8> {
+        if CHECKS {
+            // SAFETY: required of the caller.
+            let is_misused = end.map_or(false, |end| unsafe { self.is_misused_end(end) });
+            if base as usize % GRAIN != 0 || size < Bins::<L, P, W, S, C, I>::MIN_FIRST_HEAP_SIZE {
+                self.diagnosis.note(Misuse::UnsuitableRegion);
+            }
+            if is_misused || self.has_report() {
+                self.report();
+                return end.unwrap_or(NonNull::dangling());
+            }
+        }
+        let new = HeapEnd::of_region(base, size);
+        // SAFETY: required of the caller; the region is large enough for a heap, also for one that holds
+        // the table.
+        unsafe {
+            let is_extended = match end {
+                Some(end) => {
+                    end.as_ptr() == base && self.extend_heap(HeapEnd::from_public(end), new)
+                }
+                None => false,
+            };
+            if !is_extended {
+                self.add_heap(HeapBase::first_chunk(HeapBase::of_region(base)), new);
+            }
+        }
+        self.report();
+        new.public()
+    }
+
+    /// Whether `end` is not the end of a heap, looked for in debug builds only; or what is below it
+    /// is damaged. If so, notes it.
+    ///
+    /// # Safety
+    /// What is below `end` must be readable, if it lies between the heaps' lowest base and highest
+    /// end.
+    #[inline]
+    pub(crate) unsafe fn is_misused_end(&mut self, end: NonNull<u8>) -> bool {
+        if CHECKS {
+            // SAFETY: required of the caller.
+            if let Some(misuse) = unsafe { self.misuse_of_end(end) } {
+                self.diagnosis.note(misuse);
+                return true;
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,7 @@
+//! Heaps: claiming them, moving their ends, how large they must be, and the table in one of them.
+
+mod books;
+mod claim;
+pub(crate) mod sizing;
+mod table;
+pub(crate) mod truncate;

@@ -1,0 +1,114 @@
+//! How many bytes are enough: the only size formulas there are, beside those of the table.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::memory::chunk::{checked_chunk_size, max_front, CHUNK_UNIT};
+use crate::memory::heap::{HeapEnd, ALIGNED_HEAP_OVERHEAD, HEAP_OVERHEAD};
+use crate::{Bins, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Returns how many bytes, [claimed](Self::claim) anywhere, make an allocation of `layout` succeed
+    /// next; `None` if no number does.
+    ///
+    /// # Complexity
+    /// O(1).
+    pub fn claim_size(&self, layout: Layout) -> Option<usize> {
+        let size = gap_for(layout)?.checked_add(HEAP_OVERHEAD)?;
+        size.checked_add(self.table_room(size))
+    }
+
+    /// Returns by how many bytes a heap must be [extended](Self::extend) from `end` to make an allocation
+    /// of `layout` succeed next, which is at least [`CHUNK_UNIT`]; `None` if no number does. What
+    /// is free just below the end is made use of.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// `end` must be the current end of a heap of this `RawTalc`.
+    pub unsafe fn extend_size(&self, end: NonNull<u8>, layout: Layout) -> Option<usize> {
+        let size = checked_chunk_size(layout.size())?;
+        // SAFETY: required of the caller; what is free below the sentinel lies in the heap.
+        let (free, gap) = unsafe {
+            let free = self.free_below(end);
+            (free, HeapEnd::from_public(end).sentinel().below(free))
+        };
+        let need = gap.front_for(layout.align()).checked_add(size)?;
+        // Even if the gap is large enough, moving the end makes it the first one of its bin.
+        let mut more = need.saturating_sub(free).max(CHUNK_UNIT);
+        if !self.has_heads_for(self.books().heap_bytes.checked_add(more)?) {
+            // The table may take the place where the gap begins.
+            let need = gap_for(layout)?;
+            let bytes = self.books().heap_bytes.checked_add(need)?;
+            more = need.checked_add(self.table_room(bytes))?.saturating_sub(free).max(more);
+        }
+        (end.as_ptr() as usize).checked_add(more).map(|_| more)
+    }
+
+    /// Returns how many bytes [`claim_or_extend`](Self::claim_or_extend) must be given to make an
+    /// allocation of `layout` succeed next, if the region begins at `end`, or there is no `end`; `None` if no
+    /// number does. What is free just below the end is made use of.
+    ///
+    /// With an `end`, it may be 0, or less than a heap of its own needs, which is what the region
+    /// becomes if it does not begin at `end`: sources bring more than that, whole pages. Without, it
+    /// is at least [`MIN_FIRST_HEAP_SIZE`](crate::Bins::MIN_FIRST_HEAP_SIZE).
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// `end`, if there is one, must be the current end of a heap of this `RawTalc`.
+    pub unsafe fn claim_or_extend_size(
+        &self,
+        end: Option<NonNull<u8>>,
+        layout: Layout,
+    ) -> Option<usize> {
+        let gap = gap_for(layout)?;
+        match end {
+            Some(end) => {
+                let room = match self.books().heap_bytes.checked_add(gap) {
+                    Some(bytes) => self.table_room(bytes),
+                    None => 0,
+                };
+                // SAFETY: required of the caller.
+                Some(gap.checked_add(room)?.saturating_sub(unsafe { self.free_below(end) }))
+            }
+            None => {
+                let size = gap.checked_add(ALIGNED_HEAP_OVERHEAD)?;
+                size.checked_add(self.table_room(size))
+                    .map(|size| size.max(Bins::<L, P, W, S, C, I>::MIN_FIRST_HEAP_SIZE))
+            }
+        }
+    }
+
+    /// How many bytes are free just below the end of a heap.
+    ///
+    /// # Safety
+    /// `end` must be the current end of a heap of this `RawTalc`.
+    #[inline]
+    unsafe fn free_below(&self, end: NonNull<u8>) -> usize {
+        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
+        unsafe {
+            let sentinel = HeapEnd::from_public(end).sentinel();
+            if self.is_heap_end(end) && sentinel.header().is_below_free() {
+                sentinel.size_below()
+            } else {
+                0
+            }
+        }
+    }
+}
+
+/// The size of a gap in which `layout` fits, wherever the gap is.
+pub(crate) fn gap_for(layout: Layout) -> Option<usize> {
+    checked_chunk_size(layout.size())?.checked_add(max_front(layout.align()))
+}

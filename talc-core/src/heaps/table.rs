@@ -1,0 +1,229 @@
+//! The table in a heap: how large it must be, and moving it to where there is room for more heads.
+//!
+//! No gap is larger than its heap, so a table needs no heads for larger ones. It is placed in the first
+//! heap with as many as that needs. When a larger heap comes, a larger table takes its place, in a gap if
+//! one is large enough, else in the new memory. Nothing points into a table, so it is copied.
+
+use core::ptr::{copy, copy_nonoverlapping, null_mut};
+
+use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::header::{Below, Header};
+use crate::memory::heap::HeapEnd;
+use crate::table::{SlabBooks, Table};
+use crate::{Bins, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Returns how many bytes of a heap the table takes; 0 if there is no heap, or it is a part of this
+    /// value.
+    ///
+    /// # Complexity
+    /// O(1).
+    pub fn table_size(&self) -> usize {
+        if Self::IS_TABLE_INSIDE || !self.is_metadata_established() {
+            return 0;
+        }
+        // SAFETY: the table exists, in a chunk of a heap (I10).
+        unsafe { Self::chunk_of_table(self.table()).header().size() }
+    }
+
+    /// Whether the table exists, and has a head for each gap in a heap of `bytes` bytes.
+    #[inline]
+    pub(crate) fn has_heads_for(&self, bytes: usize) -> bool {
+        Self::IS_TABLE_INSIDE || Self::bin_of(bytes) < self.books().heads.into()
+    }
+
+    /// How many heads a table is to have, if a heap of `bytes` bytes needs another one: if it moves, as
+    /// many as a heap twice as large needs, so that a heap that grows seldom moves it.
+    fn heads_to_place(&self, bytes: usize) -> usize {
+        let books = self.books();
+        let bytes = if books.heads == 0 { bytes } else { bytes.saturating_mul(2) };
+        Bins::<L, P, W, S, C, I>::heads_for(bytes).max(books.wanted_heads.into())
+    }
+
+    /// How many bytes suffice for another table, if a heap that has `bytes` bytes without it needs
+    /// one; else 0.
+    pub(crate) fn table_room(&self, bytes: usize) -> usize {
+        let mut room = 0;
+        if !self.has_heads_for(bytes) {
+            // The room makes the heap larger, which may need a few heads more.
+            loop {
+                let heads = self.heads_to_place(bytes.saturating_add(room));
+                let more = Bins::<L, P, W, S, C, I>::table_chunk(heads);
+                if more <= room {
+                    break;
+                }
+                room = more;
+            }
+        }
+        room
+    }
+
+    /// Makes everything from `chunk` to a new sentinel at `end` free: a heap of `bytes` bytes if it
+    /// `is_new`, else what is added to one from its old sentinel on. Returns `false`, and changes nothing, if
+    /// the table is too small for the heap and there is no room for a larger one.
+    ///
+    /// # Safety
+    /// These bytes must be the allocator's, and at least [`CHUNK_UNIT`]; `chunk` must be where the first
+    /// chunk of the new heap will be, or the old sentinel.
+    pub(crate) unsafe fn add_space(
+        &mut self,
+        mut chunk: Chunk,
+        end: HeapEnd,
+        is_new: bool,
+        bytes: usize,
+    ) -> bool {
+        let is_missing = !self.has_heads_for(bytes) && !self.move_table_to_gap(bytes);
+        // SAFETY: the old sentinel is a header (I1); what is written is in the caller's bytes, and what is
+        // free below them.
+        unsafe {
+            let mut below = if is_new { Below::BASE } else { chunk.header().below() };
+            let mut size = end.sentinel().addr() - chunk.addr();
+            if is_missing {
+                let size_below = if below.is_gap() { chunk.size_below() } else { 0 };
+                let (heads, need) = match self.table_within(bytes, size + size_below) {
+                    Some(table) => table,
+                    None => return false,
+                };
+                if below.is_gap() {
+                    chunk = chunk.below(size_below);
+                    below = chunk.header().below();
+                    self.remove_gap(chunk, size_below);
+                    size += size_below;
+                }
+                end.sentinel().set_header(Header::SENTINEL);
+                // What no gap fits into is the table's.
+                let need = if size - need < CHUNK_UNIT { size } else { need };
+                chunk.set_header(Header::allocated(need, below));
+                self.move_table(chunk, heads);
+                if need == size {
+                    return true;
+                }
+                chunk = chunk.above(need);
+                size -= need;
+                below = Below::CHUNK;
+            }
+            end.sentinel().set_header(Header::SENTINEL);
+            self.free(chunk, size, below);
+        }
+        true
+    }
+
+    /// The number of heads of a table for a heap of `bytes` bytes, and the size of its chunk, if that is
+    /// at most `room` bytes.
+    fn table_within(&self, bytes: usize, room: usize) -> Option<(usize, usize)> {
+        [self.heads_to_place(bytes), Bins::<L, P, W, S, C, I>::heads_for(bytes)]
+            .iter()
+            .map(|&heads| (heads, Bins::<L, P, W, S, C, I>::table_chunk(heads)))
+            .find(|&(_, need)| need <= room)
+    }
+
+    /// Moves the table to a gap that holds one for a heap of `bytes` bytes, if there is one.
+    #[cold]
+    fn move_table_to_gap(&mut self, bytes: usize) -> bool {
+        let heads = self.heads_to_place(bytes);
+        let need = Bins::<L, P, W, S, C, I>::table_chunk(heads);
+        match self.search_lists_for(need, GRAIN) {
+            Some(gap) => {
+                // SAFETY: the gap is large enough.
+                unsafe {
+                    let chunk = self.take(gap, 0, need);
+                    self.move_table(chunk, heads);
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Moves the table, or what stands for it, to the payload of an allocated chunk, and gives it `heads`
+    /// heads. Frees the chunk where it was.
+    ///
+    /// # Safety
+    /// The chunk must be the allocator's, as large as a table with so many heads, which must be at least as
+    /// many as before.
+    #[cold]
+    unsafe fn move_table(&mut self, chunk: Chunk, heads: usize) {
+        let old = self.table();
+        let old_heads = usize::from(self.books().heads);
+        let has_slab_books = self.has_slab_books();
+        let offset = Bins::<L, P, W, S, C, I>::table_offset(heads);
+        let new = chunk.payload().wrapping_add(offset).cast::<Table<W, C>>();
+        // SAFETY: the payload is the allocator's, with room for all of it; the old table has a front, and
+        // what it says that it has.
+        unsafe {
+            let old_size = Table::<W, C>::FRONT + old_heads * WORD;
+            copy_nonoverlapping(old.cast::<u8>(), new.cast::<u8>(), old_size);
+            for head in old_heads..heads {
+                Table::head(new, head).write(null_mut());
+            }
+            if offset != 0 {
+                let books = if has_slab_books { Table::slabs(old).read() } else { SlabBooks::ZERO };
+                Table::slabs(new).write(books);
+            }
+            // There are at most 32768.
+            (*Table::books(new)).heads = heads as u16;
+            self.bins.set_table(new);
+            if old_heads != 0 {
+                let chunk = Self::chunk_of_table(old);
+                let header = chunk.header();
+                if Self::WATCHES {
+                    // What lies below the table could not fall free, and may not have noticed.
+                    self.watch_below(chunk);
+                }
+                self.free(chunk, header.size(), header.below());
+            }
+        }
+    }
+
+    /// Moves the table down over what is free below it, if it lies directly below what is free below a
+    /// sentinel, and reaches above `limit`.
+    ///
+    /// # Safety
+    /// `sentinel` must be one, with no empty slab directly below it or the gap below it.
+    pub(crate) unsafe fn lower_table(&mut self, sentinel: Chunk, limit: usize) {
+        if Self::IS_TABLE_INSIDE {
+            return;
+        }
+        // SAFETY: there is a heap, and so a table (I10), in an allocated chunk, whose bytes, and those of a
+        // gap below it, are the allocator's.
+        unsafe {
+            let old = Self::chunk_of_table(self.table());
+            let size = old.header().size();
+            let top = self.gap_below(sentinel).unwrap_or(sentinel);
+            if old.above(size) != top || HeapEnd::of_sentinel(top).addr() <= limit {
+                return;
+            }
+            self.close_slabs_below(old, 0);
+            if let Some(gap) = self.gap_below(old) {
+                let offset = self.table() as usize - old.payload() as usize;
+                let header = gap.header();
+                self.remove_gap(gap, header.size());
+                copy(old.payload(), gap.payload(), size - WORD);
+                gap.set_header(Header::allocated(size, header.below()));
+                self.bins.set_table(gap.payload().wrapping_add(offset).cast());
+                self.free(gap.above(size), header.size(), Below::CHUNK);
+            }
+        }
+    }
+
+    /// The chunk that has a table in its payload.
+    ///
+    /// # Safety
+    /// `table` must be, or have been until now, the table in a heap.
+    pub(crate) unsafe fn chunk_of_table(table: *mut Table<W, C>) -> Chunk {
+        // SAFETY: required of the caller.
+        unsafe {
+            let heads = (*Table::books(table)).heads;
+            let offset = Bins::<L, P, W, S, C, I>::table_offset(heads.into());
+            Chunk::of_payload(table.cast::<u8>().wrapping_sub(offset))
+        }
+    }
+}

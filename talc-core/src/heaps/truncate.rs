@@ -1,0 +1,114 @@
+//! Giving memory back: moving the end of a heap down.
+
+use core::ptr::NonNull;
+
+use crate::memory::chunk::{CHUNK_UNIT, GRAIN};
+use crate::memory::header::Header;
+use crate::memory::heap::{HeapBase, HeapEnd};
+use crate::{Bins, Counters, RawTalc};
+
+/// How much of a heap is in use, as [`RawTalc::reserved`] returns it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserved {
+    /// Where the reserved part of the heap ends: the lowest heap end that
+    /// [`truncate`](RawTalc::truncate) can reach.
+    pub up_to: NonNull<u8>,
+    /// Whether any of the heap is reserved. If not, a truncation down to `up_to` deletes the heap.
+    pub any: bool,
+}
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Moves the end of a heap down to `new_end`, or as far down as nothing is
+    /// [reserved](Self::reserved), and answers where it is now; `None` if nothing was reserved and
+    /// not even the smallest chunk is left, and the heap is gone.
+    ///
+    /// The answer may be below `new_end` by less than [`CHUNK_UNIT`]` + 16` bytes. A `new_end` that
+    /// is not below `end` does nothing. Null truncates as far as possible.
+    ///
+    /// Memory from the answer up to `end` is the caller's again; all of the region if the heap is
+    /// gone. A heap that holds the table is never gone: the table reserves it, and is moved down if
+    /// there is room for it below.
+    ///
+    /// # Complexity
+    /// O(1); O(classes) for each empty slab that was kept above `new_end`; O(bins) if the table is moved.
+    ///
+    /// # Safety
+    /// `end` must be the current end of a heap of this `RawTalc`.
+    #[must_use = "the heap end may have moved, and the heap may be gone"]
+    pub unsafe fn truncate(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        let new_end = unsafe { self.truncate_heap(end, new_end) };
+        self.report();
+        new_end
+    }
+
+    /// [`truncate`](Self::truncate), without reporting.
+    ///
+    /// # Safety
+    /// As for that.
+    unsafe fn truncate_heap(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
+        let old = HeapEnd::from_public(end);
+        // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5). There is a
+        // heap, and so a table (I10).
+        unsafe {
+            if self.is_misused_end(end) || new_end as usize >= old.addr() {
+                return Some(end);
+            }
+            // A heap end moves by nothing or by a whole chunk unit (see `CHUNK_UNIT`).
+            let target = (new_end as usize & !(GRAIN - 1)).min(old.addr() - CHUNK_UNIT);
+            self.close_slabs_below(old.sentinel(), target);
+            self.lower_table(old.sentinel(), target);
+            let gap = match self.gap_below(old.sentinel()) {
+                Some(gap) => gap,
+                None => return Some(end),
+            };
+            let header = gap.header();
+            self.remove_gap(gap, header.size());
+
+            let lowest = HeapEnd::of_sentinel(gap);
+            let kept = target.saturating_sub(lowest.addr());
+            if kept < CHUNK_UNIT && header.is_base() {
+                let heap = HeapBase::of_first_chunk(gap);
+                self.unlist_heap(heap);
+                self.note_release(old.addr() - heap as usize);
+                self.tally.record(Counters::heap_removed);
+                return None;
+            }
+            let new = if kept < CHUNK_UNIT { lowest } else { old.at(target) };
+            new.sentinel().set_header(Header::SENTINEL);
+            if kept >= CHUNK_UNIT {
+                self.free(gap, kept, header.below());
+            }
+            self.note_release(old.addr() - new.addr());
+            Some(new.public())
+        }
+    }
+
+    /// [Extends](Self::extend) or [truncates](Self::truncate) a heap, whichever leads from `end`
+    /// to `new_end`.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Safety
+    /// As for the one of the two that is called.
+    #[must_use = "the heap end may have moved, and the heap may be gone"]
+    pub unsafe fn resize(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if new_end < end.as_ptr() {
+                self.truncate(end, new_end)
+            } else {
+                Some(self.extend(end, new_end))
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What fits into the gaps that there are.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::chunks::search::Gap;
+use crate::heaps::sizing::gap_for;
+use crate::memory::chunk::WORD;
+use crate::table::Table;
+use crate::tuning::GAPS_FOR_HAS;
+use crate::{Bins, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// Returns whether a gap surely holds `layout`, other than those from `beside.0` up to `beside.1`, if they
+    /// are given. `false` is no proof that nothing does: an allocation also looks at gaps that may fit,
+    /// and this only at the first few ones.
+    ///
+    /// # Complexity
+    /// O(1).
+    pub fn has_gap_for(
+        &mut self,
+        layout: Layout,
+        beside: Option<(NonNull<u8>, NonNull<u8>)>,
+    ) -> bool {
+        let bin = match gap_for(layout) {
+            Some(size) => Self::bin_above(size),
+            None => return false,
+        };
+        let (start, end) =
+            beside.map_or((0, 0), |(start, end)| (start.as_ptr() as usize, end.as_ptr() as usize));
+        let is_elsewhere = |gap: Gap| gap.chunk.addr() < start || gap.chunk.addr() >= end;
+        self.search(bin, usize::MAX, GAPS_FOR_HAS, is_elsewhere).is_some()
+    }
+
+    /// Returns the size in bytes of the largest layout, of no special alignment, that fits into a gap;
+    /// `None` if there is no gap.
+    ///
+    /// # Complexity
+    /// O(n) in the gaps of one bin, the one of the largest gaps.
+    pub fn largest_gap(&self) -> Option<usize> {
+        if !self.is_metadata_established() {
+            return None;
+        }
+        // SAFETY: the table exists; a bin whose bit is set is not empty (I8).
+        unsafe {
+            let bin = Table::last(self.table())?;
+            let mut next = Some(Table::first_gap(self.table(), bin));
+            let mut largest = 0;
+            while let Some(gap) = next {
+                largest = largest.max(gap.header().size());
+                next = gap.next_gap();
+            }
+            Some(largest - WORD)
+        }
+    }
+}

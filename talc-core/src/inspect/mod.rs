@@ -1,0 +1,9 @@
+//! Looking at an allocator: counting, walking over everything, checking everything, and asking what
+//! fits. Nothing here changes a heap.
+
+#[cfg(feature = "audit")]
+pub(crate) mod audit;
+pub(crate) mod counters;
+mod gaps;
+pub(crate) mod tally;
+pub(crate) mod visit;

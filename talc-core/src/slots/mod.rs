@@ -1,0 +1,6 @@
+//! The upper tier: slots of slabs, for small objects. Slabs are chunks of the lower tier.
+
+mod slabs;
+mod slot;
+mod vacancy;
+mod weigh;

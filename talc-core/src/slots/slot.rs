@@ -1,0 +1,249 @@
+//! Slots: allocating one, freeing one, and where the next ones come from.
+
+use core::alloc::Layout;
+use core::ptr::{null_mut, NonNull};
+
+use crate::checks::CHECKS;
+use crate::memory::chunk::{Chunk, GRAIN};
+use crate::memory::slab::{Slab, Slot, State, QUIET};
+use crate::table::Table;
+use crate::{Bins, RawTalc};
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > RawTalc<Bins<L, P, W, S, C, I>>
+{
+    /// The class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
+    #[inline]
+    pub(crate) fn class_of(layout: Layout) -> usize {
+        if layout.align() > GRAIN / 2 {
+            return C;
+        }
+        // A size of zero shares the slots of the smallest size.
+        layout.size().saturating_sub(1) / GRAIN
+    }
+
+    /// Allocates a slot of `class`, or a chunk if there is neither a slot nor room for a slab.
+    ///
+    /// # Safety
+    /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
+    #[inline]
+    pub(crate) unsafe fn allocate_small(
+        &mut self,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: what `current` points to is a slab, or what stands for one (I13).
+        unsafe {
+            let slab = self.current(class).read();
+            if (Self::NO_SLAB.is_null() && slab.is_null()) || (*slab).free.is_null() {
+                return self.allocate_small_slowly(class, layout);
+            }
+            if CHECKS && !self.free_list_is_sound(slab) {
+                return None;
+            }
+            Some(self.take_slot(slab, layout))
+        }
+    }
+
+    /// Takes the first free slot of a slab.
+    ///
+    /// # Safety
+    /// Its free list must not be empty.
+    #[inline]
+    unsafe fn take_slot(&mut self, slab: *mut Slab, layout: Layout) -> NonNull<u8> {
+        // SAFETY: what is in a free list is a slot that is the allocator's (I12).
+        unsafe {
+            let slot = (*slab).free;
+            (*slab).free = (*slot).next;
+            (*slab).count = (*slab).count.wrapping_add(1);
+            self.tally.record(|counters| {
+                counters.allocated(layout.size());
+                counters.slots_taken(Slab::slot_size((*slab).class.into()));
+            });
+            NonNull::new_unchecked(slot.cast())
+        }
+    }
+
+    /// Allocates a slot of a class whose current slab's free list is empty, or a chunk.
+    ///
+    /// # Safety
+    /// As for [`allocate_small`](Self::allocate_small).
+    #[cold]
+    #[inline(never)]
+    unsafe fn allocate_small_slowly(
+        &mut self,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if let Some(slab) = self.refill(class, layout) {
+                return Some(self.take_slot(slab, layout));
+            }
+            let payload = self.allocate_chunk(layout)?;
+            self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
+            Some(payload)
+        }
+    }
+
+    /// The word that points to a class's current slab. For writing only if the table exists.
+    ///
+    /// # Safety
+    /// `class` must be one, less than [`CLASSES`](Bins).
+    #[inline]
+    pub(crate) unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
+        debug_assert!(class < C);
+        // SAFETY: in bounds of a table and its placeholder, as the class is one.
+        unsafe { Table::current(self.table_mut()).add(class) }
+    }
+
+    /// Whether a class's current slab is none.
+    ///
+    /// # Safety
+    /// `slab` must be what the table has for one (I13).
+    #[inline]
+    pub(crate) unsafe fn is_none(slab: *const Slab) -> bool {
+        if Self::NO_SLAB.is_null() {
+            slab.is_null()
+        } else {
+            // SAFETY: a slab, or what stands for one.
+            unsafe { (*slab).state == State::NONE }
+        }
+    }
+
+    /// The word that points to the first of a class's partial slabs.
+    ///
+    /// # Safety
+    /// `class` must be one, less than [`CLASSES`](Bins), and there be books of slabs.
+    unsafe fn partial(&mut self, class: usize) -> *mut *mut Slab {
+        debug_assert!(class < C);
+        // SAFETY: in bounds of the books, as the class is one.
+        unsafe { self.slab_books_mut().partial.as_mut_ptr().add(class) }
+    }
+
+    /// Finds another slot for a class whose current slab's free list is empty: of the same slab, of
+    /// a partial one, or of a new one. Returns the current slab, whose free list is no longer empty.
+    ///
+    /// # Safety
+    /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
+    unsafe fn refill(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
+        // SAFETY: slabs in the table are slabs (I12, I13). Where the table does not exist, it has
+        // none, and no slab is opened.
+        unsafe {
+            let old = self.current(class).read();
+            if Self::is_none(old) {
+                if !self.has_slab_books() {
+                    return None;
+                }
+            } else if Slab::freshen(old, S) {
+                return Some(old);
+            }
+            let partial = self.partial(class).read();
+            let slab;
+            if !partial.is_null() {
+                slab = partial;
+                if CHECKS && !self.list_is_sound(slab) {
+                    self.partial(class).write(null_mut());
+                    return None;
+                }
+                Slab::unlink(slab, self.partial(class));
+                (*slab).state = State::CURRENT;
+                (*slab).count = (*slab).count.wrapping_add(Self::FIRST_COUNT);
+            } else {
+                if !Self::WEIGHS_SLABS || self.slab_books().spare.is_null() {
+                    slab = self.open_slab(class, layout)?;
+                } else {
+                    slab = self.take_spare();
+                    self.uncount_slots(slab);
+                }
+                slab.write(Slab::new(class, Self::FIRST_COUNT));
+                if Self::KNOWS_BOUNDS {
+                    Slab::tag(slab);
+                }
+                Slab::freshen(slab, S);
+                self.tally.record(|counters| {
+                    counters.slots_added(Slab::slots(S, class) * Slab::slot_size(class));
+                });
+            }
+            if !Self::is_none(old) {
+                // Its free list is empty.
+                (*old).state = State::FULL;
+                (*old).count = 1;
+                self.add_open(-1);
+            }
+            self.current(class).write(slab);
+            Some(slab)
+        }
+    }
+
+    /// Frees a slot. Returns what [`deallocate`](Self::deallocate) does.
+    ///
+    /// # Safety
+    /// `ptr` must be a slot in use, and nobody's.
+    #[inline]
+    pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
+        let slab = Slab::of_slot(ptr, S);
+        let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize).cast::<Slot>();
+        // SAFETY: a slot in use is the allocator's again, and its slab begins at the multiple of
+        // `SLAB` below it (I12).
+        unsafe {
+            self.tally.record(|counters| {
+                counters.slots_added(Slab::slot_size((*slab).class.into()));
+            });
+            (*slot).next = (*slab).free;
+            (*slab).free = slot;
+            (*slab).count = (*slab).count.wrapping_sub(1);
+            if (*slab).count == 0 {
+                self.count_has_run_out(slab)
+            } else {
+                None
+            }
+        }
+    }
+
+    /// What becomes of a slab whose count has fallen to zero.
+    ///
+    /// # Safety
+    /// `slab` must be a slab.
+    #[cold]
+    #[inline(never)]
+    unsafe fn count_has_run_out(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
+        // SAFETY: the slab is one (I12), and its list, if it is in one, that of its class (I13).
+        unsafe {
+            let class = usize::from((*slab).class);
+            let touched = match (*slab).state {
+                State::CURRENT if Self::WATCHES => {
+                    // Once is enough, as long as nothing else happens in this heap.
+                    (*slab).count = QUIET;
+                    Self::fell_free(self.table_mut(), Slab::chunk(slab))
+                }
+                State::FULL => {
+                    (*slab).state = State::PARTIAL;
+                    (*slab).count = Slab::slots(S, class) as u32 - 1;
+                    Slab::link(slab, self.partial(class));
+                    self.add_open(1);
+                    return None;
+                }
+                State::PARTIAL => {
+                    if CHECKS && !self.list_is_sound(slab) {
+                        return None;
+                    }
+                    Slab::unlink(slab, self.partial(class));
+                    self.spare_or_close(slab)
+                }
+                _ => return None,
+            };
+            if Self::WATCHES {
+                touched.or(NonNull::new(self.slab_books().reminder))
+            } else {
+                touched
+            }
+        }
+    }
+}

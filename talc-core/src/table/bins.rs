@@ -1,0 +1,340 @@
+//! The shape of the table: which sizes share a bin, whether there are slabs, and where the table is.
+
+use core::mem::size_of;
+use core::ptr::{addr_of_mut, null_mut};
+
+use super::spread::Spread;
+use super::{SlabBooks, Table, Whole};
+use crate::memory::chunk::{chunk_size, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::heap::{HEAP_OVERHEAD, HEAP_WORDS};
+use crate::memory::slab::{Slab, QUIET};
+use crate::tuning::COMPLETE_BESIDE;
+
+/// The shape of the free lists of a [`RawTalc`](crate::RawTalc), its type parameter: how gaps are
+/// sorted by size, whether there are slabs, and where the table of all that is.
+///
+/// - `LINEAR`: gaps of less than this many times 16 bytes have a bin for each size, so that a gap
+///   is found again by an allocation like the one that left it. A power of two.
+/// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two. If `LINEAR` is
+///   more than twice as much, the last quarter of the bins are half as many per doubling. More bins
+///   fit more tightly; fewer are smaller.
+/// - `WORDS`: bitmap words. There are `64 * WORDS` bins, of one machine word each.
+/// - `SLAB`: the size of a slab in bytes, a power of two; 0 for no slabs.
+/// - `CLASSES`: how many classes of slots the slabs have: sizes of 16 bytes, 32, and so on up to
+///   `16 * CLASSES`. At least two of the largest must fit into a slab.
+/// - `INSIDE`: 0 for a table in a heap; 1 for a table in the allocator's own value, as
+///   [`CompactBins`] have it.
+///
+/// A table in a heap is placed in the first heap that is claimed. It has a head only for those bins
+/// that a gap in the heaps can be in. If a larger heap comes, the table moves to one with more heads.
+///
+/// Gaps beyond the range of the bins share the last one, of which a search inspects
+/// [`SEARCH_LIMIT`](crate::SEARCH_LIMIT) gaps: choose `WORDS` so that such gaps are rare.
+///
+/// ```
+/// use talc_core::{Bins, RawTalc};
+///
+/// // 128 bins: eight for single sizes, then four for each doubling; no slabs.
+/// let talc = RawTalc::<Bins<8, 4, 2>>::new();
+/// ```
+pub struct Bins<
+    const LINEAR: usize,
+    const PER_DOUBLING: usize,
+    const WORDS: usize,
+    const SLAB: usize = 0,
+    const CLASSES: usize = 0,
+    const INSIDE: usize = 0,
+> {
+    /// Where the table is, or what stands for it, if it is not inside.
+    placed: *mut Table<WORDS, CLASSES>,
+    inside: [Whole<WORDS, CLASSES>; INSIDE],
+}
+
+/// A bin for each size below 1 KiB, sixteen per doubling up to 256 KiB, eight up to 64 MiB, and slabs
+/// of 4 KiB for sizes of up to 256 bytes.
+#[cfg(target_pointer_width = "64")]
+pub type DefaultBinning = Bins<64, 16, 4, 4096, 16>;
+
+/// A bin for each size below 512 bytes, eight per doubling up to 128 KiB, four up to 32 MiB, and slabs
+/// of 4 KiB for sizes of up to 256 bytes. On 64-bit targets there are twice as many bins.
+#[cfg(target_pointer_width = "32")]
+pub type DefaultBinning = Bins<32, 8, 2, 4096, 16>;
+
+/// The shape of the free lists if each byte of code counts: 64 bins, in the allocator's own value
+/// instead of a heap.
+///
+/// The parameters are those of [`Bins`]. What differs for the sake of code:
+///
+/// - If no gap surely fits, and for over-aligned layouts, an allocation inspects the first gap of
+///   each bin from that of its size on; [`Bins`] inspect more of them before it fails.
+/// - Slabs open as soon as a class is used, and close as soon as they are empty, except the one that
+///   its class allocates from. So they suit heaps that are large beside `SLAB * CLASSES`, or that grow.
+/// - Nothing grows [downwards](crate::RawTalc::try_grow_downwards).
+///
+/// ```
+/// use talc_core::{CompactBins, RawTalc};
+///
+/// // Eight bins for single sizes, then four for each doubling up to 2 MiB; no slabs.
+/// let talc = RawTalc::<CompactBins<8, 4>>::new();
+/// ```
+pub type CompactBins<
+    const LINEAR: usize,
+    const PER_DOUBLING: usize,
+    const SLAB: usize = 0,
+    const CLASSES: usize = 0,
+> = Bins<LINEAR, PER_DOUBLING, 1, SLAB, CLASSES, 1>;
+
+/// Four bins per doubling up to 2 MiB: for microcontrollers, with little code, and no slabs.
+pub type SmallBinning = CompactBins<8, 4>;
+
+// SAFETY: it is a pointer to what belongs to its owner, or holds it.
+unsafe impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > Send for Bins<L, P, W, S, C, I>
+{
+}
+// SAFETY: nothing is written through a shared reference.
+unsafe impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > Sync for Bins<L, P, W, S, C, I>
+{
+}
+
+impl<
+        const L: usize,
+        const P: usize,
+        const W: usize,
+        const S: usize,
+        const C: usize,
+        const I: usize,
+    > Bins<L, P, W, S, C, I>
+{
+    /// How many bytes suffice for a first heap, wherever its region begins: with them, all of the heap
+    /// may be the table, and nothing can be allocated yet.
+    pub const MIN_FIRST_HEAP_SIZE: usize = HEAP_OVERHEAD + Self::min_first_chunks();
+
+    /// How many bins there are.
+    pub(crate) const COUNT: usize = 64 * W;
+
+    /// Whether the table is inside.
+    pub(crate) const IS_INSIDE: bool = I == 1;
+
+    /// Without a table, if that is placed in a heap.
+    pub(crate) const NEW: Self = Self {
+        placed: if Self::IS_INSIDE { null_mut() } else { Table::PLACEHOLDER },
+        inside: [Self::EMPTY_TABLE; I],
+    };
+
+    /// The same, and the table is to be complete from the first heap on, if there is room.
+    pub(crate) const NEW_COMPLETE: Self = Self {
+        placed: if Self::IS_INSIDE { null_mut() } else { Table::PLACEHOLDER_OF_ALL },
+        inside: [Self::EMPTY_TABLE; I],
+    };
+
+    const EMPTY_TABLE: Whole<W, C> = Whole::ZERO;
+
+    /// Fails to compile for parameters that cannot work.
+    pub(crate) const CHECKED: () = {
+        assert!(
+            L.is_power_of_two() && P.is_power_of_two() && P <= L,
+            "Bins: LINEAR and PER_DOUBLING must be powers of two, the latter not larger"
+        );
+        assert!(
+            L < Self::COUNT && Self::COUNT <= 1 << 15,
+            "Bins: there must be more bins than LINEAR, and at most 32768"
+        );
+        assert!(I == 0 || (I == 1 && W == 1), "Bins: INSIDE must be 0, or 1 with one bitmap word");
+        assert!(
+            (S == 0) == (C == 0),
+            "Bins: SLAB and CLASSES must both be 0, for no slabs, or neither"
+        );
+        if S != 0 {
+            assert!(
+                S.is_power_of_two() && S >= 256 && S <= 32 << 10,
+                "Bins: SLAB must be a power of two from 256 to 32768"
+            );
+            assert!(Slab::slots(S, 0) < QUIET as usize);
+            assert!(
+                C <= 256 && Slab::slots(S, C - 1) >= 2,
+                "Bins: two slots of the largest class must fit into a slab"
+            );
+        }
+    };
+
+    /// The table; if it has not been placed yet, what stands for it. For writing only if `this` is,
+    /// and it has.
+    ///
+    /// # Safety
+    /// `this` must be a valid pointer.
+    #[inline]
+    pub(crate) unsafe fn table(this: *mut Self) -> *mut Table<W, C> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if Self::IS_INSIDE {
+                Whole::table(addr_of_mut!((*this).inside).cast())
+            } else {
+                (*this).placed
+            }
+        }
+    }
+
+    /// Uses another table from now on.
+    pub(crate) fn set_table(&mut self, table: *mut Table<W, C>) {
+        self.placed = table;
+    }
+
+    /// The bin of gaps of `size` bytes.
+    #[inline]
+    pub(crate) const fn bin_of(size: usize) -> usize {
+        Spread::<L, P, W>::index(size / GRAIN)
+    }
+
+    /// The first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if there
+    /// is none.
+    #[inline]
+    pub(crate) const fn bin_above(size: usize) -> usize {
+        Spread::<L, P, W>::index(size / GRAIN - 1) + 1
+    }
+
+    /// How many heads a table in a heap must have, so that gaps in a heap of `bytes` bytes are in a
+    /// list: all of them, where that is little.
+    pub(crate) const fn heads_for(bytes: usize) -> usize {
+        if bytes / COMPLETE_BESIDE >= Self::table_chunk(Self::COUNT) {
+            Self::COUNT
+        } else {
+            Self::bin_of(bytes) + 1
+        }
+    }
+
+    /// Whether a table with that many heads has books about slabs: where a heap can be larger than
+    /// two of them. In smaller ones there are never enough objects of a class to be worth a slab.
+    pub(crate) const fn has_slab_books(heads: usize) -> bool {
+        S != 0 && (Self::IS_INSIDE || heads > Self::bin_of(2 * S))
+    }
+
+    /// How far above the payload of its chunk a table with that many heads is.
+    pub(crate) const fn table_offset(heads: usize) -> usize {
+        if Self::has_slab_books(heads) {
+            size_of::<SlabBooks<C>>()
+        } else {
+            0
+        }
+    }
+
+    /// The size of the chunk that holds a table with that many heads; 0 if the table is inside.
+    pub(crate) const fn table_chunk(heads: usize) -> usize {
+        if Self::IS_INSIDE {
+            0
+        } else {
+            chunk_size(Self::table_offset(heads) + Table::<W, C>::FRONT + heads * WORD)
+        }
+    }
+
+    /// The size of the chunk that holds the table of a heap with `chunks` bytes for chunks.
+    const fn table_chunk_for(chunks: usize) -> usize {
+        Self::table_chunk(Self::heads_for(chunks + HEAP_WORDS))
+    }
+
+    /// The bytes for chunks from which on any heap holds the table that it needs.
+    const fn min_first_chunks() -> usize {
+        let mut chunks = CHUNK_UNIT;
+        let mut step = 0;
+        // A larger heap needs a larger table, but not by as much: except where books about slabs are
+        // added.
+        while step < 2 {
+            while Self::table_chunk_for(chunks) > chunks {
+                chunks = Self::table_chunk_for(chunks);
+            }
+            if S != 0 {
+                let larger = (2 * S - HEAP_WORDS + (GRAIN - 1)) / GRAIN * GRAIN;
+                if chunks < larger && Self::table_chunk_for(larger) > larger {
+                    chunks = larger;
+                }
+            }
+            step += 1;
+        }
+        chunks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<const L: usize, const P: usize, const W: usize>() {
+        let mut last = 0;
+        for size in
+            (CHUNK_UNIT..1 << 16).step_by(GRAIN).chain((16..usize::BITS - 1).flat_map(|n| {
+                let power = 1_usize << n;
+                [power - GRAIN, power, power + GRAIN, power + power / 2]
+            }))
+        {
+            let (bin, above) = (Bins::<L, P, W>::bin_of(size), Bins::<L, P, W>::bin_above(size));
+            assert!(bin >= last, "bins must grow with sizes");
+            last = bin;
+            if above < Bins::<L, P, W>::COUNT {
+                // No smaller size may be found from `above` on, and this one's own bin is there
+                // or just below.
+                assert!(Bins::<L, P, W>::bin_of(size - GRAIN) < above);
+                assert!(bin == above || bin + 1 == above);
+            }
+        }
+    }
+
+    #[test]
+    fn indices_are_monotonic_and_sure() {
+        check::<1, 1, 1>();
+        check::<2, 1, 1>();
+        check::<8, 4, 1>();
+        check::<32, 8, 2>();
+        check::<64, 8, 3>();
+        check::<64, 16, 4>();
+        check::<16, 16, 2>();
+        check::<128, 2, 3>();
+        check::<64, 64, 8>();
+    }
+
+    fn check_min<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize>() {
+        let least = Bins::<L, P, W, S, C>::min_first_chunks();
+        let holds = |chunks| Bins::<L, P, W, S, C>::table_chunk_for(chunks) <= chunks;
+        for chunks in (least..1 << 20).step_by(GRAIN) {
+            assert!(holds(chunks), "a heap must hold the table that it needs: {chunks}");
+        }
+        assert!(!holds(least - GRAIN), "{least} is not the least");
+    }
+
+    #[test]
+    fn heaps_hold_the_tables_that_they_need() {
+        check_min::<64, 16, 4, 4096, 16>();
+        check_min::<32, 8, 2, 4096, 16>();
+        check_min::<8, 4, 2, 0, 0>();
+        check_min::<1, 1, 1, 256, 3>();
+        check_min::<16, 16, 4, 512, 8>();
+        check_min::<64, 64, 16, 256, 4>();
+        check_min::<64, 16, 8, 32768, 256>();
+    }
+
+    /// In the documents, and as README.md of `benches` compares.
+    #[test]
+    fn the_tables_are_as_small_as_documented() {
+        let default = DefaultBinning::MIN_FIRST_HEAP_SIZE;
+        let small = SmallBinning::MIN_FIRST_HEAP_SIZE;
+        let inside = size_of::<SmallBinning>();
+        if cfg!(target_pointer_width = "64") {
+            assert_eq!((default, small, inside), (503, 71, 600));
+        } else {
+            assert!(default <= 403 && small == 43 && inside <= 312);
+            assert!(size_of::<CompactBins<8, 4, 4096, 16>>() <= 512);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The lists: each bin's gaps, and the bitmap that says which bins are not empty.
+//!
+//! A list is linked through the payloads of its gaps, from a head of one word to null. The first
+//! gap's `back` is null, too: nothing points into the table, which may be moved.
+//!
+//! ```text
+//!   heads[bin] ──► gap ──next──► gap ──next──► null
+//!       null ◄──back──┘ ▲──back───┘
+//! ```
+
+use core::ptr::{addr_of, addr_of_mut, null_mut};
+
+use super::Table;
+use crate::memory::chunk::{Chunk, Links};
+
+impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
+    const BINS: usize = 64 * WORDS;
+
+    /// The address of a list's head.
+    ///
+    /// # Safety
+    /// `this` must be a table that has a head for `bin`.
+    #[inline]
+    pub(crate) unsafe fn head(this: *mut Self, bin: usize) -> *mut *mut Links {
+        debug_assert!(bin < Self::BINS);
+        // SAFETY: in bounds, as required of the caller.
+        unsafe { Self::heads(this).add(bin) }
+    }
+
+    /// The address of the bitmap word of `bin`, and the bin's bit in it.
+    ///
+    /// # Safety
+    /// As for [`head`](Self::head).
+    #[inline]
+    unsafe fn map_word(this: *mut Self, bin: usize) -> (*mut u64, u64) {
+        debug_assert!(bin < Self::BINS);
+        // SAFETY: in bounds, as required of the caller.
+        let word = unsafe { Self::map(this).add(bin / 64) };
+        (word, 1 << (bin % 64))
+    }
+
+    /// `links`, or what takes a write to its `back` if it is null.
+    ///
+    /// # Safety
+    /// `this` must be a table.
+    #[inline]
+    unsafe fn or_nowhere(this: *mut Self, links: *mut Links) -> *mut Links {
+        if links.is_null() {
+            // Only `back`, the second word, is ever written.
+            // SAFETY: required of the caller.
+            unsafe { Self::nowhere(this).wrapping_sub(1).cast() }
+        } else {
+            links
+        }
+    }
+
+    /// The first bin from `bin` on that is not empty. At most one step for each bitmap word.
+    ///
+    /// # Safety
+    /// `this` must be a table.
+    #[inline]
+    pub(crate) unsafe fn first_from(this: *mut Self, bin: usize) -> Option<usize> {
+        let mut word = bin / 64;
+        if word >= Self::BINS / 64 {
+            return None;
+        }
+        // SAFETY: `word` is in bounds here and below.
+        unsafe {
+            let map = Self::map(this);
+            let mut bits = map.add(word).read() & (!0 << (bin % 64));
+            while bits == 0 {
+                word += 1;
+                if word == Self::BINS / 64 {
+                    return None;
+                }
+                bits = map.add(word).read();
+            }
+            Some(word * 64 + bits.trailing_zeros() as usize)
+        }
+    }
+
+    /// The last bin that is not empty.
+    ///
+    /// # Safety
+    /// `this` must be a table.
+    pub(crate) unsafe fn last(this: *mut Self) -> Option<usize> {
+        // SAFETY: in bounds.
+        let bits = |word: usize| unsafe { Self::map(this).add(word).read() };
+        let word = (0..Self::BINS / 64).rev().find(|&word| bits(word) != 0)?;
+        Some(word * 64 + 63 - bits(word).leading_zeros() as usize)
+    }
+
+    /// The first gap of a bin, if it is not empty.
+    ///
+    /// # Safety
+    /// `this` must be a table that has a head for `bin`.
+    #[cfg(feature = "audit")]
+    pub(crate) unsafe fn first(this: *mut Self, bin: usize) -> Option<Chunk> {
+        // SAFETY: required of the caller; a head is null or leads to a gap (I7).
+        unsafe {
+            let links = Self::head(this, bin).read();
+            if links.is_null() {
+                None
+            } else {
+                Some(Chunk::of_links(links))
+            }
+        }
+    }
+
+    /// The first gap of a bin that is not empty.
+    ///
+    /// # Safety
+    /// `this` must be a table, and its bit for `bin` set (I8).
+    #[inline]
+    pub(crate) unsafe fn first_gap(this: *mut Self, bin: usize) -> Chunk {
+        // SAFETY: the list of a bin whose bit is set starts with a gap (I8).
+        unsafe { Chunk::of_links(Self::head(this, bin).read()) }
+    }
+
+    /// Puts a gap at the front of the list of `bin`.
+    ///
+    /// # Safety
+    /// `this` must be a table that has a head for `bin`, and `gap` a gap of that bin that is in no list.
+    #[inline]
+    pub(crate) unsafe fn link(this: *mut Self, gap: Chunk, bin: usize) {
+        let links = gap.links();
+        // SAFETY: the payload of a gap is its links'; what the head points to is a gap's links, if
+        // it is not null (I7).
+        unsafe {
+            let head = Self::head(this, bin);
+            let first = head.read();
+            links.write(Links { next: first, back: null_mut() });
+            // Whether a list is empty is a coin flip, here and below: no branch.
+            addr_of_mut!((*Self::or_nowhere(this, first)).back).write(links);
+            head.write(links);
+            let (word, bit) = Self::map_word(this, bin);
+            word.write(word.read() | bit);
+        }
+    }
+
+    /// Takes a gap out of the list of `bin`.
+    ///
+    /// # Safety
+    /// `this` must be a table, and `gap` a gap in the list of that bin.
+    #[inline]
+    pub(crate) unsafe fn unlink(this: *mut Self, gap: Chunk, bin: usize) {
+        // SAFETY: both neighbours in a list are links, or a head if there is none below (I7).
+        unsafe {
+            // Volatile, so that the compiler does not make each caller read them, and pass them on.
+            let next = addr_of!((*gap.links()).next).read_volatile();
+            let back = addr_of!((*gap.links()).back).read_volatile();
+            let head = Self::head(this, bin);
+            let before = if back.is_null() { head.cast() } else { back };
+            addr_of_mut!((*before).next).write(next);
+            addr_of_mut!((*Self::or_nowhere(this, next)).back).write(back);
+            let is_empty = back.is_null() & next.is_null();
+            // The bit is set (I8), and so is cleared by this.
+            let (word, _) = Self::map_word(this, bin);
+            word.write(word.read() ^ (u64::from(is_empty) << (bin % 64)));
+        }
+    }
+
+    /// Empties the list of `bin`, whose gaps are lost.
+    ///
+    /// # Safety
+    /// `this` must be a table.
+    pub(crate) unsafe fn abandon(this: *mut Self, bin: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
+            Self::head(this, bin).write(null_mut());
+            let (word, bit) = Self::map_word(this, bin);
+            word.write(word.read() & !bit);
+        }
+    }
+
+    /// Takes the first gap out of the list of `bin`.
+    ///
+    /// # Safety
+    /// `this` must be a table, and its bit for `bin` set (I8).
+    #[inline]
+    pub(crate) unsafe fn take_first(this: *mut Self, bin: usize) -> Chunk {
+        // SAFETY: the list of a bin whose bit is set starts with a gap (I8); the next one in a list
+        // is links, if it is not null (I7).
+        unsafe {
+            let head = Self::head(this, bin);
+            let links = head.read();
+            let next = addr_of!((*links).next).read();
+            head.write(next);
+            addr_of_mut!((*Self::or_nowhere(this, next)).back).write(null_mut());
+            let (word, _) = Self::map_word(this, bin);
+            word.write(word.read() ^ (u64::from(next.is_null()) << (bin % 64)));
+            Chunk::of_links(links)
+        }
+    }
+
+    /// Whether the neighbours of `gap` in the list of `bin` point back at it (I7).
+    ///
+    /// # Safety
+    /// `this` must be a table, and `gap` a gap in the list of that bin whose links, if they are not null, point
+    /// into mapped memory.
+    pub(crate) unsafe fn is_linked(this: *mut Self, bin: usize, gap: Chunk) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            let links = gap.links();
+            let Links { next, back } = links.read();
+            let before = if back.is_null() { Self::head(this, bin).cast() } else { back };
+            addr_of!((*before).next).read() == links
+                && (next.is_null() || addr_of!((*next).back).read() == links)
+        }
+    }
+
+    /// Whether the bit of `bin` is set.
+    ///
+    /// # Safety
+    /// `this` must be a table.
+    #[cfg(feature = "audit")]
+    pub(crate) unsafe fn is_marked(this: *mut Self, bin: usize) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            let (word, bit) = Self::map_word(this, bin);
+            word.read() & bit != 0
+        }
+    }
+}

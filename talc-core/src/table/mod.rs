@@ -1,0 +1,193 @@
+//! Where gaps and slabs are found again: the table, its lists of gaps, and how its shape is chosen.
+//!
+//! ```text
+//!   in a heap:            table
+//!                           │
+//!          ┌───────────┬────┴───┬──────────────────┬ ─ ─ ─ ─ ─ ┐
+//!          │ SlabBooks │ Front  │ heads, as many   │
+//!          │           │        │ as heaps need    │           │
+//!          └───────────┴────────┴──────────────────┴ ─ ─ ─ ─ ─ ┘
+//! ```
+//!
+//! In the allocator's own value, all of it is there.
+
+pub(crate) mod bins;
+mod lists;
+mod spread;
+
+use core::ptr::{addr_of_mut, null_mut};
+
+use crate::memory::chunk::Links;
+use crate::memory::heap::HeapBase;
+use crate::memory::slab::Slab;
+
+/// The lists of gaps, and what is known of the heaps. All zero is a table of empty lists.
+///
+/// In a heap it may end after fewer heads than this: it is only used through raw pointers.
+#[repr(C)]
+pub(crate) struct Table<const WORDS: usize, const CLASSES: usize> {
+    front: Front<WORDS, CLASSES>,
+    heads: [[*mut Links; 64]; WORDS],
+}
+
+/// The part of a [`Table`] that is read before it is known whether there is one: until the table of
+/// a heap has been placed, a constant stands for it, so that allocating needs no test.
+#[repr(C)]
+struct Front<const WORDS: usize, const CLASSES: usize> {
+    /// For each class, the slab that it allocates from; what stands for one, if it has none.
+    current: [*mut Slab; CLASSES],
+    map: [u64; WORDS],
+    books: Books,
+    /// What is written to where there is no link to write to, so that no branch is needed.
+    nowhere: usize,
+}
+
+/// What is known of the heaps.
+#[repr(C)]
+pub(crate) struct Books {
+    /// The root of the list of heaps. Null if there is no heap, and so, if the table is placed in
+    /// one, no table.
+    pub(crate) heaps: *mut HeapBase,
+    /// The sum of all heaps' sizes.
+    pub(crate) heap_bytes: usize,
+    /// The lowest address of all heaps that there have ever been, and the highest heap end.
+    pub(crate) lowest: usize,
+    pub(crate) highest: usize,
+    /// How many heads the table has: those of the gaps that can be in the heaps. And how many it
+    /// is to have at least, if there is room.
+    pub(crate) heads: u16,
+    pub(crate) wanted_heads: u16,
+}
+
+/// What is known of slabs other than the current ones. A table in a heap has it if the heap can have
+/// slabs.
+#[repr(C)]
+pub(crate) struct SlabBooks<const CLASSES: usize> {
+    /// For each class, the first of its partial slabs, in a circular list.
+    pub(crate) partial: [*mut Slab; CLASSES],
+    /// For each size of a small chunk, how many live ones slots could hold.
+    pub(crate) small_chunks: [u32; CLASSES],
+    /// How many slabs are current, partial or spare.
+    pub(crate) open: u32,
+    /// How many slabs are spare; and the first one, each of which points to the next one.
+    pub(crate) spares: u32,
+    pub(crate) spare: *mut Slab,
+    /// What is returned when a slab falls empty and there is nothing else to return; null if nothing is.
+    pub(crate) reminder: *mut u8,
+}
+
+/// A table and all that belongs to it, in the order in which they lie in memory.
+#[repr(C)]
+pub(crate) struct Whole<const WORDS: usize, const CLASSES: usize> {
+    slabs: SlabBooks<CLASSES>,
+    table: Table<WORDS, CLASSES>,
+}
+
+impl Books {
+    const ZERO: Self =
+        Self { heaps: null_mut(), heap_bytes: 0, lowest: 0, highest: 0, heads: 0, wanted_heads: 0 };
+
+    /// Whether `size` bytes at `addr` lie between the lowest heap base and the highest heap end.
+    pub(crate) fn contain(&self, addr: usize, size: usize) -> bool {
+        addr >= self.lowest && addr <= self.highest && size <= self.highest - addr
+    }
+}
+
+impl<const CLASSES: usize> SlabBooks<CLASSES> {
+    pub(crate) const ZERO: Self = Self {
+        partial: [null_mut(); CLASSES],
+        small_chunks: [0; CLASSES],
+        open: 0,
+        spares: 0,
+        spare: null_mut(),
+        reminder: null_mut(),
+    };
+}
+
+impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
+    const ZERO: Self =
+        Self { current: [null_mut(); CLASSES], map: [0; WORDS], books: Books::ZERO, nowhere: 0 };
+
+    /// Empty lists, and for each class a slab in which nothing is ever free.
+    const NOTHING: Self = Self { current: [Slab::NOTHING; CLASSES], ..Self::ZERO };
+
+    /// The same for a table that is to be complete.
+    const NOTHING_OF_ALL: Self =
+        Self { books: Books { wanted_heads: (64 * WORDS) as u16, ..Books::ZERO }, ..Self::NOTHING };
+}
+
+impl<const WORDS: usize, const CLASSES: usize> Whole<WORDS, CLASSES> {
+    pub(crate) const ZERO: Self = Self {
+        slabs: SlabBooks::ZERO,
+        table: Table { front: Front::ZERO, heads: [[null_mut(); 64]; WORDS] },
+    };
+
+    /// The table.
+    #[inline]
+    pub(crate) fn table(this: *mut Self) -> *mut Table<WORDS, CLASSES> {
+        let offset = core::mem::size_of::<SlabBooks<CLASSES>>();
+        this.cast::<u8>().wrapping_add(offset).cast()
+    }
+}
+
+/// Declares functions from a table's address to that of a part of its front.
+macro_rules! parts {
+    ($($(#[$doc:meta])* $name:ident -> $part:ty;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// `this` must be a table, or what stands for one.
+        #[inline]
+        pub(crate) unsafe fn $name(this: *mut Self) -> *mut $part {
+            // SAFETY: in bounds of a table's front, as required of the caller; nothing is read.
+            unsafe { addr_of_mut!((*this).front.$name).cast() }
+        }
+    )*};
+}
+
+impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
+    /// What stands for a table that has not been placed yet. Only its front exists, and nothing may
+    /// be written to it.
+    pub(crate) const PLACEHOLDER: *mut Self = {
+        let front: &'static Front<WORDS, CLASSES> = &Front::NOTHING;
+        front as *const Front<WORDS, CLASSES> as *mut Self
+    };
+
+    /// The same for a table that is to be complete.
+    pub(crate) const PLACEHOLDER_OF_ALL: *mut Self = {
+        let front: &'static Front<WORDS, CLASSES> = &Front::NOTHING_OF_ALL;
+        front as *const Front<WORDS, CLASSES> as *mut Self
+    };
+
+    parts! {
+        /// The books of the heaps.
+        books -> Books;
+        /// For each class, its current slab.
+        current -> *mut Slab;
+        /// The bitmap: which lists are not empty.
+        map -> u64;
+        /// A word that nobody reads.
+        nowhere -> usize;
+    }
+
+    /// The books of the slabs.
+    ///
+    /// # Safety
+    /// `this` must be a table that has them.
+    #[inline]
+    pub(crate) unsafe fn slabs(this: *mut Self) -> *mut SlabBooks<CLASSES> {
+        this.cast::<SlabBooks<CLASSES>>().wrapping_sub(1)
+    }
+
+    /// The heads of the lists.
+    ///
+    /// # Safety
+    /// `this` must be a table.
+    #[inline]
+    unsafe fn heads(this: *mut Self) -> *mut *mut Links {
+        this.cast::<u8>().wrapping_add(Self::FRONT).cast()
+    }
+
+    /// How many bytes a table has in front of its heads.
+    pub(crate) const FRONT: usize = core::mem::size_of::<Front<WORDS, CLASSES>>();
+}

@@ -1,0 +1,66 @@
+//! How sizes are spread over bins.
+
+/// What to do with the sizes of each exponent.
+#[derive(Clone, Copy)]
+struct Step {
+    shift: u16,
+    base: u16,
+}
+
+/// A spread of sizes, counted in grains, over `64 * WORDS` bins; see [`Bins`](super::bins::Bins).
+pub(crate) struct Spread<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>;
+
+impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>
+    Spread<LINEAR, PER_DOUBLING, WORDS>
+{
+    const COUNT: usize = 64 * WORDS;
+
+    const MANTISSA_BITS: u32 = PER_DOUBLING.trailing_zeros();
+
+    /// The index of a size in grains: that of a floating-point number, exponent above mantissa. A
+    /// short linear part is part of that; for a long one, a table says how many bits of mantissa
+    /// each exponent has. Neither way needs a branch, where a comparison of random sizes is one that
+    /// is mispredicted.
+    #[inline]
+    pub(crate) const fn index(grains: usize) -> usize {
+        if LINEAR <= 2 * PER_DOUBLING {
+            // The mantissa itself is linear as far as that.
+            let exponent = usize::BITS - 1 - (grains | PER_DOUBLING).leading_zeros();
+            let shift = exponent - Self::MANTISSA_BITS;
+            let index = ((shift as usize) << Self::MANTISSA_BITS) + (grains >> shift);
+            if index < Self::COUNT {
+                index
+            } else {
+                Self::COUNT - 1
+            }
+        } else {
+            // 0 has a bin of its own, too, without being an exception.
+            let exponent = usize::BITS - 1 - (grains | 1).leading_zeros();
+            let step = Self::STEPS[exponent as usize];
+            (grains >> step.shift) + step.base as usize
+        }
+    }
+
+    const STEPS: [Step; usize::BITS as usize] = {
+        let mut steps = [Step { shift: 0, base: 0 }; usize::BITS as usize];
+        let mut first = LINEAR;
+        let mut exponent = LINEAR.trailing_zeros();
+        while exponent < usize::BITS {
+            let is_fine = first + PER_DOUBLING <= Self::COUNT - Self::COUNT / 4;
+            let coarse = Self::MANTISSA_BITS.saturating_sub(1);
+            let bits = if is_fine { Self::MANTISSA_BITS } else { coarse };
+            if first + (1 << bits) <= Self::COUNT {
+                // The smallest size of this exponent comes to 1 << bits by the shift alone.
+                let base = (first - (1 << bits)) as u16;
+                steps[exponent as usize] = Step { shift: (exponent - bits) as u16, base };
+                first += 1 << bits;
+            } else {
+                // All that is larger is in the last bin.
+                let base = Self::COUNT as u16 - 2;
+                steps[exponent as usize] = Step { shift: exponent as u16, base };
+            }
+            exponent += 1;
+        }
+        steps
+    };
+}

@@ -1,0 +1,178 @@
+//! One name for all shapes of the core: what code is generic over that serves any of them.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
+
+use talc_core::{Bins, Misuse, NoRoom, Part, RawTalc, Reserved};
+
+/// The shape of an allocator's free lists: [`Bins`], of which
+/// [`CompactBins`](talc_core::CompactBins) are a kind, and nothing else.
+///
+/// Code that is generic over it calls the methods of [`RawTalc`] by way of [`RawTalcExt`].
+pub trait Binning: sealed::Core {}
+
+impl<B: sealed::Core> Binning for B {}
+
+/// Returns how many bytes suffice for a first heap, wherever the region begins.
+///
+/// With exactly that many, all of the heap may be the table, and nothing can be allocated yet.
+///
+/// ```
+/// use talc_sources::{min_first_heap_size, talc_core::DefaultBinning};
+///
+/// static mut HEAP: [u8; min_first_heap_size::<DefaultBinning>() + 10_000] =
+///     [0; min_first_heap_size::<DefaultBinning>() + 10_000];
+/// ```
+pub const fn min_first_heap_size<B: Binning>() -> usize {
+    B::MIN_FIRST_HEAP_SIZE
+}
+
+/// Returns a layout that suffices for a first heap.
+///
+/// It is smaller than [`min_first_heap_size`], which has to allow for any alignment.
+pub const fn min_first_heap_layout<B: Binning>() -> Layout {
+    // SAFETY: 16 is a power of two, and the size, that of a type and a bit more, is far from the limit.
+    unsafe { Layout::from_size_align_unchecked(min_first_heap_size::<B>() & !15, 16) }
+}
+
+/// Declares the methods of [`RawTalc`] once more: for all shapes by one name, and as methods of any
+/// `RawTalc<B>`.
+macro_rules! forward {
+    ($(
+        $(#[$attribute:meta])*
+        [$($unsafety:ident)?] fn $name:ident$(<$visitor:ident>)?(&$($mutability:ident)?
+            $(, $argument:ident: $type:ty)*) $(-> $result:ty)?;
+    )*) => {
+        mod sealed {
+            use super::*;
+
+            /// What [`Binning`] is made of.
+            pub trait Core: Sized + Send + Sync {
+                const NEW: RawTalc<Self>;
+                const NEW_COMPLETE: RawTalc<Self>;
+                const MIN_FIRST_HEAP_SIZE: usize;
+
+                fn fmt(raw: &RawTalc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+                $(
+                    $(#[$attribute])*
+                    $($unsafety)? fn $name$(<$visitor: FnMut(Part)>)?(
+                        raw: &$($mutability)? RawTalc<Self>
+                        $(, $argument: $type)*
+                    ) $(-> $result)?;
+                )*
+            }
+
+            impl<
+                    const L: usize,
+                    const P: usize,
+                    const W: usize,
+                    const S: usize,
+                    const C: usize,
+                    const I: usize,
+                > Core for Bins<L, P, W, S, C, I>
+            {
+                const NEW: RawTalc<Self> = RawTalc::<Self>::new();
+                const NEW_COMPLETE: RawTalc<Self> = RawTalc::<Self>::with_complete_table();
+                const MIN_FIRST_HEAP_SIZE: usize = Self::MIN_FIRST_HEAP_SIZE;
+
+                fn fmt(raw: &RawTalc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fmt::Debug::fmt(raw, f)
+                }
+
+                $(
+                    $(#[$attribute])*
+                    #[inline]
+                    $($unsafety)? fn $name$(<$visitor: FnMut(Part)>)?(
+                        raw: &$($mutability)? RawTalc<Self>
+                        $(, $argument: $type)*
+                    ) $(-> $result)? {
+                        // SAFETY: required of the caller.
+                        $($unsafety)? { raw.$name($($argument),*) }
+                    }
+                )*
+            }
+        }
+
+        /// The methods of [`RawTalc`] for code that is generic over the [`Binning`]. Where that is known, they are
+        /// there without this trait.
+        pub trait RawTalcExt: Sized {
+            /// [`RawTalc::new`].
+            fn new() -> Self;
+
+            /// [`RawTalc::with_complete_table`].
+            fn with_complete_table() -> Self;
+
+            $(
+                #[doc = concat!("[`RawTalc::", stringify!($name), "`].")]
+                $(
+                    ///
+                    /// # Safety
+                    #[doc = concat!("That of the method, which is `", stringify!($unsafety), "`.")]
+                )?
+                $(#[$attribute])*
+                $($unsafety)? fn $name$(<$visitor: FnMut(Part)>)?(
+                    &$($mutability)? self
+                    $(, $argument: $type)*
+                ) $(-> $result)?;
+            )*
+        }
+
+        impl<B: Binning> RawTalcExt for RawTalc<B> {
+            #[inline]
+            fn new() -> Self {
+                B::NEW
+            }
+
+            #[inline]
+            fn with_complete_table() -> Self {
+                B::NEW_COMPLETE
+            }
+
+            $(
+                $(#[$attribute])*
+                #[inline]
+                $($unsafety)? fn $name$(<$visitor: FnMut(Part)>)?(
+                    &$($mutability)? self
+                    $(, $argument: $type)*
+                ) $(-> $result)? {
+                    // SAFETY: required of the caller.
+                    $($unsafety)? { B::$name(self $(, $argument)*) }
+                }
+            )*
+        }
+    };
+}
+
+forward! {
+    [] fn try_allocate(&mut, layout: Layout) -> Option<NonNull<u8>>;
+    [unsafe] fn deallocate(&mut, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>>;
+    [unsafe] fn try_grow_in_place(&mut, ptr: *mut u8, layout: Layout, new_size: usize) -> bool;
+    [unsafe] fn try_grow_downwards(&mut, ptr: *mut u8, layout: Layout, new_size: usize) -> Option<NonNull<u8>>;
+    [unsafe] fn shrink(&mut, ptr: *mut u8, layout: Layout, new_size: usize) -> Option<NonNull<u8>>;
+    [unsafe] fn try_realloc_in_place(&mut, ptr: *mut u8, layout: Layout, new_size: usize)
+        -> Result<Option<NonNull<u8>>, NoRoom>;
+    [] fn trim(&mut) -> Option<NonNull<u8>>;
+
+    [unsafe] fn claim(&mut, base: *mut u8, size: usize) -> Option<NonNull<u8>>;
+    [unsafe] fn extend(&mut, end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8>;
+    [unsafe] fn claim_or_extend(&mut, end: Option<NonNull<u8>>, base: *mut u8, size: usize) -> NonNull<u8>;
+    [unsafe] fn truncate(&mut, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>>;
+    [unsafe] fn resize(&mut, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>>;
+    [unsafe] fn watch(&mut, end: NonNull<u8>) -> Reserved;
+    [unsafe] fn remind(&mut, end: Option<NonNull<u8>>);
+
+    [unsafe] fn reserved(&, end: NonNull<u8>) -> Reserved;
+    [] fn claim_size(&, layout: Layout) -> Option<usize>;
+    [unsafe] fn extend_size(&, end: NonNull<u8>, layout: Layout) -> Option<usize>;
+    [unsafe] fn claim_or_extend_size(&, end: Option<NonNull<u8>>, layout: Layout) -> Option<usize>;
+    [] fn is_metadata_established(&) -> bool;
+    [] fn table_size(&) -> usize;
+    [] fn has_gap_for(&mut, layout: Layout, beside: Option<(NonNull<u8>, NonNull<u8>)>) -> bool;
+    [] fn largest_gap(&) -> Option<usize>;
+    [] fn visit<V>(&, visitor: V);
+    [unsafe] fn misuse(&, ptr: *mut u8, layout: Layout) -> Option<Misuse>;
+    #[cfg(feature = "audit")]
+    [] fn audit(&) -> Result<(), talc_core::Fault>;
+}
