@@ -32,7 +32,7 @@ pub(crate) const FIRST_PART: usize = 15;
 pub(crate) const WANTED: usize = 64;
 
 /// Maximum number of spare slabs, so that steps over them are bounded.
-pub(crate) const MAX_SPARES: u32 = 32;
+pub(crate) const MAX_SPARES: usize = 32;
 
 /// How many slots that were never used are put into the free list at a time: few, as memory that is
 /// not used need not be touched; enough to be worth the call.

@@ -47,7 +47,7 @@ impl<
                 let chunk = Chunk::of_payload(ptr);
                 let header = chunk.header();
                 self.uncount_small_chunk(header);
-                self.free(chunk, header.size(), header.below())
+                self.free(chunk, header)
             }
         };
         self.report();

@@ -196,7 +196,7 @@ impl<
             }
             self.uncount_small_chunk(header);
             chunk.set_header(Header::allocated(need, header.below()));
-            self.free(chunk.above(need), rest, Below::CHUNK)
+            self.free(chunk.above(need), Header::allocated(rest, Below::CHUNK))
         }
     }
 

@@ -43,6 +43,7 @@ impl<
     /// Allocates a chunk where the first gap at hand will not do: for large and over-aligned
     /// layouts, for small ones if there is no gap that is surely large enough, and for all where there is
     /// to be one way only.
+    #[cold]
     #[inline(never)]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
         let align = layout.align();

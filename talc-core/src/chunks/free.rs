@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use crate::memory::chunk::Chunk;
-use crate::memory::header::{Below, Header};
+use crate::memory::header::Header;
 use crate::memory::heap::HeapEnd;
 use crate::{Bins, RawTalc};
 
@@ -16,19 +16,16 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Makes a gap of the `size` bytes from `chunk` on. Returns the end of the heap if everything up to
-    /// there is free, as [`deallocate`](RawTalc::deallocate) does.
+    /// Makes a gap of an allocated chunk whose header is, or would be, `header`. Returns the end of the
+    /// heap if everything up to there is free, as [`deallocate`](RawTalc::deallocate) does.
     ///
     /// # Safety
-    /// The bytes must be the allocator's (I9) and in no list, with `below` below them and a chunk or
-    /// sentinel above them. They may be fewer than a chunk has (I2) if there is a gap above them.
+    /// The chunk must be nobody's (I9), and in no list. It may be smaller than a chunk can be (I2) if
+    /// there is a gap above it.
     #[inline]
-    pub(crate) unsafe fn free(
-        &mut self,
-        mut chunk: Chunk,
-        mut size: usize,
-        mut below: Below,
-    ) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn free(&mut self, mut chunk: Chunk, header: Header) -> Option<NonNull<u8>> {
+        let mut size = header.size();
+        let mut below = header.below();
         // SAFETY: above a chunk stands a chunk or the sentinel (I2); below a chunk that says so
         // stands a gap, with a footer (I4, I5).
         unsafe {

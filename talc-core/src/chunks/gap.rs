@@ -23,11 +23,11 @@ impl<
     /// have a head for the gap (I10).
     #[inline]
     pub(crate) unsafe fn add_gap(&mut self, gap: Chunk, header: Header) {
-        let bin = Self::bin_of(header.size());
-        debug_assert!(Self::IS_TABLE_INSIDE || bin < self.books().heads.into(), "I10");
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
         unsafe {
             gap.set_gap(header);
+            let bin = Self::bin_of(header.size());
+            debug_assert!(Self::IS_TABLE_INSIDE || bin < self.books().heads.into(), "I10");
             if CHECKS && !self.head_is_sound(bin) {
                 self.diagnosis.note(Misuse::Damaged);
                 Table::abandon(self.table_mut(), bin);

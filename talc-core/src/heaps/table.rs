@@ -111,7 +111,7 @@ impl<
                 below = Below::CHUNK;
             }
             end.sentinel().set_header(Header::SENTINEL);
-            self.free(chunk, size, below);
+            self.free(chunk, Header::allocated(size, below));
         }
         true
     }
@@ -178,7 +178,7 @@ impl<
                     // What lies below the table could not fall free, and may not have noticed.
                     self.watch_below(chunk);
                 }
-                self.free(chunk, header.size(), header.below());
+                self.free(chunk, header);
             }
         }
     }
@@ -209,7 +209,7 @@ impl<
                 copy(old.payload(), gap.payload(), size - WORD);
                 gap.set_header(Header::allocated(size, header.below()));
                 self.bins.set_table(gap.payload().wrapping_add(offset).cast());
-                self.free(gap.above(size), header.size(), Below::CHUNK);
+                self.free(gap.above(size), Header::allocated(header.size(), Below::CHUNK));
             }
         }
     }

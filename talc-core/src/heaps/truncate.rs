@@ -85,7 +85,7 @@ impl<
             let new = if kept < CHUNK_UNIT { lowest } else { old.at(target) };
             new.sentinel().set_header(Header::SENTINEL);
             if kept >= CHUNK_UNIT {
-                self.free(gap, kept, header.below());
+                self.free(gap, Header::allocated(kept, header.below()));
             }
             self.note_release(old.addr() - new.addr());
             Some(new.public())

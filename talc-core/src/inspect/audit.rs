@@ -204,8 +204,8 @@ impl<
                 || spare != found.spare
                 || counted != found.small_chunks
                 || (Self::WEIGHS_SLABS
-                    && (books.open as usize != current.count + partial.count + spare.count
-                        || books.spares as usize != spare.count))
+                    && (books.open != current.count + partial.count + spare.count
+                        || books.spares != spare.count))
             {
                 return fault;
             }

@@ -117,7 +117,7 @@ impl<
             if Self::KNOWS_BOUNDS {
                 Slab::untag(slab);
             }
-            self.free(chunk, header.size(), header.below())
+            self.free(chunk, header)
         }
     }
 

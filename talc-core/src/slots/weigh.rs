@@ -49,8 +49,8 @@ impl<
     }
 
     /// Whether one more slab with free slots, beside `others`, would take little of the heaps.
-    fn is_cheap(&self, others: u32) -> bool {
-        others as usize * OPEN_PART + FIRST_PART <= self.books().heap_bytes / S
+    fn is_cheap(&self, others: usize) -> bool {
+        others * OPEN_PART + FIRST_PART <= self.books().heap_bytes / S
     }
 
     /// Notes that there are more slabs, or fewer, that are current, partial or spare.
@@ -58,11 +58,11 @@ impl<
     /// # Safety
     /// There must be books of slabs.
     #[inline]
-    pub(crate) unsafe fn add_open(&mut self, slabs: i32) {
+    pub(crate) unsafe fn add_open(&mut self, slabs: isize) {
         if Self::WEIGHS_SLABS {
             // SAFETY: required of the caller.
             let open = unsafe { &mut self.slab_books_mut().open };
-            *open = open.wrapping_add(slabs as u32);
+            *open = open.wrapping_add(slabs as usize);
         }
     }
 

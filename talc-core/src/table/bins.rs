@@ -331,7 +331,7 @@ mod tests {
         let small = SmallBinning::MIN_FIRST_HEAP_SIZE;
         let inside = size_of::<SmallBinning>();
         if cfg!(target_pointer_width = "64") {
-            assert_eq!((default, small, inside), (503, 71, 600));
+            assert_eq!((default, small, inside), (503, 71, 608));
         } else {
             assert!(default <= 403 && small == 43 && inside <= 312);
             assert!(size_of::<CompactBins<8, 4, 4096, 16>>() <= 512);

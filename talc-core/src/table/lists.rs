@@ -57,23 +57,27 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     /// The first bin from `bin` on that is not empty. At most one step for each bitmap word.
     ///
     /// # Safety
-    /// `this` must be a table.
+    /// `this` must be a table, or what stands for one.
     #[inline]
     pub(crate) unsafe fn first_from(this: *mut Self, bin: usize) -> Option<usize> {
         let mut word = bin / 64;
-        if word >= Self::BINS / 64 {
+        if word >= WORDS {
             return None;
         }
-        // SAFETY: `word` is in bounds here and below.
+        // SAFETY: `word` is in bounds here and below: above the last one stands a word of the books, which
+        // is not 0.
         unsafe {
             let map = Self::map(this);
             let mut bits = map.add(word).read() & (!0 << (bin % 64));
+            if WORDS == 1 {
+                return if bits == 0 { None } else { Some(bits.trailing_zeros() as usize) };
+            }
             while bits == 0 {
                 word += 1;
-                if word == Self::BINS / 64 {
-                    return None;
-                }
                 bits = map.add(word).read();
+            }
+            if word >= WORDS {
+                return None;
             }
             Some(word * 64 + bits.trailing_zeros() as usize)
         }
@@ -86,7 +90,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     pub(crate) unsafe fn last(this: *mut Self) -> Option<usize> {
         // SAFETY: in bounds.
         let bits = |word: usize| unsafe { Self::map(this).add(word).read() };
-        let word = (0..Self::BINS / 64).rev().find(|&word| bits(word) != 0)?;
+        let word = (0..WORDS).rev().find(|&word| bits(word) != 0)?;
         Some(word * 64 + 63 - bits(word).leading_zeros() as usize)
     }
 

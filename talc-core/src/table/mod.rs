@@ -36,7 +36,9 @@ pub(crate) struct Table<const WORDS: usize, const CLASSES: usize> {
 struct Front<const WORDS: usize, const CLASSES: usize> {
     /// For each class, the slab that it allocates from; what stands for one, if it has none.
     current: [*mut Slab; CLASSES],
+    /// The bitmap: which lists are not empty.
     map: [u64; WORDS],
+    /// Begins with a word that is not 0, where the map has several: a search ends there.
     books: Books,
     /// What is written to where there is no link to write to, so that no branch is needed.
     nowhere: usize,
@@ -45,14 +47,15 @@ struct Front<const WORDS: usize, const CLASSES: usize> {
 /// What is known of the heaps.
 #[repr(C)]
 pub(crate) struct Books {
+    /// The lowest address of all heaps that there have ever been, and the highest heap end. First,
+    /// as no heap begins at address 0 (see [`Front`]).
+    pub(crate) lowest: usize,
+    pub(crate) highest: usize,
     /// The root of the list of heaps. Null if there is no heap, and so, if the table is placed in
     /// one, no table.
     pub(crate) heaps: *mut HeapBase,
     /// The sum of all heaps' sizes.
     pub(crate) heap_bytes: usize,
-    /// The lowest address of all heaps that there have ever been, and the highest heap end.
-    pub(crate) lowest: usize,
-    pub(crate) highest: usize,
     /// How many heads the table has: those of the gaps that can be in the heaps. And how many it
     /// is to have at least, if there is room.
     pub(crate) heads: u16,
@@ -68,9 +71,9 @@ pub(crate) struct SlabBooks<const CLASSES: usize> {
     /// For each size of a small chunk, how many live ones slots could hold.
     pub(crate) small_chunks: [u32; CLASSES],
     /// How many slabs are current, partial or spare.
-    pub(crate) open: u32,
+    pub(crate) open: usize,
     /// How many slabs are spare; and the first one, each of which points to the next one.
-    pub(crate) spares: u32,
+    pub(crate) spares: usize,
     pub(crate) spare: *mut Slab,
     /// What is returned when a slab falls empty and there is nothing else to return; null if nothing is.
     pub(crate) reminder: *mut u8,
@@ -84,8 +87,12 @@ pub(crate) struct Whole<const WORDS: usize, const CLASSES: usize> {
 }
 
 impl Books {
+    /// All zero.
     const ZERO: Self =
-        Self { heaps: null_mut(), heap_bytes: 0, lowest: 0, highest: 0, heads: 0, wanted_heads: 0 };
+        Self { lowest: 0, highest: 0, heaps: null_mut(), heap_bytes: 0, heads: 0, wanted_heads: 0 };
+
+    /// Of no heap, and not beginning with 0.
+    const NOTHING: Self = Self { lowest: usize::MAX, ..Self::ZERO };
 
     /// Whether `size` bytes at `addr` lie between the lowest heap base and the highest heap end.
     pub(crate) fn contain(&self, addr: usize, size: usize) -> bool {
@@ -109,11 +116,14 @@ impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
         Self { current: [null_mut(); CLASSES], map: [0; WORDS], books: Books::ZERO, nowhere: 0 };
 
     /// Empty lists, and for each class a slab in which nothing is ever free.
-    const NOTHING: Self = Self { current: [Slab::NOTHING; CLASSES], ..Self::ZERO };
+    const NOTHING: Self =
+        Self { current: [Slab::NOTHING; CLASSES], books: Books::NOTHING, ..Self::ZERO };
 
     /// The same for a table that is to be complete.
-    const NOTHING_OF_ALL: Self =
-        Self { books: Books { wanted_heads: (64 * WORDS) as u16, ..Books::ZERO }, ..Self::NOTHING };
+    const NOTHING_OF_ALL: Self = Self {
+        books: Books { wanted_heads: (64 * WORDS) as u16, ..Books::NOTHING },
+        ..Self::NOTHING
+    };
 }
 
 impl<const WORDS: usize, const CLASSES: usize> Whole<WORDS, CLASSES> {
