@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use super::search::Gap;
 use crate::checks::CHECKS;
-use crate::memory::chunk::{checked_chunk_size, Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::chunk::{checked_chunk_size, Chunk, GRAIN};
 use crate::table::Table;
 use crate::tuning::{GAPS_FOR_SLAB, LARGE};
 use crate::{Bins, RawTalc};
@@ -47,32 +47,36 @@ impl<
     #[inline(never)]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
         let align = layout.align();
-        let gap = if Self::SEARCHES_LISTS {
-            self.search_lists_for(need, align)?
+        let chunk = if Self::SEARCHES_LISTS {
+            let gap = self.search_lists_for(need, align)?;
+            // SAFETY: the search finds gaps that are large enough.
+            unsafe { self.take(gap, gap.chunk.front_for(align), need) }
         } else {
-            self.search_heads(need, align, |gap| gap.holds(need, align))?
+            self.take_from_heads(need, align, false)?
         };
         self.tally.record(|counters| counters.allocated(layout.size()));
-        // SAFETY: the search finds gaps that are large enough.
-        unsafe { Some(self.take(gap, gap.chunk.front_for(align), need).allocation()) }
+        Some(chunk.allocation())
     }
 
     /// Takes a chunk of exactly the size of a slab, aligned to it, which leaves a gap or nothing on
     /// both sides.
     #[inline]
     pub(crate) fn take_slab(&mut self) -> Option<Chunk> {
-        let (gap, front) = if Self::SEARCHES_LISTS {
-            self.search_lists_for_slab()?
-        } else {
-            let gap = self.search_heads(S, S, |gap| {
-                const HOLE: usize = CHUNK_UNIT - GRAIN;
-                let above = gap.size.wrapping_sub(S).wrapping_sub(gap.chunk.front_for(S));
-                gap.holds(S, S) && (HOLE == 0 || above != HOLE)
-            })?;
-            (gap, gap.chunk.front_for(S))
-        };
+        if !Self::SEARCHES_LISTS {
+            return self.take_from_heads(S, S, true);
+        }
+        let (gap, front) = self.search_lists_for_slab()?;
         // SAFETY: the gap is large enough, and the front such that there is no hole.
         unsafe { Some(self.take(gap, front, S)) }
+    }
+
+    /// Takes an aligned chunk from the first gap of a bin; exactly of that size if it `is_exact`. Out of
+    /// line, so that all who take one share the code.
+    #[inline(never)]
+    fn take_from_heads(&mut self, need: usize, align: usize, is_exact: bool) -> Option<Chunk> {
+        let gap = self.search_heads(need, align, is_exact)?;
+        // SAFETY: the search finds gaps that are large enough.
+        unsafe { Some(self.take(gap, gap.chunk.front_for(align), need)) }
     }
 
     /// Finds a gap that a slab fits into, one that is not at the top of its heap if there is

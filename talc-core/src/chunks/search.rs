@@ -5,7 +5,7 @@
 //!   less code, for tables with one word of bitmap.
 
 use crate::checks::CHECKS;
-use crate::memory::chunk::{max_front, Chunk, GRAIN};
+use crate::memory::chunk::{max_front, Chunk, CHUNK_UNIT, GRAIN};
 use crate::table::Table;
 use crate::tuning::{PROBES, SEARCH_LIMIT};
 use crate::{Bins, Misuse, RawTalc};
@@ -16,14 +16,6 @@ pub(crate) struct Gap {
     pub(crate) chunk: Chunk,
     pub(crate) size: usize,
     pub(crate) bin: usize,
-}
-
-impl Gap {
-    /// Whether there is room for a chunk of `need` bytes with a payload aligned to `align`.
-    #[inline]
-    pub(crate) fn holds(self, need: usize, align: usize) -> bool {
-        self.size >= need && self.size - need >= self.chunk.front_for(align)
-    }
 }
 
 impl<
@@ -79,15 +71,18 @@ impl<
         }
     }
 
-    /// Finds a gap that `fits` accepts among the first ones of all bins whose gaps all hold `need`
-    /// bytes; if they are all empty, or the layout is over-aligned, of the bins from that of `need` on.
+    /// Finds a gap with room for an aligned chunk among the first ones of all bins whose gaps all hold
+    /// `need` bytes; if they are all empty, or the layout is over-aligned, of the bins from that of `need`
+    /// on. If it `is_exact`, the chunk must not become larger, as what is left above it is too small for a gap.
     #[inline]
     pub(crate) fn search_heads(
         &mut self,
         need: usize,
         align: usize,
-        fits: impl Fn(Gap) -> bool,
+        is_exact: bool,
     ) -> Option<Gap> {
+        // What is too small for a gap.
+        const HOLE: usize = CHUNK_UNIT - GRAIN;
         // SAFETY: the bins are not empty (I8), and their first gaps have headers.
         unsafe {
             let map = Table::map(self.table()).read();
@@ -102,9 +97,12 @@ impl<
                     return None;
                 }
                 let chunk = Table::first_gap(self.table(), bin);
-                let gap = Gap { chunk, size: chunk.header().size(), bin };
-                if fits(gap) {
-                    return Some(gap);
+                let (size, front) = (chunk.header().size(), chunk.front_for(align));
+                if size >= need
+                    && size - need >= front
+                    && !(is_exact && HOLE != 0 && size - need - front == HOLE)
+                {
+                    return Some(Gap { chunk, size, bin });
                 }
                 bits &= bits - 1;
             }
@@ -114,7 +112,7 @@ impl<
 
     /// Finds a gap with room for an aligned chunk, the smallest ones first.
     pub(crate) fn search_lists_for(&mut self, need: usize, align: usize) -> Option<Gap> {
-        let fits = |gap: Gap| gap.holds(need, align);
+        let fits = |gap: Gap| gap.size >= need && gap.size - need >= gap.chunk.front_for(align);
         let sure = need.checked_add(max_front(align))?;
         let mut gap = self.search(Self::bin_of(need), usize::MAX, PROBES, fits);
         if gap.is_none() {

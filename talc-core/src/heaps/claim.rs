@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use crate::checks::CHECKS;
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::header::Below;
 use crate::memory::heap::{place_heap, HeapBase, HeapEnd};
 use crate::{Bins, Counters, Misuse, RawTalc};
 
@@ -44,28 +45,37 @@ impl<
     pub unsafe fn claim(&mut self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
         let (first, end) = place_heap(base, size, CHUNK_UNIT)?;
         // SAFETY: `place_heap` puts everything from the base to the end into the caller's region.
-        let is_claimed = unsafe { self.add_heap(first, end) };
+        let is_claimed = unsafe { self.grow(first, end, Below::BASE) };
         self.report();
         is_claimed.then(|| end.public())
     }
 
-    /// Makes everything from its first chunk to `end` a heap. Returns `false`, and changes nothing, if there
-    /// is no room for the table.
+    /// Makes everything from `chunk` to `end` a heap of its own if the base is below it, else a part of the
+    /// heap whose sentinel `chunk` is. Returns `false`, and changes nothing, if there is no room for the
+    /// table.
     ///
     /// # Safety
-    /// The bytes from the base in front of the first chunk to `end` must be the allocator's.
-    unsafe fn add_heap(&mut self, first: Chunk, end: HeapEnd) -> bool {
-        let heap = HeapBase::of_first_chunk(first);
-        let bytes = end.addr() - heap as usize;
+    /// These bytes must be the allocator's, and so must those of the base in front of the first chunk
+    /// of a new heap; `below` be what stands below them.
+    #[inline]
+    unsafe fn grow(&mut self, chunk: Chunk, end: HeapEnd, below: Below) -> bool {
+        let heap = HeapBase::of_first_chunk(chunk);
+        let base = if below.is_base() { heap as usize } else { HeapEnd::of_sentinel(chunk).addr() };
+        let more = end.addr() - base;
+        // How large a heap is that grows is not known; not larger than all of them.
+        let others = if below.is_base() { 0 } else { self.books().heap_bytes };
         // SAFETY: required of the caller; once there is space, there is a table (I10).
         unsafe {
-            if !self.add_space(first, end, true, bytes) {
-                return false;
+            match self.provide_table(chunk, end, below, others.wrapping_add(more)) {
+                Some((chunk, below)) => self.add_space(chunk, end, below),
+                None => return false,
             }
-            self.list_heap(heap);
-            self.note_growth(heap as usize, end, bytes);
+            if below.is_base() {
+                self.list_heap(heap);
+                self.tally.record(Counters::heap_added);
+            }
+            self.note_growth(base, end, more);
         }
-        self.tally.record(Counters::heap_added);
         true
     }
 
@@ -87,11 +97,11 @@ impl<
     pub unsafe fn extend(&mut self, end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8> {
         let old = HeapEnd::from_public(end);
         let new = old.at(new_end as usize & !(GRAIN - 1));
-        // SAFETY: required of the caller.
+        // SAFETY: required of the caller; the old sentinel becomes the header of a chunk (I1).
         let is_extended = unsafe {
             !self.is_misused_end(end)
                 && new.addr().saturating_sub(old.addr()) >= CHUNK_UNIT
-                && self.extend_heap(old, new)
+                && self.grow(old.sentinel(), new, old.sentinel().header().below())
         };
         self.report();
         if is_extended {
@@ -99,27 +109,6 @@ impl<
         } else {
             end
         }
-    }
-
-    /// Moves the end of a heap up. Returns `false`, and changes nothing, if there is no room for the
-    /// table.
-    ///
-    /// # Safety
-    /// `old` must be the end of a heap, and the bytes from there to `new`, at least [`CHUNK_UNIT`], be the
-    /// allocator's.
-    unsafe fn extend_heap(&mut self, old: HeapEnd, new: HeapEnd) -> bool {
-        let more = new.addr() - old.addr();
-        // How large this heap is, is not known; not larger than all of them.
-        let bytes = self.books().heap_bytes.wrapping_add(more);
-        // SAFETY: required of the caller; the old sentinel becomes the header of a chunk (I1). There is a
-        // heap, and so a table (I10).
-        unsafe {
-            if !self.add_space(old.sentinel(), new, false, bytes) {
-                return false;
-            }
-            self.note_growth(old.addr(), new, more);
-        }
-        true
     }
 
     /// Extends the heap that ends at `end`, if the region begins there; else makes the region a heap
@@ -160,14 +149,17 @@ impl<
         // SAFETY: required of the caller; the region is large enough for a heap, also for one that holds
         // the table.
         unsafe {
-            let is_extended = match end {
-                Some(end) => {
-                    end.as_ptr() == base && self.extend_heap(HeapEnd::from_public(end), new)
+            let own = HeapBase::first_chunk(HeapBase::of_region(base));
+            let (chunk, below) = match end {
+                Some(end) if end.as_ptr() == base => {
+                    let sentinel = HeapEnd::from_public(end).sentinel();
+                    (sentinel, sentinel.header().below())
                 }
-                None => false,
+                _ => (own, Below::BASE),
             };
-            if !is_extended {
-                self.add_heap(HeapBase::first_chunk(HeapBase::of_region(base)), new);
+            if !self.grow(chunk, new, below) && !Self::IS_TABLE_INSIDE {
+                // The heap below would need a larger table than there is room for.
+                self.grow(own, new, Below::BASE);
             }
         }
         self.report();

@@ -51,69 +51,99 @@ impl<
     /// How many bytes suffice for another table, if a heap that has `bytes` bytes without it needs
     /// one; else 0.
     pub(crate) fn table_room(&self, bytes: usize) -> usize {
-        let mut room = 0;
-        if !self.has_heads_for(bytes) {
-            // The room makes the heap larger, which may need a few heads more.
-            loop {
-                let heads = self.heads_to_place(bytes.saturating_add(room));
-                let more = Bins::<L, P, W, S, C, I>::table_chunk(heads);
-                if more <= room {
-                    break;
-                }
-                room = more;
-            }
+        if self.has_heads_for(bytes) {
+            return 0;
         }
-        room
+        // Where it takes almost all of a gap, it takes all of it.
+        const HOLE: usize = CHUNK_UNIT - GRAIN;
+        let mut room = 0;
+        loop {
+            // The room makes the heap larger, which may need a few heads more.
+            let heads = self.heads_to_place(bytes.saturating_add(room));
+            let more = Bins::<L, P, W, S, C, I>::table_chunk(heads) + HOLE;
+            if more <= room {
+                return room;
+            }
+            room = more;
+        }
     }
 
-    /// Makes everything from `chunk` to a new sentinel at `end` free: a heap of `bytes` bytes if it
-    /// `is_new`, else what is added to one from its old sentinel on. Returns `false`, and changes nothing, if
-    /// the table is too small for the heap and there is no room for a larger one.
+    /// Sees to it that the table has the heads for a heap of `bytes` bytes, to which those from `chunk`
+    /// to `end` are added. Returns where they begin that are still free, and what is below them; `None`, and
+    /// nothing has changed, if there is no room for a larger table.
     ///
     /// # Safety
-    /// These bytes must be the allocator's, and at least [`CHUNK_UNIT`]; `chunk` must be where the first
-    /// chunk of the new heap will be, or the old sentinel.
-    pub(crate) unsafe fn add_space(
+    /// These bytes must be the allocator's, with `below` below them: the base of a new heap, or else what
+    /// the old sentinel, which is `chunk`, says.
+    #[inline]
+    pub(crate) unsafe fn provide_table(
         &mut self,
-        mut chunk: Chunk,
+        chunk: Chunk,
         end: HeapEnd,
-        is_new: bool,
+        below: Below,
         bytes: usize,
-    ) -> bool {
-        let is_missing = !self.has_heads_for(bytes) && !self.move_table_to_gap(bytes);
+    ) -> Option<(Chunk, Below)> {
+        if self.has_heads_for(bytes) {
+            return Some((chunk, below));
+        }
+        // SAFETY: required of the caller.
+        unsafe { self.place_table(chunk, end, below, bytes) }
+    }
+
+    /// [`provide_table`](Self::provide_table), where there must be another one.
+    ///
+    /// # Safety
+    /// As for that.
+    #[cold]
+    unsafe fn place_table(
+        &mut self,
+        chunk: Chunk,
+        end: HeapEnd,
+        below: Below,
+        bytes: usize,
+    ) -> Option<(Chunk, Below)> {
+        let is_placed = self.move_table_to_gap(bytes);
         // SAFETY: the old sentinel is a header (I1); what is written is in the caller's bytes, and what is
         // free below them.
         unsafe {
-            let mut below = if is_new { Below::BASE } else { chunk.header().below() };
-            let mut size = end.sentinel().addr() - chunk.addr();
-            if is_missing {
-                let size_below = if below.is_gap() { chunk.size_below() } else { 0 };
-                let (heads, need) = match self.table_within(bytes, size + size_below) {
-                    Some(table) => table,
-                    None => return false,
-                };
-                if below.is_gap() {
-                    chunk = chunk.below(size_below);
-                    below = chunk.header().below();
-                    self.remove_gap(chunk, size_below);
-                    size += size_below;
-                }
-                end.sentinel().set_header(Header::SENTINEL);
-                // What no gap fits into is the table's.
-                let need = if size - need < CHUNK_UNIT { size } else { need };
-                chunk.set_header(Header::allocated(need, below));
-                self.move_table(chunk, heads);
-                if need == size {
-                    return true;
-                }
-                chunk = chunk.above(need);
-                size -= need;
-                below = Below::CHUNK;
+            // The gap may have been the one below.
+            let below = if below.is_base() { below } else { chunk.header().below() };
+            if is_placed {
+                return Some((chunk, below));
             }
+            let size_below = if below.is_gap() { chunk.size_below() } else { 0 };
+            let size = size_below + (end.sentinel().addr() - chunk.addr());
+            let (heads, need) = self.table_within(bytes, size)?;
+            let lowest = chunk.below(size_below);
+            let mut lowest_below = below;
+            if below.is_gap() {
+                lowest_below = lowest.header().below();
+                self.remove_gap(lowest, size_below);
+            }
+            // What no gap fits into is the table's.
+            let need = if size - need < CHUNK_UNIT { size } else { need };
+            lowest.set_header(Header::allocated(need, lowest_below));
             end.sentinel().set_header(Header::SENTINEL);
-            self.free(chunk, Header::allocated(size, below));
+            self.move_table(lowest, heads);
+            Some((lowest.above(need), Below::CHUNK))
         }
-        true
+    }
+
+    /// Makes everything from `chunk` to a new sentinel at `end` free; there may be nothing.
+    ///
+    /// # Safety
+    /// These bytes must be the allocator's, and in no list, with `below` below them; and the table have a head
+    /// for the gap (I10).
+    #[inline]
+    pub(crate) unsafe fn add_space(&mut self, chunk: Chunk, end: HeapEnd, below: Below) {
+        // SAFETY: required of the caller.
+        unsafe {
+            let size = end.sentinel().addr() - chunk.addr();
+            if Self::IS_TABLE_INSIDE || size != 0 {
+                end.sentinel().set_header(Header::SENTINEL);
+                self.free(chunk, Header::allocated(size, below));
+            }
+        }
     }
 
     /// The number of heads of a table for a heap of `bytes` bytes, and the size of its chunk, if that is

@@ -32,12 +32,12 @@ impl Header {
 
     #[inline]
     pub(crate) const fn allocated(size: usize, below: Below) -> Self {
-        Self(size | below.0)
+        Self(size | below.flags())
     }
 
     #[inline]
     pub(crate) const fn gap(size: usize, below: Below) -> Self {
-        Self(size | below.0 | Self::FREE)
+        Self(size | below.flags() | Self::FREE)
     }
 
     #[inline]
@@ -96,11 +96,12 @@ impl Header {
     /// What stands below the chunk.
     #[inline]
     pub(crate) const fn below(self) -> Below {
-        Below(self.0 & (Self::BASE | Self::BELOW_FREE))
+        Below(self.0)
     }
 }
 
 /// What stands below a chunk in its heap, as the flags `BELOW_FREE` and `BASE` of its header say it.
+/// The other bits may be any.
 #[derive(Clone, Copy)]
 pub(crate) struct Below(usize);
 
@@ -117,5 +118,15 @@ impl Below {
     #[inline]
     pub(crate) const fn is_gap(self) -> bool {
         self.0 & Header::BELOW_FREE != 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_base(self) -> bool {
+        self.0 & Header::BASE != 0
+    }
+
+    #[inline]
+    const fn flags(self) -> usize {
+        self.0 & (Header::BASE | Header::BELOW_FREE)
     }
 }
