@@ -2,7 +2,7 @@
 //! the documentation of an item, and so tested, and code that is not compiled says why. And links
 //! between documents lead to what there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -172,6 +172,11 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The links that a document defines by lines like `[label]: target`.
+fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    prose(text).filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
+}
+
 /// The anchors of a document: its headings, as web pages that show Markdown name them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text).filter(|line| line.starts_with('#'));
@@ -189,8 +194,11 @@ fn links_lead_somewhere() {
     for path in files(&root).iter().filter(|path| has_extension(path, "md")) {
         let text = fs::read_to_string(path).unwrap();
         let targets = prose(&text)
-            .flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
-        for target in targets.filter(|target| !target.contains("://")) {
+            .flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()))
+            .chain(definitions(&text).map(|(_, target)| target));
+        // Those to items are rustdoc's to check.
+        let is_file = |target: &&str| !target.contains("://") && !target.starts_with("crate");
+        for target in targets.filter(is_file) {
             links += 1;
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let file =
@@ -204,6 +212,61 @@ fn links_lead_somewhere() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(links >= 50, "{links} links");
     assert_eq!(anchors("# A `B` c-d\n```\n# no\n```\n"), BTreeSet::from(["a-b-c-d".to_string()]));
+}
+
+/// The labels of the links in a document that are defined elsewhere: of ``[`label`]`` and `[text][label]`.
+fn labels(text: &str) -> BTreeSet<String> {
+    let lines: Vec<_> = prose(text).filter(|line| definitions(line).next().is_none()).collect();
+    let text = lines.join("\n");
+    let named = text.split("][").skip(1).filter_map(|rest| rest.split(']').next());
+    let code = text.match_indices("[`").filter_map(|(start, _)| {
+        let (label, rest) = text[start + 1..].split_once(']')?;
+        (!rest.starts_with(['(', '['])).then_some(label)
+    });
+    named.chain(code).map(String::from).collect()
+}
+
+/// The guide can be read as files and as the documentation of modules. For the latter, `links.md` defines
+/// the links of all pages once more, and both definitions of a link lead to the same place.
+#[test]
+fn the_guide_links_to_the_same_in_files_and_in_modules() {
+    let crate_folder = root().join("talc");
+    let guide = crate_folder.join("src/guide");
+    let links = fs::read_to_string(guide.join("links.md")).unwrap();
+    let links: BTreeMap<_, _> = definitions(&links).collect();
+
+    let mut checked = 0;
+    for path in files(&guide).iter().chain([&crate_folder.join("README.md")]) {
+        if path.ends_with("links.md") {
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy();
+        let definitions: BTreeMap<_, _> = definitions(&text).collect();
+        let defined: BTreeSet<_> = definitions.keys().map(|label| label.to_string()).collect();
+        assert_eq!(labels(&text), defined, "{name}: labels used, and labels defined");
+        for (label, target) in definitions {
+            let item = links.get(label).copied();
+            if target.starts_with("https://docs.rs/talc/") {
+                // Nothing to compare with where the item needs a feature that is off by default.
+                let last = item.map_or("", |item| item.rsplit("::").next().unwrap());
+                assert!(target.contains(last), "{name}: {label} leads to {target} and {item:?}");
+            } else {
+                let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+                let file = path.parent().unwrap().join(file).canonicalize().unwrap();
+                let stem = file.file_stem().unwrap().to_string_lossy();
+                let module = match (&*stem, file.parent() == Some(&*guide)) {
+                    ("README", true) => "crate::guide".to_string(),
+                    ("README", false) => "crate".to_string(),
+                    _ => format!("crate::guide::{stem}"),
+                };
+                let expected = [&module, anchor].join("#");
+                assert_eq!(item, Some(expected.trim_end_matches('#')), "{name}: {label}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked >= 50, "{checked} links");
 }
 
 #[test]
