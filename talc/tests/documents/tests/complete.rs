@@ -1,22 +1,22 @@
-//! No example of a document is left out: each Markdown file of the repository that has Rust code is
-//! the documentation of an item, and so tested, and code that is not compiled says why. And links
-//! between documents lead to what there is.
+//! No example of a document is left out: each Markdown file of the repository that contains Rust code is
+//! the documentation of an item, and so is tested; code that is not compiled says why. And the links of
+//! documents lead somewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a reason begins with: in the paragraph above the code, or in a comment at its start.
+/// What a reason begins with. It is in the paragraph above the code, or in a comment at the code's start.
 const REASON: &str = "Not compiled";
 
-/// What rustdoc takes for an attribute of Rust code.
+/// Whether rustdoc takes a word for an attribute of Rust code.
 fn is_rust_attribute(word: &str) -> bool {
     ["rust", "no_run", "should_panic", "compile_fail", "test_harness", "standalone_crate"]
         .contains(&word)
         || ["ignore", "edition"].iter().any(|start| word.starts_with(start))
 }
 
-/// Whether a line looks like Rust and like nothing else that is found in documents.
+/// Whether a line looks like Rust, and not like anything else that documents contain.
 fn is_rust_line(line: &str) -> bool {
     let words = ["let ", "fn ", "use ", "impl ", "static ", "const ", "struct ", "pub ", "unsafe "];
     words.iter().any(|word| line.trim_start().starts_with(word))
@@ -27,9 +27,9 @@ fn is_rust_line(line: &str) -> bool {
 /// A block of code.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Block {
-    /// The number of the line where it begins, counted from 1.
+    /// The number of its first line, counted from 1.
     line: usize,
-    /// What stands beside the opening fence.
+    /// The text after the opening fence.
     info: String,
     code: Vec<String>,
     /// The text from the last blank line before it.
@@ -92,12 +92,12 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// The folder of the repository.
+/// Returns the folder of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap()
 }
 
-/// Every file below a folder, except for what tools have put there.
+/// Returns every file below a folder, except for what tools have put there.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect_files(folder, &mut found);
@@ -122,7 +122,7 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
 }
 
-/// The documents that a file of Rust code includes as documentation.
+/// Returns the documents that a file of Rust code includes as documentation.
 fn included(path: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(path).unwrap();
     let names =
@@ -162,7 +162,7 @@ fn every_example_is_compiled_or_says_why_not() {
     assert!(documents >= 10 && examples >= 30, "{documents} documents, {examples} examples");
 }
 
-/// The lines of a document that are not code.
+/// Returns the lines of a document that are not code.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     text.lines().filter(move |line| {
@@ -172,12 +172,12 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The links that a document defines by lines like `[label]: target`.
+/// Returns the links that a document defines by lines like `[label]: target`.
 fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
     prose(text).filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
 }
 
-/// The anchors of a document: its headings, as web pages that show Markdown name them.
+/// Returns the anchors of a document: its headings, as web pages that show Markdown name them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text).filter(|line| line.starts_with('#'));
     let is_kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
@@ -196,7 +196,7 @@ fn links_lead_somewhere() {
         let targets = prose(&text)
             .flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()))
             .chain(definitions(&text).map(|(_, target)| target));
-        // Those to items are rustdoc's to check.
+        // rustdoc checks the links to items.
         let is_file = |target: &&str| !target.contains("://") && !target.starts_with("crate");
         for target in targets.filter(is_file) {
             links += 1;
@@ -214,7 +214,7 @@ fn links_lead_somewhere() {
     assert_eq!(anchors("# A `B` c-d\n```\n# no\n```\n"), BTreeSet::from(["a-b-c-d".to_string()]));
 }
 
-/// The labels of the links in a document that are defined elsewhere: of ``[`label`]`` and `[text][label]`.
+/// Returns the labels of links like ``[`label`]`` and `[text][label]`, whose targets are defined elsewhere.
 fn labels(text: &str) -> BTreeSet<String> {
     let lines: Vec<_> = prose(text).filter(|line| definitions(line).next().is_none()).collect();
     let text = lines.join("\n");
@@ -226,8 +226,8 @@ fn labels(text: &str) -> BTreeSet<String> {
     named.chain(code).map(String::from).collect()
 }
 
-/// The guide can be read as files and as the documentation of modules. For the latter, `links.md` defines
-/// the links of all pages once more, and both definitions of a link lead to the same place.
+/// The guide can be read as files and as the documentation of modules. For the modules, `links.md` defines
+/// the links of all pages once more. Both definitions of a link lead to the same place.
 #[test]
 fn the_guide_links_to_the_same_in_files_and_in_modules() {
     let crate_folder = root().join("talc");
@@ -248,7 +248,7 @@ fn the_guide_links_to_the_same_in_files_and_in_modules() {
         for (label, target) in definitions {
             let item = links.get(label).copied();
             if target.starts_with("https://docs.rs/talc/") {
-                // Nothing to compare with where the item needs a feature that is off by default.
+                // Items of features that are off by default are not in `links.md`.
                 let last = item.map_or("", |item| item.rsplit("::").next().unwrap());
                 assert!(target.contains(last), "{name}: {label} leads to {target} and {item:?}");
             } else {
