@@ -10,14 +10,15 @@ use talc_sources::{Binning, Replaceable, Source, Talc};
 use crate::glue::{self, Wrapper};
 use crate::heap_api::heap_api;
 
-/// An allocator for one thread: like a [`Cell`](core::cell::Cell), it is not `Sync`, lends nothing
-/// out, and costs nothing at run time, but for a note that it is in use, if the source may come back.
+/// An allocator for one thread, without a lock.
 ///
-/// It implements `GlobalAlloc` and `Allocator`; pass `&talc` to collections.
+/// It implements `GlobalAlloc` and `Allocator`; pass `&talc` to collections. Like a
+/// [`Cell`](core::cell::Cell), it is not `Sync` and lends no reference to its contents.
 ///
-/// A call from its own source is refused, if that is one that [says](Source::MAY_REENTER) that it may
-/// come back: allocating fails, all else panics. In debug builds a call from any other source is
-/// noticed, too, and panics with the place of the first call.
+/// It costs nothing at run time, unless its source may call it back
+/// ([`MAY_REENTER`](Source::MAY_REENTER)). In that case the cell keeps note of being in use, and
+/// refuses such calls: allocating fails, everything else panics. In debug builds, calls from all other
+/// sources are noticed as well; they panic with the location of the first call.
 ///
 /// # Example
 ///
@@ -41,28 +42,28 @@ pub struct TalcCell<S, B = DefaultBinning> {
 }
 
 impl<S: Source<B>, B: Binning> TalcCell<S, B> {
-    /// An allocator that gets its memory from `source`.
+    /// Creates an allocator that gets its memory from `source`.
     #[inline]
     pub const fn new(source: S) -> Self {
         Self { cell: UnsafeCell::new(Talc::new(source)), borrow: borrow::Mark::new() }
     }
 
-    /// The driver.
+    /// Returns a mutable reference to the driver.
     #[inline]
     pub fn get_mut(&mut self) -> &mut Talc<S, B> {
         self.cell.get_mut()
     }
 
-    /// The driver.
+    /// Unwraps the driver.
     #[inline]
     pub fn into_inner(self) -> Talc<S, B> {
         self.cell.into_inner()
     }
 
-    /// Replaces the source, and answers the old one.
+    /// Replaces the source, and returns the old one.
     ///
-    /// Only for sources on which nothing depends once they have brought memory:
-    /// [`Replaceable`] ones.
+    /// The source must be [`Replaceable`]: nothing depends on such a source once it has brought
+    /// memory.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn replace_source(&self, source: S) -> S
@@ -72,7 +73,7 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
         self.with_driver(|talc| core::mem::replace(talc.source_mut(), source))
     }
 
-    /// A clone of the source.
+    /// Returns a clone of the source.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn clone_source(&self) -> S
@@ -82,13 +83,14 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
         self.with_driver(|talc| talc.source().clone())
     }
 
-    /// Gives empty slabs back, and heaps that fall free to the source: [`Talc::trim`].
+    /// Returns empty slabs to the gaps, and offers the source each heap whose top becomes free. See
+    /// [`Talc::trim`].
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn trim(&self) {
         self.with_driver(|talc| talc.trim());
     }
 
-    /// Statistics of all heaps and allocations.
+    /// Returns statistics of all heaps and allocations.
     #[cfg(feature = "counters")]
     #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
     #[inline]
@@ -100,7 +102,7 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
     /// Checks every invariant.
     ///
     /// # Errors
-    /// The first fault that is found.
+    /// Returns the first fault that is found.
     #[cfg(feature = "audit")]
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
     #[cfg_attr(debug_assertions, track_caller)]
@@ -108,28 +110,28 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
         self.with_driver(|talc| talc.audit())
     }
 
-    /// The size of the largest layout that fits without asking the source. See
+    /// Returns the size of the largest layout that fits without calling the source. See
     /// [`RawTalc::largest_gap`](talc_sources::talc_core::RawTalc::largest_gap) for its cost.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn largest_gap(&self) -> Option<usize> {
         self.with_driver(|talc| talc.largest_gap())
     }
 
-    /// Shows each part of each heap to `visitor`. See
+    /// Calls `visitor` with each part of each heap. See
     /// [`RawTalc::visit`](talc_sources::talc_core::RawTalc::visit).
     ///
     /// # Safety
-    /// `visitor` must not use this allocator: not allocate or free through it, nor anything else.
+    /// `visitor` must not use this allocator, neither to allocate or free nor in any other way.
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn visit(&self, visitor: impl FnMut(Part)) {
         self.with_driver(|talc| talc.visit(visitor));
     }
 
-    /// How much of a heap is in use. See
+    /// Returns how much of a heap is in use. See
     /// [`RawTalc::reserved`](talc_sources::talc_core::RawTalc::reserved).
     ///
     /// # Safety
-    /// That of [`Talc::reserved`].
+    /// As for [`Talc::reserved`].
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn reserved(&self, heap_end: NonNull<u8>) -> Reserved {
         // SAFETY: required of the caller.
@@ -154,36 +156,37 @@ impl<S: Source<B>, B: Binning> Wrapper for TalcCell<S, B> {
     fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> Option<T> {
         let _borrowed = self.borrow.mark(S::MAY_REENTER)?;
         // SAFETY: the cell is not `Sync`, and this is the only place that makes a reference to its
-        // contents from a shared one. `f` is code of this crate: what it calls that is not, is
-        // sources and their `Clone` and `Drop`, which do not come back here, or say that they may,
-        // and then are refused (the contract of `Source`), and visitors, whose callers vouch for
-        // them.
+        // contents from a shared one. `f` is code of this crate. The only foreign code that it calls
+        // is that of sources, with their `Clone` and `Drop`, and that of visitors. By the contract of
+        // `Source`, sources do not call back, or declare that they may and are refused here. For
+        // visitors, the callers vouch.
         Some(f(unsafe { &mut *self.cell.get() }))
     }
 }
 
-/// Shows no heaps: what is formatted into may allocate here. Use [`TalcCell::get_mut`] for that.
+/// Does not show the heaps, because the formatter may allocate from this allocator. To show them, format
+/// what [`TalcCell::get_mut`] returns.
 impl<S: Source<B>, B: Binning> fmt::Debug for TalcCell<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TalcCell").finish_non_exhaustive()
     }
 }
 
-/// Noticing a second borrow.
+/// Detects a second borrow.
 mod borrow {
     use core::cell::Cell;
     #[cfg(debug_assertions)]
     use core::panic::Location;
 
-    /// Whether the cell is borrowed, as far as that is of interest.
+    /// Whether the cell is borrowed. Not every borrow is noted: see [`mark`](Mark::mark).
     pub(super) struct Mark {
         is_borrowed: Cell<bool>,
-        /// Where.
+        /// Where it was borrowed.
         #[cfg(debug_assertions)]
         at: Cell<Option<&'static Location<'static>>>,
     }
 
-    /// Clears the mark when it is dropped, if there is one.
+    /// Clears the mark, if there is one, when it is dropped.
     pub(super) struct Marked<'a>(Option<&'a Mark>);
 
     impl Mark {
@@ -195,8 +198,11 @@ mod borrow {
             }
         }
 
-        /// Marks the cell as borrowed; `None` if it is already, and the source `may_reenter`. In
-        /// release builds other sources cost nothing.
+        /// Marks the cell as borrowed. Returns `None` if it is borrowed already and the source
+        /// `may_reenter`. For other sources this does nothing in release builds.
+        ///
+        /// # Panics
+        /// In debug builds, if the cell is borrowed already and the source may not re-enter.
         #[inline]
         #[cfg_attr(debug_assertions, track_caller)]
         pub(super) fn mark(&self, may_reenter: bool) -> Option<Marked<'_>> {
@@ -206,8 +212,8 @@ mod borrow {
             if self.is_borrowed.replace(true) {
                 #[cfg(debug_assertions)]
                 if let (false, Some(at)) = (may_reenter, self.at.take()) {
-                    // So that the panic message itself can be allocated here: the driver is in a
-                    // whole state whenever foreign code runs.
+                    // So that the panic message itself can be allocated here: the driver's state is
+                    // consistent whenever foreign code runs.
                     self.is_borrowed.set(false);
                     panic!(
                         "talc: this TalcCell is in use already, since {at}. \
@@ -232,27 +238,25 @@ mod borrow {
     }
 }
 
-/// A [`TalcCell`] that is `Sync`: a global allocator without a lock, for programs that have one
-/// thread and no interrupts.
+/// A [`TalcCell`] that is `Sync` if its source is `Send`: a global allocator without a lock, for
+/// programs with one thread and without interrupts.
 ///
-/// It dereferences to the [`TalcCell`], and so has its methods.
+/// It dereferences to the [`TalcCell`].
 pub struct TalcSyncCell<S, B = DefaultBinning>(TalcCell<S, B>);
 
-// SAFETY: `TalcSyncCell::new` requires that it be used by one thread at a time only; the source may
-// be used by one thread after another.
+// SAFETY: `TalcSyncCell::new` requires that only one thread at a time uses it. A source that is `Send`
+// may be used by one thread after another.
 unsafe impl<S: Source<B> + Send, B: Binning> Sync for TalcSyncCell<S, B> {}
 
 impl<S: Source<B>, B: Binning> TalcSyncCell<S, B> {
     /// Makes a cell `Sync`.
     ///
-    /// A lock without contention is cheap: prefer `TalcLock` unless you are sure.
+    /// Prefer `TalcLock` unless you are sure: a lock without contention costs little.
     ///
     /// # Safety
     /// The value must never be used from two threads at a time, nor from an interrupt or signal
-    /// handler that interrupts a use of it, nor from its own source, unless that says that it
-    /// [may](Source::MAY_REENTER).
-    ///
-    /// It is `Sync` if the source is `Send`.
+    /// handler that interrupts a use of it, nor from its own source, unless the source declares
+    /// [`MAY_REENTER`](Source::MAY_REENTER).
     ///
     /// # Example
     ///
@@ -272,17 +276,17 @@ impl<S: Source<B>, B: Binning> TalcSyncCell<S, B> {
         Self(talc)
     }
 
-    /// Makes an allocator for WebAssembly without threads, where it is safe.
+    /// Creates an allocator for WebAssembly without threads, where this is safe.
     ///
-    /// With the target feature `atomics`, which modules with threads are built with, a program that
-    /// calls this does not compile.
+    /// A program that calls this does not compile with the target feature `atomics`, with which
+    /// modules with threads are built.
     ///
     /// # Panics
-    /// On targets other than WebAssembly; at compile time, where the value is a constant or a
-    /// static.
+    /// On targets other than WebAssembly. For a constant or a static, that is an error at compile
+    /// time.
     #[inline]
     pub const fn new_wasm(source: S) -> Self {
-        // An associated constant is evaluated for whatever calls this, constant or not.
+        // An associated constant is evaluated wherever this is called, in a constant or not.
         let () = Self::NO_THREADS;
         if cfg!(target_family = "wasm") {
             Self(TalcCell::new(source))

@@ -1,5 +1,5 @@
-//! Allocating through a shared reference: the one piece of code behind `GlobalAlloc` and
-//! `Allocator` of every wrapper, and the one place where each `disable-*` feature is looked at.
+//! Allocating through a shared reference: the code behind `GlobalAlloc` and `Allocator` of every
+//! wrapper, and the only place that depends on the `disable-*` features.
 
 use core::alloc::Layout;
 use core::mem::forget;
@@ -7,17 +7,18 @@ use core::ptr::NonNull;
 
 use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
-/// A wrapper: lends its driver to one caller at a time.
+/// A wrapper, which lends its driver to one caller at a time.
 pub(crate) trait Wrapper {
     type Source: Source<Self::Binning>;
     type Binning: Binning;
 
-    /// Larger blocks than this are copied while the driver is not lent out: without the lock held.
-    /// A wrapper that nobody waits for lends it out once, which is less code.
+    /// Blocks that are larger than this are copied while the driver is not lent out, without holding
+    /// the lock. The default is for wrappers that nobody waits for: they lend the driver once, which
+    /// is less code.
     const COPIED_AT_ONCE: usize = usize::MAX;
 
-    /// Calls `f` with the driver, locked or borrowed for that long; `None` if the driver is in use
-    /// and its source has come back.
+    /// Calls `f` with the driver, which is locked or borrowed meanwhile. Returns `None` if the driver
+    /// is in use and its source has called back.
     fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> Option<T>;
 }
 
@@ -25,9 +26,8 @@ const GROWS_IN_PLACE: bool =
     !cfg!(any(feature = "disable-grow-in-place", feature = "disable-realloc-in-place"));
 const SHRINKS_IN_PLACE: bool = !cfg!(feature = "disable-realloc-in-place");
 
-/// The layout that is really allocated for `layout`.
-///
-/// With `cache-aligned-allocations` it begins and ends with a cache line.
+/// Returns the layout that is actually allocated for `layout`: with `cache-aligned-allocations`, one
+/// that consists of whole cache lines.
 #[inline]
 fn adjusted(layout: Layout) -> Option<Layout> {
     if cfg!(feature = "cache-aligned-allocations") {
@@ -37,7 +37,8 @@ fn adjusted(layout: Layout) -> Option<Layout> {
     }
 }
 
-/// Bytes that processors of this target exchange as a whole, or in pairs where they prefetch so.
+/// The number of bytes that processors of this target exchange at a time: a cache line, or two where they
+/// prefetch pairs.
 const CACHE_LINE: usize = if cfg!(any(
     target_arch = "x86_64",
     target_arch = "aarch64",
@@ -51,8 +52,10 @@ const CACHE_LINE: usize = if cfg!(any(
     64
 };
 
-/// Calls `f` with the driver; `None` if the driver is in use and its source has come back. A broken
-/// rule is reported by a panic once the driver is no longer locked: the message may need the very
+/// Calls `f` with the driver. Returns `None` if the driver is in use and its source has called back.
+///
+/// # Panics
+/// If a broken rule was found. The driver is no longer locked then, as the message may need the very
 /// same allocator.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
@@ -67,10 +70,10 @@ pub(crate) fn try_with<W: Wrapper, T>(
     Some(result)
 }
 
-/// The same for what cannot fail.
+/// As [`try_with`], for operations that cannot fail.
 ///
 /// # Panics
-/// If the driver is in use and its source has come back.
+/// As [`try_with`]; and if the driver is in use and its source has called back.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn with<W: Wrapper, T>(
@@ -108,7 +111,8 @@ pub(crate) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layou
     }
 }
 
-/// [`deallocate`], where the owner does not know yet that the allocation is gone: nothing unwinds.
+/// As [`deallocate`], for an allocation whose owner does not know yet that it is gone: a panic of the
+/// source aborts.
 ///
 /// # Safety
 /// As for [`deallocate`].
@@ -122,20 +126,21 @@ pub(crate) unsafe fn deallocate_moved<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>,
     }
 }
 
-/// What the first half of a reallocation came to.
+/// The outcome of the first half of a reallocation.
 enum Resized {
+    /// The allocation is here.
     Done(NonNull<u8>),
-    /// New memory, into which the old one's contents must still be copied.
+    /// There is new memory, into which the old contents must still be copied.
     Moving(NonNull<u8>),
-    /// There is no memory, or a rule is broken.
+    /// There is no memory, or a rule was broken.
     Refused,
 }
 
-/// Makes an allocation larger or smaller, in place if possible, or else by moving it. `None` if
-/// there is no memory, and nothing changed.
+/// Resizes an allocation, in place if possible and otherwise by moving it. Returns `None` and changes
+/// nothing if there is no memory.
 ///
 /// # Safety
-/// As for [`deallocate`], of `old`. `old` and `new` may differ in alignment, too.
+/// As for [`deallocate`] with the layout `old`. The alignments of `old` and `new` may differ.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) unsafe fn reallocate<W: Wrapper>(
@@ -145,12 +150,13 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
     new: Layout,
 ) -> Option<NonNull<u8>> {
     let (old, new) = (adjusted(old)?, adjusted(new)?);
-    // A block is aligned for its own layout: `GlobalAlloc` keeps that, and needs no look.
+    // A block is aligned for its old layout. `GlobalAlloc` does not change the alignment, so the address
+    // is not inspected there.
     let is_aligned = new.align() <= old.align() || ptr.as_ptr() as usize & (new.align() - 1) == 0;
     let is_shrinking = new.size() <= old.size();
     let kept = if is_shrinking { new.size() } else { old.size() };
 
-    // SAFETY: required of the caller, here and below; the new memory is no part of the old.
+    // SAFETY: required of the caller, here and below; the new memory does not overlap the old.
     let resized = try_with(wrapper, |talc| unsafe {
         if SHRINKS_IN_PLACE && is_aligned && is_shrinking {
             talc.shrink(ptr.as_ptr(), old, new.size());
@@ -160,14 +166,14 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
             if talc.try_grow_in_place(ptr.as_ptr(), old, new.size()) {
                 return Resized::Done(ptr);
             }
-            // What moves is aligned as it was allocated.
+            // Moving down keeps the old alignment only.
             if kept <= W::COPIED_AT_ONCE && new.align() <= old.align() {
                 if let Some(moved) = talc.try_grow_downwards(ptr.as_ptr(), old, new.size()) {
                     return Resized::Done(moved);
                 }
             }
         }
-        // Debug builds look at what is about to be copied.
+        // Debug builds check the allocation that is about to be copied.
         if talc.has_report() || !talc.is_sound(ptr.as_ptr(), old) {
             return Resized::Refused;
         }
@@ -186,7 +192,7 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
         Resized::Done(ptr) => Some(ptr),
         Resized::Refused => None,
         Resized::Moving(moved) => {
-            // SAFETY: both are still live, and nobody else's.
+            // SAFETY: both are still live, and used by nothing else.
             unsafe {
                 moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
                 with(wrapper, |talc| talc.deallocate_moved(ptr.as_ptr(), old));
@@ -196,7 +202,7 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
     }
 }
 
-/// Calls `f`, and turns a panic of it into an abort: nothing may unwind out of `GlobalAlloc`.
+/// Calls `f`, and aborts if it panics: nothing may unwind out of `GlobalAlloc`.
 #[inline]
 pub(crate) fn no_unwind<T>(f: impl FnOnce() -> T) -> T {
     let abort = AbortOnDrop::OfGlobalAllocator;

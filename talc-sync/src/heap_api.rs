@@ -1,15 +1,16 @@
-//! What the wrappers show of their driver's heaps: the same methods for all of them.
+//! The methods of wrappers that manage heaps, the same for all of them.
 
-/// Defines the heap API on a type with a method `with_driver` that calls a closure with the
-/// driver, and reports broken rules without the lock held.
+/// Defines the heap API on a type with a method `with_driver`, which calls a closure with the driver
+/// and reports broken rules without holding the lock.
 ///
-/// `$($reference)+` is `&` or `&mut`: how the type is borrowed for it.
+/// `$($reference)+` is `&` or `&mut`: how the methods borrow the type.
 macro_rules! heap_api {
     ($($reference:tt)+) => {
-        /// Establishes a heap. See [`RawTalc::claim`](talc_sources::talc_core::RawTalc::claim).
+        /// Makes a heap of a region of memory, and returns the heap end; returns `None` if the region
+        /// is too small. See [`RawTalc::claim`](talc_sources::talc_core::RawTalc::claim).
         ///
         /// # Safety
-        /// That of [`Talc::claim`].
+        /// As for [`Talc::claim`].
         #[cfg_attr(debug_assertions, track_caller)]
         pub unsafe fn claim($($reference)+ self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
             // SAFETY: required of the caller.
@@ -18,10 +19,11 @@ macro_rules! heap_api {
             })
         }
 
-        /// Extends a heap. See [`RawTalc::extend`](talc_sources::talc_core::RawTalc::extend).
+        /// Moves a heap end up, and returns the new heap end. See
+        /// [`RawTalc::extend`](talc_sources::talc_core::RawTalc::extend).
         ///
         /// # Safety
-        /// That of [`Talc::extend`].
+        /// As for [`Talc::extend`].
         #[cfg_attr(debug_assertions, track_caller)]
         pub unsafe fn extend(
             $($reference)+ self,
@@ -34,10 +36,11 @@ macro_rules! heap_api {
             })
         }
 
-        /// Truncates a heap. See [`RawTalc::truncate`](talc_sources::talc_core::RawTalc::truncate).
+        /// Moves a heap end down, and returns the new heap end; returns `None` if the heap is gone. See
+        /// [`RawTalc::truncate`](talc_sources::talc_core::RawTalc::truncate).
         ///
         /// # Safety
-        /// That of [`Talc::truncate`].
+        /// As for [`Talc::truncate`].
         #[cfg_attr(debug_assertions, track_caller)]
         pub unsafe fn truncate(
             $($reference)+ self,
@@ -50,11 +53,11 @@ macro_rules! heap_api {
             })
         }
 
-        /// Extends or truncates a heap. See
-        /// [`RawTalc::resize`](talc_sources::talc_core::RawTalc::resize).
+        /// Extends or truncates a heap, and returns the new heap end; returns `None` if the heap is
+        /// gone. See [`RawTalc::resize`](talc_sources::talc_core::RawTalc::resize).
         ///
         /// # Safety
-        /// That of [`Talc::resize`].
+        /// As for [`Talc::resize`].
         #[cfg_attr(debug_assertions, track_caller)]
         pub unsafe fn resize(
             $($reference)+ self,

@@ -1,3 +1,13 @@
+// These links lead to items. Those with the same names in the README, for its other readers, lead to
+// docs.rs; of several definitions, the first one counts.
+//! [`TalcCell`]: crate::TalcCell
+//! [`TalcSyncCell`]: crate::TalcSyncCell
+#![cfg_attr(feature = "lock_api", doc = "[`TalcLock`]: crate::TalcLock")]
+#![cfg_attr(feature = "lock_api", doc = "[`TalcGuard`]: crate::TalcGuard")]
+#![cfg_attr(feature = "lock_api-05", doc = "[`Compat`]: crate::lock_api_05::Compat")]
+#![cfg_attr(feature = "spinning_top", doc = "[`RawSpinlock`]: crate::RawSpinlock")]
+#![cfg_attr(feature = "std", doc = "[`RawYieldLock`]: crate::RawYieldLock")]
+//!
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
@@ -23,15 +33,15 @@ pub use cell::{TalcCell, TalcSyncCell};
 #[cfg(feature = "lock_api")]
 pub use lock::{TalcGuard, TalcLock};
 
-/// The version of lock_api that [`TalcLock`] is bound by.
+/// The version of lock_api whose locks [`TalcLock`] takes.
 #[cfg(feature = "lock_api")]
 pub use ::lock_api;
 
-/// A spinlock: the lock in the box. It is that of the crate spinning_top.
+/// A spinlock, from the crate spinning_top.
 ///
-/// Suitable where threads run on cores of their own, or where contention is rare. Under an operating
-/// system, where the holder can lose its core to those that wait, prefer `RawYieldLock` of the
-/// feature `std`. Code that interrupts a holder of the lock and then waits for it waits forever:
+/// It is suitable if threads run on cores of their own, or if contention is rare. Under an operating
+/// system, the holder can lose its core to the threads that wait; prefer `RawYieldLock` of the feature
+/// `std` there. Code that interrupts the holder of the lock and then waits for the lock waits forever:
 /// interrupt handlers that allocate need a lock that masks interrupts.
 #[cfg(feature = "spinning_top")]
 #[cfg_attr(docsrs, doc(cfg(feature = "spinning_top")))]

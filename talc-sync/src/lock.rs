@@ -12,22 +12,23 @@ use talc_sources::{Binning, Replaceable, Source, Talc};
 use crate::glue::Wrapper;
 use crate::heap_api::heap_api;
 
-/// An allocator under a lock: for global allocators and whatever threads share.
+/// An allocator under a lock, for global allocators and for heaps that threads share.
 ///
 /// It implements `GlobalAlloc` and `Allocator`. The lock `R` is any [`RawMutex`] of lock_api 0.4.
 ///
 /// # Which lock
 ///
-/// - `RawSpinlock`, of the feature `spinning_top`, for programs that have their cores to themselves.
-/// - `RawYieldLock`, of the feature `std`, under an operating system.
-/// - One that masks interrupts, where interrupt handlers allocate or free.
+/// - `RawSpinlock`, with the feature `spinning_top`, for programs that have their cores to themselves.
+/// - `RawYieldLock`, with the feature `std`, for programs that run under an operating system.
+/// - A lock that masks interrupts, if interrupt handlers allocate or free.
 ///
-/// The lock of a *global* allocator is taken by every allocation, also by its own. So neither taking
-/// nor releasing it may
-/// - allocate or free. parking_lot does when a thread has to wait, for its queue of waiting threads;
-///   a thread-local value may when it is first used or dropped;
+/// Every allocation of a program takes the lock of its *global* allocator, including the allocations
+/// that the lock itself makes. Therefore, neither taking nor releasing that lock may
+///
+/// - allocate or free. parking_lot allocates its queue of waiting threads when a thread has to wait;
+///   a thread-local value may allocate when it is first used or dropped;
 /// - panic: nothing may unwind out of `GlobalAlloc`, and the message is allocated;
-/// - wait for somebody who may allocate, such as the holder of another lock;
+/// - wait for something that may allocate, such as the holder of another lock;
 /// - let its holder in again.
 ///
 /// For an allocator that is not the global one, only the last of these matters.
@@ -52,35 +53,36 @@ pub struct TalcLock<R, S, B = DefaultBinning> {
 }
 
 impl<R: RawMutex, S: Source<B>, B: Binning> TalcLock<R, S, B> {
-    /// An allocator that gets its memory from `source`.
+    /// Creates an allocator that gets its memory from `source`.
     #[inline]
     pub const fn new(source: S) -> Self {
         Self { mutex: Mutex::const_new(R::INIT, Talc::new(source)) }
     }
 
-    /// Locks the allocator for several operations, and for those that are not allocations.
+    /// Locks the allocator, and returns a guard for several operations in a row, and for operations
+    /// other than allocating and freeing.
     ///
-    /// What allocates from this allocator while the guard lives waits forever, on the same thread:
-    /// if it is the global one, so does `println!`. So does a source that comes back to the
-    /// allocator that it serves.
+    /// While the guard lives, nothing on the same thread may allocate from this allocator: it would
+    /// wait forever. If this is the global allocator, that rules out `println!`. A source that calls
+    /// the allocator that it serves waits forever as well.
     #[inline]
     pub fn lock(&self) -> TalcGuard<'_, R, S, B> {
         TalcGuard::new(self.mutex.lock())
     }
 
-    /// [Locks](Self::lock) the allocator if it is not locked; `None` if it is.
+    /// [Locks](Self::lock) the allocator if it is not locked. Returns `None` if it is.
     #[inline]
     pub fn try_lock(&self) -> Option<TalcGuard<'_, R, S, B>> {
         self.mutex.try_lock().map(TalcGuard::new)
     }
 
-    /// The driver, without locking.
+    /// Returns a mutable reference to the driver, without locking.
     #[inline]
     pub fn get_mut(&mut self) -> &mut Talc<S, B> {
         self.mutex.get_mut()
     }
 
-    /// The driver.
+    /// Unwraps the driver.
     #[inline]
     pub fn into_inner(self) -> Talc<S, B> {
         self.mutex.into_inner()
@@ -100,18 +102,18 @@ impl<R: RawMutex, S: Source<B>, B: Binning> Wrapper for TalcLock<R, S, B> {
 
 impl<R: RawMutex, S: Source<B>, B: Binning> fmt::Debug for TalcLock<R, S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the heaps: what is formatted into may allocate here.
+        // Not the heaps, because the formatter may allocate from this allocator.
         f.debug_struct("TalcLock")
             .field("is_locked", &self.mutex.is_locked())
             .finish_non_exhaustive()
     }
 }
 
-/// A locked allocator; unlocks it when it is dropped.
+/// The guard of a locked allocator, which unlocks it when it is dropped.
 ///
-/// It dereferences to [`Talc`] for everything that only looks: `counters`, `reserved`, `visit`,
-/// `audit`. It does not lend out the driver mutably, as safe code could then exchange it for
-/// another under the allocations that were made.
+/// It dereferences to [`Talc`] for everything that does not change the allocator: `counters`,
+/// `reserved`, `visit`, `audit`. It does not dereference mutably, because safe code could then exchange
+/// the driver for another one while allocations are live.
 pub struct TalcGuard<'a, R: RawMutex, S, B = DefaultBinning>(MutexGuard<'a, R, Talc<S, B>>);
 
 impl<'a, R: RawMutex, S, B> TalcGuard<'a, R, S, B> {
@@ -132,7 +134,7 @@ impl<R: RawMutex, S, B> Drop for TalcGuard<'_, R, S, B> {
 impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
     heap_api!(&mut);
 
-    /// The source, to be changed or replaced: only for [`Replaceable`] ones.
+    /// Returns a mutable reference to the source, which must be [`Replaceable`].
     #[inline]
     pub fn source_mut(&mut self) -> &mut S
     where
@@ -141,33 +143,33 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
         self.0.source_mut()
     }
 
-    /// The driver itself.
+    /// Returns a mutable reference to the driver.
     ///
     /// # Safety
-    /// The driver must not be moved out of or replaced.
+    /// The driver must not be moved out of the reference, nor replaced by another one.
     #[inline]
     pub unsafe fn talc_mut(&mut self) -> &mut Talc<S, B> {
         &mut self.0
     }
 
-    /// Allocates memory: [`Talc::allocate`].
+    /// Allocates memory for `layout`. See [`Talc::allocate`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.with_driver(|talc| talc.allocate(layout))
     }
 
-    /// Allocates memory without asking the source: [`Talc::try_allocate`].
+    /// Allocates memory for `layout` without calling the source. See [`Talc::try_allocate`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.with_driver(|talc| talc.try_allocate(layout))
     }
 
-    /// Frees an allocation: [`Talc::deallocate`].
+    /// Frees an allocation. See [`Talc::deallocate`].
     ///
     /// # Safety
-    /// That of [`Talc::deallocate`].
+    /// As for [`Talc::deallocate`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) {
@@ -175,10 +177,11 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
         self.with_driver(|talc| unsafe { talc.deallocate(ptr, layout) });
     }
 
-    /// Grows an allocation in place: [`Talc::try_grow_in_place`].
+    /// Grows an allocation without moving it, and returns whether that was possible. See
+    /// [`Talc::try_grow_in_place`].
     ///
     /// # Safety
-    /// That of [`Talc::try_grow_in_place`].
+    /// As for [`Talc::try_grow_in_place`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn try_grow_in_place(
@@ -191,10 +194,10 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
         self.with_driver(|talc| unsafe { talc.try_grow_in_place(ptr, layout, new_size) })
     }
 
-    /// Shrinks an allocation in place: [`Talc::shrink`].
+    /// Shrinks an allocation without moving it. See [`Talc::shrink`].
     ///
     /// # Safety
-    /// That of [`Talc::shrink`].
+    /// As for [`Talc::shrink`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn shrink(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) {
@@ -202,10 +205,11 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
         self.with_driver(|talc| unsafe { talc.shrink(ptr, layout, new_size) });
     }
 
-    /// Grows or shrinks an allocation in place: [`Talc::try_realloc_in_place`].
+    /// Grows or shrinks an allocation without moving it, and returns whether that was possible. See
+    /// [`Talc::try_realloc_in_place`].
     ///
     /// # Safety
-    /// That of [`Talc::try_realloc_in_place`].
+    /// As for [`Talc::try_realloc_in_place`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn try_realloc_in_place(
@@ -218,7 +222,8 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
         self.with_driver(|talc| unsafe { talc.try_realloc_in_place(ptr, layout, new_size) })
     }
 
-    /// Gives empty slabs back, and heaps that fall free to the source: [`Talc::trim`].
+    /// Returns empty slabs to the gaps, and offers the source each heap whose top becomes free. See
+    /// [`Talc::trim`].
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn trim(&mut self) {
         self.with_driver(Talc::trim);
@@ -229,7 +234,7 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
     fn with_driver<T>(&mut self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
         let (result, report) = self.0.deferred(f);
         if let Some(report) = report {
-            // The message may be allocated here: unlock for it.
+            // Unlocked, because the message may be allocated from this allocator.
             MutexGuard::unlocked(&mut self.0, || panic!("{report}"));
         }
         result

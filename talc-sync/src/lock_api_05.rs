@@ -1,5 +1,5 @@
-//! Locks of lock_api 0.5, such as that of spinning_top 0.4 and, for allocators that are not the global
-//! one, that of parking_lot 0.13.
+//! An adapter for locks of lock_api 0.5, such as that of spinning_top 0.4 or, for allocators that are not
+//! the global one, that of parking_lot 0.13.
 
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -7,14 +7,16 @@ use core::mem::MaybeUninit;
 
 use lock_api_05::RawMutex;
 
-/// Makes a lock of lock_api 0.5 usable for a [`TalcLock`](crate::TalcLock), which is bound by
-/// lock_api 0.4: name it `Compat<R>` where the lock `R` would stand.
+/// Makes a lock of lock_api 0.5 usable in a [`TalcLock`](crate::TalcLock), which takes locks of
+/// lock_api 0.4: write `Compat<R>` for the lock `R`.
 ///
-/// The newer trait hands out a state with each acquisition and wants it back with the release;
-/// the older one knows nothing of it, so this type keeps it in between.
+/// In the newer trait, taking the lock returns a state, which releasing it takes back. The older trait
+/// has no such state, so this type keeps it in between.
 ///
-/// What the lock of a global allocator must not do is said at [`TalcLock`](crate::TalcLock):
-/// parking_lot does.
+/// [`TalcLock`](crate::TalcLock) lists what the lock of a global allocator must not do. That of
+/// parking_lot does some of it.
+///
+/// # Example
 ///
 /// ```
 /// use lock_api_05::RawMutex;
@@ -27,19 +29,21 @@ use lock_api_05::RawMutex;
 /// ```
 pub struct Compat<R: RawMutex> {
     raw: R,
-    /// Initialised while the lock is held, and then its holder's alone.
+    /// The state of the acquisition. It is initialised while the lock is held, and used only by the
+    /// holder.
     acquired: UnsafeCell<MaybeUninit<R::Guard>>,
 }
 
-// SAFETY: `acquired` is only touched by the lock's holder, of which there is one. A state that must
-// not be sent to another thread is not: the holder's guard is then not `Send` (`GuardMarker`).
+// SAFETY: only the lock's holder, of which there is one, uses `acquired`. If the state must not be sent
+// to another thread, it is not, because the holder's guard is then not `Send` (`GuardMarker`).
 unsafe impl<R: RawMutex + Sync> Sync for Compat<R> {}
-// SAFETY: a mutex can only be moved while nobody holds it, or who did forgot it.
+// SAFETY: a mutex can be moved only while no guard borrows it: nobody holds it, or the guard was
+// forgotten.
 unsafe impl<R: RawMutex + Send> Send for Compat<R> {}
 
-// SAFETY: mutual exclusion is that of the newer lock.
+// SAFETY: the newer lock guarantees mutual exclusion.
 unsafe impl<R: RawMutex> lock_api::RawMutex for Compat<R> {
-    #[allow(clippy::declare_interior_mutable_const)] // As the trait has it.
+    #[allow(clippy::declare_interior_mutable_const)] // The trait asks for it.
     const INIT: Self = Self { raw: R::INIT, acquired: UnsafeCell::new(MaybeUninit::uninit()) };
 
     type GuardMarker = R::Guard;
@@ -65,7 +69,7 @@ unsafe impl<R: RawMutex> lock_api::RawMutex for Compat<R> {
 
     #[inline]
     unsafe fn unlock(&self) {
-        // SAFETY: the caller holds the lock, so that its state is there, and gives it up.
+        // SAFETY: the caller holds the lock, so its state is initialised, and releases it now.
         unsafe {
             let state = self.acquired.get().read().assume_init();
             self.raw.unlock(state);

@@ -10,8 +10,8 @@ use crate::glue;
 /// Implements `GlobalAlloc` for a wrapper.
 macro_rules! global_alloc {
     ($wrapper:ty, $($generics:tt)*) => {
-        // SAFETY: allocations are the core's, which hands out memory that is unused and large and
-        // aligned enough, until it is freed. Nothing unwinds.
+        // SAFETY: allocations come from the core, which hands out memory that is large enough, aligned,
+        // and used by nothing else until it is freed. Nothing unwinds.
         unsafe impl<$($generics)*> GlobalAlloc for $wrapper {
             #[inline]
             #[cfg_attr(debug_assertions, track_caller)]
@@ -32,7 +32,7 @@ macro_rules! global_alloc {
             #[inline]
             #[cfg_attr(debug_assertions, track_caller)]
             unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-                // SAFETY: required of the caller, who also vouches for the new layout.
+                // SAFETY: required of the caller, also for the new layout.
                 glue::no_unwind(|| unsafe {
                     let new = Layout::from_size_align_unchecked(new_size, layout.align());
                     glue::reallocate(self, NonNull::new_unchecked(ptr), layout, new)
@@ -47,8 +47,8 @@ macro_rules! global_alloc {
 #[cfg(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly"))]
 macro_rules! allocator {
     ($trait:path, $error:path, $wrapper:ty, $($generics:tt)*) => {
-        // SAFETY: as for `GlobalAlloc`. Moving a wrapper leaves its heaps in place, and dropping it
-        // ends the use of its memory.
+        // SAFETY: as for `GlobalAlloc`. Moving a wrapper leaves its heaps where they are, and what is
+        // allocated from it is no longer used once it is dropped.
         unsafe impl<$($generics)*> $trait for $wrapper {
             #[inline]
             #[cfg_attr(debug_assertions, track_caller)]
@@ -112,7 +112,7 @@ macro_rules! allocator {
     };
 }
 
-/// The rules that `Allocator` adds: layouts of size zero get no memory, but an aligned address.
+/// What `Allocator` adds: layouts of size zero get an aligned address, and no memory.
 #[cfg(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly"))]
 mod api {
     use core::ptr::slice_from_raw_parts_mut;
@@ -120,7 +120,7 @@ mod api {
     use super::*;
     use crate::glue::Wrapper;
 
-    /// An address for a layout of size zero.
+    /// Returns an address for a layout of size zero.
     #[inline]
     fn dangling(layout: Layout) -> NonNull<u8> {
         // SAFETY: an alignment is not zero.
@@ -142,7 +142,7 @@ mod api {
     }
 
     /// # Safety
-    /// That of the `Allocator` method.
+    /// As for the `Allocator` method.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
@@ -153,7 +153,7 @@ mod api {
     }
 
     /// # Safety
-    /// That of the `Allocator` methods `grow` and `shrink`.
+    /// As for the `Allocator` methods `grow` and `shrink`.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) unsafe fn resize<W: Wrapper>(
@@ -186,7 +186,7 @@ macro_rules! all_traits {
             $wrapper,
             $($generics)*
         );
-        // With `nightly`, that of allocator-api2 0.2 is the one of core.
+        // With `nightly`, the trait of allocator-api2 0.2 is that of `core`.
         #[cfg(all(feature = "allocator-api2-02", not(feature = "nightly")))]
         allocator!(
             allocator_api2_02::alloc::Allocator,

@@ -7,39 +7,41 @@ use std::thread::{sleep, yield_now};
 
 use lock_api::{GuardSend, RawMutex};
 
-/// How often a waiter looks at the lock before it yields: longer than an allocation usually takes.
+/// How often a waiting thread checks the lock before it yields. This takes longer than an allocation
+/// usually does.
 const SPINS: u32 = 100;
 /// How often it then yields before it sleeps.
 const YIELDS: u32 = 10;
-/// How long it then sleeps the first time; each further time twice as long,
+/// How long it sleeps the first time. Each further sleep is twice as long as the one before.
 const FIRST_SLEEP: Duration = Duration::from_micros(50);
-/// up to this.
+/// The longest sleep.
 const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 
 /// A lock for the global allocator of a program that runs under an operating system: a spinlock
-/// that spins for a bounded time only, and then lets other threads run.
+/// that spins for a bounded time, and then lets other threads run.
 ///
-/// A thread may lose its processor while it holds a lock. Those that wait for it then spin for
-/// nothing, and, as long as they do, keep the holder from running. Locks that put the waiting
-/// thread to sleep in a queue solve this, but such a queue must be allocated: the lock of a global
-/// allocator cannot do that. This one neither allocates nor panics.
+/// A thread may lose its processor while it holds a lock. The threads that wait for a spinlock then spin in
+/// vain, and keep the holder from running meanwhile. Locks that put waiting threads to sleep in a queue
+/// solve this, but they must allocate the queue, which the lock of a global allocator cannot do. This
+/// lock neither allocates nor panics.
 ///
 /// A thread that finds the lock taken
-/// 1. looks at it up to 100 times, with [`spin_loop`] in between;
-/// 2. then up to 10 times, with [`yield_now`] in between: whoever can run, such as the holder, does;
-/// 3. then until it is free, sleeping in between: 50 µs at first, doubled each time, 1 ms at most.
 ///
-/// Yielding alone would keep a processor busy where nothing else wants to run, and would not let a
-/// holder of lower priority run under a real-time scheduler.
+/// 1. checks it up to 100 times, with [`spin_loop`] in between;
+/// 2. then up to 10 times, with [`yield_now`] in between, so that other threads, such as the holder, run;
+/// 3. then until it is free, sleeping in between: 50 µs at first, twice as long each time, 1 ms at most.
+///
+/// Yielding alone would keep a processor busy if no other thread is ready to run. Under a real-time
+/// scheduler, it would not let a holder of lower priority run.
 ///
 /// # Complexity
-/// One byte. Taking a lock that is free is one compare-and-swap, releasing it one store; neither
-/// calls the operating system. How long a thread waits has no bound, and after the lock was held
-/// for long, it may notice up to the length of a sleep late that it is free.
+/// The lock takes one byte. Taking a free lock is one compare-and-swap, and releasing it is one store;
+/// neither calls the operating system. The time that a thread waits has no bound. If the lock was held for
+/// long, a sleeping thread may notice up to 1 ms late that it is free.
 ///
-/// # What it does not do
-/// - It is not fair: whoever looks first gets it, in whatever order they came.
-/// - It knows nothing of priorities: a waiter does not lend the holder its own.
+/// # Limitations
+/// - It is not fair: the first thread that finds it free takes it, whoever has waited longest.
+/// - It does not know priorities: a waiting thread does not lend its own to the holder.
 /// - It does not mask signals: a handler that interrupts the holder must not allocate.
 ///
 /// # Example
@@ -88,8 +90,8 @@ impl RawYieldLock {
         }
     }
 
-    /// As `try_lock`, which takes the lock's cache line from the holder even if it fails; this does
-    /// not.
+    /// As `try_lock`, but does not take the lock's cache line away from the holder if the lock is not
+    /// free.
     #[inline]
     fn try_lock_if_free(&self) -> bool {
         !self.is_locked() && self.try_lock()
@@ -97,9 +99,9 @@ impl RawYieldLock {
 }
 
 // SAFETY: there is one holder at a time, from the exchange of `false` for `true` to the store of
-// `false`, whichever thread does that.
+// `false`, whichever thread makes it.
 unsafe impl RawMutex for RawYieldLock {
-    #[allow(clippy::declare_interior_mutable_const)] // As the trait has it.
+    #[allow(clippy::declare_interior_mutable_const)] // The trait asks for it.
     const INIT: Self = Self { is_locked: AtomicBool::new(false) };
 
     type GuardMarker = GuardSend;

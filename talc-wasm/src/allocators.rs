@@ -6,19 +6,19 @@ use talc_sync::TalcSyncCell;
 use crate::binning::FastSource;
 use crate::{WasmBinning, WasmFastBinning, WasmGrowAndExtend, WasmSmallBinning};
 
-/// What [`new_wasm_arena_allocator`] makes.
+/// The allocator that [`new_wasm_arena_allocator`] creates.
 pub type WasmArenaTalc = TalcSyncCell<Claim, WasmBinning>;
 
-/// A global allocator for WebAssembly without threads, over a fixed region of memory.
+/// Creates a global allocator for WebAssembly without threads, over a fixed region of memory.
 ///
-/// It never grows the memory. With the target feature `atomics` it does not compile: make a
-/// `TalcLock` over a [`Claim`] there.
+/// It never grows the memory. With the target feature `atomics`, a program that uses it does not compile;
+/// use a `TalcLock` over a [`Claim`] there.
 ///
 /// # Panics
-/// On any other target, at compile time if the value is that of a static.
+/// On targets other than WebAssembly. For a static, that is an error at compile time.
 ///
 /// # Safety
-/// That of [`Claim::array`].
+/// As for [`Claim::array`].
 ///
 /// # Example
 ///
@@ -39,19 +39,19 @@ pub const unsafe fn new_wasm_arena_allocator<T, const N: usize>(
     TalcSyncCell::new_wasm(unsafe { Claim::array(arena) })
 }
 
-/// Declares an allocator over memory that grows: its type and what makes one.
+/// Declares an allocator over memory that grows: its type and its constructor.
 macro_rules! growing {
     ($(#[$about:meta])* $name:ident = $source:ty, $binning:ty; $constructor:ident($value:expr)) => {
-        #[doc = concat!("What [`", stringify!($constructor), "`] makes.")]
+        #[doc = concat!("The allocator that [`", stringify!($constructor), "`] creates.")]
         pub type $name = TalcSyncCell<$source, $binning>;
 
         $(#[$about])*
         ///
         /// With the target feature `atomics`, which means threads, a program that uses it does not
-        /// compile: use `new_wasm_threaded_allocator` there.
+        /// compile; use `new_wasm_threaded_allocator` there.
         ///
         /// # Panics
-        /// On targets other than WebAssembly, at compile time if the value is that of a static.
+        /// On targets other than WebAssembly. For a static, that is an error at compile time.
         ///
         /// # Example
         ///
@@ -62,7 +62,7 @@ macro_rules! growing {
             "static TALC: talc_wasm::", stringify!($name), " = talc_wasm::", stringify!($constructor), "();"
         )]
         /// ```
-        // Inline, so that it is compiled, and refused, only where it is used.
+        // Inline, so that it is compiled, and so refused, only where it is used.
         #[inline]
         pub const fn $constructor() -> $name {
             TalcSyncCell::new_wasm($value)
@@ -71,14 +71,15 @@ macro_rules! growing {
 }
 
 growing! {
-    /// The global allocator for WebAssembly without threads, over memory that grows as needed: the
-    /// one to use where nothing speaks for another.
+    /// Creates a global allocator for WebAssembly without threads, over memory that grows as needed. Use
+    /// it unless you have a reason to use another one.
     WasmDynamicTalc = WasmGrowAndExtend, WasmBinning;
     new_wasm_dynamic_allocator(WasmGrowAndExtend::new())
 }
 
 growing! {
-    /// A global allocator for WebAssembly without threads that adds the fewest bytes to the module.
+    /// Creates a global allocator for WebAssembly without threads that adds the fewest bytes to the
+    /// module.
     ///
     /// It has no slabs. The features `disable-grow-in-place` and `disable-realloc-in-place` make it
     /// smaller still.
@@ -87,10 +88,10 @@ growing! {
 }
 
 growing! {
-    /// A global allocator for WebAssembly without threads that gives memory for speed.
+    /// Creates a global allocator for WebAssembly without threads that is faster and takes more memory.
     ///
-    /// Its slabs are larger than the default's and hold larger sizes, and it grows the memory less
-    /// often, by more.
+    /// Its slabs are larger than those of the default and hold larger sizes. It grows the memory less
+    /// often, and by more.
     WasmFastTalc = FastSource, WasmFastBinning;
     new_wasm_fast_allocator(FastSource::in_steps())
 }

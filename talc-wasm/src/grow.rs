@@ -1,4 +1,4 @@
-//! Sources over `memory.grow`. On targets that are not WebAssembly they have no memory to bring.
+//! Sources that call `memory.grow`. On targets other than WebAssembly they bring nothing.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -8,10 +8,11 @@ use talc_sources::{Binning, OutOfMemory, RawTalcExt, Replaceable, Source};
 
 use crate::memory::{self, address, PAGE};
 
-/// Brings new pages as a heap of their own each time: least code, some more fragmentation.
+/// A source that brings new pages as a heap of their own each time: the least code, and somewhat more
+/// fragmentation.
 ///
-/// Each growth is by as many pages as the layout needs that does not fit. What is free at the end
-/// of the last heap stays there, for smaller layouts.
+/// It grows the memory by as many pages as are needed for the layout that does not fit. What is free at
+/// the end of the last heap stays there, for smaller layouts.
 ///
 /// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`.
 #[derive(Debug, Default, Clone, Copy)]
@@ -24,41 +25,41 @@ unsafe impl<B: Binning> Source<B> for WasmGrowAndClaim {
     const RELEASES: bool = false;
 
     unsafe fn acquire(&mut self, talc: &mut RawTalc<B>, layout: Layout) -> Result<(), OutOfMemory> {
-        // SAFETY: without an end there is nothing to be kept.
+        // SAFETY: there is no heap end that would have to be current.
         let bytes = unsafe { talc.claim_or_extend_size(None, layout) };
         let pages = grow(bytes.ok_or(OutOfMemory)?, 0).ok_or(OutOfMemory)?;
-        // SAFETY: the pages are new, and nobody else's, and one is enough for a heap.
+        // SAFETY: the pages are new and used by nothing else, and one is enough for a heap.
         let _end = unsafe { talc.claim_or_extend(None, pages.base, pages.bytes) };
         Ok(())
     }
 }
 
-// SAFETY: memory of a module is never given back, and the source knows no allocator.
+// SAFETY: the memory of a module is never given back, and the source keeps nothing of its allocator.
 unsafe impl Replaceable for WasmGrowAndClaim {}
 
-/// Brings new pages by extending the heap; by a new heap, if somebody else has grown the memory in
-/// between.
+/// A source that brings new pages by extending its heap, or as a new heap if somebody else has grown the
+/// memory in between.
 ///
-/// What is free at the end of the heap is made use of, so that only what is missing is brought.
-/// With a `PART`, each growth also brings at least one part out of so many of what was grown before,
-/// so that a program with much memory grows it less often: [`in_steps`](Self::in_steps). If there is no room
-/// for that, it brings what the layout needs.
+/// It uses what is free at the end of the heap, and grows the memory by what is missing. If `PART` is not
+/// 0, it grows the memory by at least one `PART`-th of what it has already grown it by, so that a program
+/// with much memory grows it less often: see [`in_steps`](Self::in_steps). If there is no room for that, it
+/// grows the memory by what is missing.
 ///
-/// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`. It cannot
-/// be replaced by another, as it knows the end of its allocator's heap.
+/// Heaps must not be managed by hand: [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) is `false`. This source is
+/// not [`Replaceable`], because it keeps the end of its allocator's heap.
 #[derive(Debug, Default)]
 pub struct WasmGrowAndExtend<const PART: usize = 0> {
     /// The end of the heap that was grown last.
     end: Option<NonNull<u8>>,
-    /// By how many pages this has grown the memory, if there are steps.
+    /// The number of pages that this has grown the memory by; 0 if `PART` is 0.
     grown: usize,
 }
 
-// SAFETY: the heap end is only given to the allocator that it came from.
+// SAFETY: the heap end is passed only to the allocator that it came from.
 unsafe impl<const PART: usize> Send for WasmGrowAndExtend<PART> {}
 
 impl WasmGrowAndExtend {
-    /// A source that has not grown anything yet, and will grow the memory by what is needed.
+    /// Creates a source that grows the memory by what is missing.
     #[inline]
     pub const fn new() -> Self {
         Self::in_steps()
@@ -66,8 +67,11 @@ impl WasmGrowAndExtend {
 }
 
 impl<const PART: usize> WasmGrowAndExtend<PART> {
-    /// A source that has not grown anything yet, and will grow the memory by at least one part out of
-    /// `PART` of what it has grown it by before: with 8, by an eighth. With 0, by what is needed, as with `new`.
+    /// Creates a source that grows the memory by at least one `PART`-th of what it has already grown it by:
+    /// with 8, by at least an eighth. With 0, it grows the memory by what is missing, as that of
+    /// [`new`](WasmGrowAndExtend::new).
+    ///
+    /// # Example
     ///
     /// ```
     /// # #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
@@ -92,9 +96,9 @@ unsafe impl<const PART: usize, B: Binning> Source<B> for WasmGrowAndExtend<PART>
         let bytes = unsafe { talc.claim_or_extend_size(self.end, layout) };
         let step = self.grown.checked_div(PART).unwrap_or(0);
         let pages = grow(bytes.ok_or(OutOfMemory)?, step).ok_or(OutOfMemory)?;
-        // If somebody else has grown the memory, the pages may be too few for the layout: then the
-        // driver asks again, and this heap is extended.
-        // SAFETY: the pages are new, and nobody else's, and one is enough for a heap; the end is
+        // If somebody else has grown the memory, the pages may be too few for the layout. The driver
+        // then calls this again, and the new heap is extended.
+        // SAFETY: the pages are new and used by nothing else, and one is enough for a heap; the end is
         // current, as above.
         self.end = Some(unsafe { talc.claim_or_extend(self.end, pages.base, pages.bytes) });
         if PART != 0 {
@@ -110,8 +114,8 @@ struct Pages {
     bytes: usize,
 }
 
-/// Grows the memory by at least one page, so that `bytes` fit into the new ones; by `step` pages if
-/// they are more, and available.
+/// Grows the memory by at least one page, so that `bytes` fit into the new pages; or by `step` pages, if
+/// these are more and available. Returns `None` if the memory cannot grow so far.
 #[inline]
 fn grow(bytes: usize, step: usize) -> Option<Pages> {
     let least = bytes.saturating_sub(1) / PAGE + 1;

@@ -1,3 +1,13 @@
+// These links lead to items. Those with the same names in the README, for its other readers, lead to
+// docs.rs; of several definitions, the first one counts.
+//! [`WasmBinning`]: crate::WasmBinning
+//! [`WasmFastBinning`]: crate::WasmFastBinning
+//! [`WasmFastTalc`]: crate::WasmFastTalc
+//! [`WasmGrowAndClaim`]: crate::WasmGrowAndClaim
+//! [`WasmGrowAndExtend`]: crate::WasmGrowAndExtend
+//! [`WasmSmallBinning`]: crate::WasmSmallBinning
+//! [`WasmSmallTalc`]: crate::WasmSmallTalc
+//!
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

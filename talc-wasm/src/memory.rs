@@ -4,11 +4,11 @@
 /// The size of a page in bytes.
 pub(crate) const PAGE: usize = 64 << 10;
 
-/// What `memory.grow` answers if it fails.
+/// What `memory.grow` returns if it fails.
 const FAILED: usize = usize::MAX;
 
-/// Grows the memory by `pages`, and answers the size in pages that it had before; `None` if it
-/// cannot grow so far.
+/// Grows the memory by `pages`, and returns its size before that, in pages. Returns `None` if it cannot
+/// grow so far.
 #[inline]
 pub(crate) fn grow(pages: usize) -> Option<usize> {
     match target::memory_grow::<0>(pages) {
@@ -17,7 +17,7 @@ pub(crate) fn grow(pages: usize) -> Option<usize> {
     }
 }
 
-/// The address of a page.
+/// Returns the address of a page.
 #[inline]
 pub(crate) fn address(page: usize) -> *mut u8 {
     (target::origin() + page * PAGE) as *mut u8
@@ -30,7 +30,7 @@ mod target {
     #[cfg(target_arch = "wasm64")]
     pub(super) use core::arch::wasm64::memory_grow;
 
-    /// Where the memory begins.
+    /// Returns the address at which the memory begins.
     #[inline]
     pub(super) fn origin() -> usize {
         0

@@ -1,4 +1,4 @@
-//! A linear memory for tests on the host: each thread has one of its own.
+//! A simulated linear memory for tests on the host. Each thread has one of its own.
 
 use core::cell::RefCell;
 use core::mem::{align_of, size_of, MaybeUninit};
@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use crate::memory::PAGE;
 
-/// How many pages a simulated memory can have.
+/// The largest number of pages that a simulated memory can have.
 pub(crate) const MAX_PAGES: usize = 512;
 
 #[repr(align(65536))]
@@ -17,13 +17,16 @@ struct Page(#[allow(dead_code)] [MaybeUninit<u8>; PAGE]);
 const _: () = assert!(size_of::<Page>() == PAGE && align_of::<Page>() == PAGE);
 
 struct Memory {
-    /// Room for all pages. Nothing is written there, so that memcheck sees what is read too early.
+    /// Room for all pages. It stays uninitialised, so that memcheck finds reads of memory that was not
+    /// written to.
     room: Vec<Page>,
-    /// How many pages there are, and may be.
+    /// The number of pages there are.
     size: usize,
+    /// The number of pages there may be.
     limit: usize,
-    /// The bytes that were grown by sources; those that join are one range.
+    /// The addresses of the pages that sources have grown; adjacent ones are one range.
     grown: Vec<Range<usize>>,
+    /// How often sources have grown the memory.
     growths: usize,
 }
 
@@ -50,7 +53,7 @@ impl Memory {
     }
 }
 
-/// Begins a new memory of `size` pages that can grow up to `limit`. What was in the old one is gone.
+/// Replaces the memory by a new one of `size` pages, which can grow to `limit` pages.
 pub(crate) fn reset(size: usize, limit: usize) {
     with(|memory| {
         *memory = Memory::new(size, limit);
@@ -58,7 +61,7 @@ pub(crate) fn reset(size: usize, limit: usize) {
     });
 }
 
-/// Changes up to how many pages the memory can grow.
+/// Sets the number of pages to which the memory can grow.
 pub(crate) fn set_limit(limit: usize) {
     with(|memory| memory.limit = limit.min(MAX_PAGES));
 }
@@ -68,12 +71,12 @@ pub(crate) fn grow_foreign(pages: usize) {
     with(|memory| memory.grow(pages));
 }
 
-/// The addresses of all pages that sources have grown.
+/// Returns the addresses of all pages that sources have grown.
 pub(crate) fn grown() -> Vec<Range<usize>> {
     with(|memory| memory.grown.clone())
 }
 
-/// How often sources have grown the memory.
+/// Returns how often sources have grown the memory.
 pub(crate) fn growths() -> usize {
     with(|memory| memory.growths)
 }
@@ -96,7 +99,7 @@ pub(crate) fn memory_grow<const MEMORY: u32>(pages: usize) -> usize {
     })
 }
 
-/// The size of the memory in pages.
+/// Returns the size of the memory in pages.
 pub(crate) fn memory_pages() -> usize {
     with(|memory| memory.size)
 }

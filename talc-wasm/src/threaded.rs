@@ -4,17 +4,17 @@ use talc_sync::{RawSpinlock, TalcLock};
 
 use crate::{WasmBinning, WasmGrowAndExtend};
 
-/// What [`new_wasm_threaded_allocator`] makes.
+/// The allocator that [`new_wasm_threaded_allocator`] creates.
 pub type WasmThreadedTalc = TalcLock<RawSpinlock, WasmGrowAndExtend, WasmBinning>;
 
-/// A global allocator for WebAssembly with threads: for modules with a shared memory, built with
-/// the target feature `atomics`. The memory grows as needed.
+/// Creates a global allocator for WebAssembly with threads: for modules with a shared memory, which are
+/// built with the target feature `atomics`. The memory grows as needed.
 ///
-/// Threads that meet at the lock spin. They cannot sleep: the main thread of a browser must not
-/// wait. Large blocks are copied without the lock held.
+/// A thread that finds the allocator locked spins. It cannot sleep, because the main thread of a browser
+/// must not wait. Large blocks are copied without holding the lock.
 ///
-/// Unlike the others, it also compiles without `atomics` and for other targets. There, its lock is a lock
-/// all the same, but on targets other than WebAssembly it has no memory to bring.
+/// Unlike the other allocators, this one also compiles without `atomics`, where it still takes its lock,
+/// and for targets other than WebAssembly, where all allocations fail.
 ///
 /// # Example
 ///

@@ -1,12 +1,12 @@
-//! A private heap: `TalcCell` over memory of one's own, and collections that are given `&talc`.
+//! A private heap: a `TalcCell` over a piece of memory, and collections that allocate from it.
 //!
 //! ```text
 //! cargo run --example allocator_api
 //! ```
 //!
-//! A word count builds a tree of boxes and vectors. Its heap begins with half of a piece of memory,
-//! is extended while the tree lives in it, gives back what it does not need, and is empty at the
-//! end. The global allocator has no part in it.
+//! A word count builds a tree of boxes and vectors. Its heap begins with half of the memory, is
+//! extended while the tree lives in it, gives back what it does not need, and is empty at the end. The
+//! global allocator has no part in it.
 
 mod common;
 
@@ -50,7 +50,7 @@ fn main() {
     }
     show_heap("A tree of all words", &talc, &region);
 
-    // SAFETY: `end` is the heap's end, and all up to the new one is memory for this heap alone.
+    // SAFETY: `end` is the heap's end, and the memory up to the new one is for this heap alone.
     let end = unsafe { talc.extend(end, base.wrapping_add(MEMORY)) };
     println!(
         "\nExtended to {}; the tree is where it was.",
@@ -62,7 +62,7 @@ fn main() {
         copy.extend_from_slice(word.as_bytes());
         copies.push(Box::new_in(copy, &talc));
     }
-    // Every other copy goes: the heap gets holes.
+    // Remove every other copy, which leaves holes in the heap.
     let mut number = 0;
     copies.retain(|_| {
         number += 1;
@@ -71,14 +71,14 @@ fn main() {
     show_heap("The tree, and copies of every other word", &talc, &region);
 
     drop(copies);
-    // Slabs that are empty but kept are in use until then, and may stand anywhere.
+    // Makes the memory of empty slabs available to other sizes. What follows does not need it:
+    // `reserved` and `truncate` treat empty slabs as free.
     talc.trim();
     // SAFETY: `end` is the heap's end, here and below.
     let reserved = unsafe { talc.reserved(end) };
     let used = reserved.up_to.as_ptr() as usize - base as usize;
     println!("\nThe copies are gone; the tree needs the first {}.", Bytes(used));
-    // SAFETY: as above. Some room is left for what comes next; `resize` could also extend the heap
-    // beyond its memory.
+    // SAFETY: as above. Some room is left for what comes next.
     let end = unsafe { talc.truncate(end, reserved.up_to.as_ptr().wrapping_add(8 << 10)) };
     let end = end.expect("the first heap stays");
     println!(
@@ -115,7 +115,7 @@ fn add<'h>(tree: &mut Tree<'h>, word: &[u8], place: u32, heap: &'h Heap) {
     }
 }
 
-/// All words of a tree and how often they occur, most frequent first.
+/// Returns all words of a tree and how often they occur, most frequent first.
 fn most_frequent<'t, 'h>(tree: &'t Tree<'h>, heap: &'h Heap) -> Vec<(&'t [u8], usize), &'h Heap> {
     let mut all = Vec::new_in(heap);
     let mut open = Vec::new_in(heap);
@@ -130,7 +130,7 @@ fn most_frequent<'t, 'h>(tree: &'t Tree<'h>, heap: &'h Heap) -> Vec<(&'t [u8], u
 
 fn show_heap(title: &str, talc: &Heap, region: &Range<*const u8>) {
     let mut picture = Picture::<2>::of(region.clone());
-    // SAFETY: the picture is an array; adding to it uses no allocator.
+    // SAFETY: the picture is an array, so adding to it allocates nothing.
     unsafe { talc.visit(|part| picture.add(part)) };
     show(title, &picture, &talc.counters());
 }

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The program writes a data file of some 8 MB (into memory), reads it into nested collections,
-//! indexes it, answers questions, weeds out half of the books and buys new ones. Every `String`,
-//! `Vec` and map of it, and whatever the standard library allocates, comes from the one array below.
+//! indexes it, answers questions, weeds out half of the books and buys new ones. All of its strings,
+//! vectors and maps, and whatever the standard library allocates, come from the one array below.
 
 mod common;
 mod library;
@@ -86,13 +86,13 @@ fn main() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs a part of the program, and prints what it did and what that took.
+/// Runs a part of the program, and prints what it did, how long it took and what it allocated.
 fn phase<T>(name: &str, run: impl FnOnce() -> Result<(T, String), String>) -> Result<T, String> {
     let before = TALC.lock().counters().total_allocation_count;
     let start = Instant::now();
     let (result, what) = run()?;
     let ms = start.elapsed().as_secs_f64() * 1e3;
-    // Copied: the guard must be gone when `println!` allocates.
+    // A copy, so that the guard is dropped before `println!` allocates.
     let counters = *TALC.lock().counters();
     let allocations = grouped((counters.total_allocation_count - before) as usize);
     let live = Bytes(counters.allocated_bytes);
@@ -103,8 +103,8 @@ fn phase<T>(name: &str, run: impl FnOnce() -> Result<(T, String), String>) -> Re
 fn picture_of_heap() -> (Picture<6>, Counters) {
     let arena = (&raw const ARENA).cast::<u8>();
     let mut picture = Picture::of(arena..arena.wrapping_add(ARENA_SIZE));
-    // Allocating while the guard lives would wait for it forever: only the picture's array is
-    // written to, and printing is for later.
+    // Allocating while the guard lives would wait forever. So this only writes to the picture's array,
+    // and prints later.
     let talc = TALC.lock();
     talc.visit(|part| picture.add(part));
     (picture, *talc.counters())

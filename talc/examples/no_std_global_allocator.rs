@@ -1,4 +1,4 @@
-//! The smallest form, as firmware has it: `no_std`, static memory, three lines to adopt.
+//! A global allocator as in firmware: `no_std`, static memory, three lines.
 //!
 //! ```text
 //! cargo run --example no_std_global_allocator
@@ -9,8 +9,8 @@
 #![no_std]
 
 extern crate alloc;
-// Not for firmware: it lets this example run on the host as well, which starts programs through
-// the standard library, and print there.
+// Not for firmware. The host starts programs through the standard library, and this example prints
+// there.
 extern crate std;
 
 use alloc::{collections::BTreeMap, collections::VecDeque, format, string::String};
@@ -22,7 +22,7 @@ static mut HEAP: [u8; 16 << 10] = [0; 16 << 10];
 #[global_allocator]
 static TALC: TalcLock<RawSpinlock, Claim> = TalcLock::new(unsafe { Claim::array(&raw mut HEAP) });
 
-/// Readings that are kept of each sensor.
+/// The number of readings that are kept of each sensor.
 const KEPT: usize = 16;
 
 fn main() {

@@ -1,6 +1,9 @@
+#![doc = include_str!("guide/links.md")]
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod guide;
 
 pub use talc_core::{DefaultBinning, SmallBinning};
 pub use talc_sources::{min_first_heap_layout, min_first_heap_size};
@@ -23,7 +26,8 @@ pub type TalcCell<S> = cell::TalcCell<S, DefaultBinning>;
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub type TalcLock<R, S> = sync::TalcLock<R, S, DefaultBinning>;
 
-/// The allocator below the wrappers: the driver [`Talc`](base::Talc), and the core.
+/// What the wrappers contain: the driver [`Talc`](base::Talc), and the algorithm,
+/// [`RawTalc`](base::RawTalc).
 pub mod base {
     #[cfg(feature = "audit")]
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
@@ -55,7 +59,7 @@ pub mod sync {
     pub use talc_sync::lock_api_05;
 }
 
-/// Where memory comes from.
+/// Sources: where memory comes from.
 pub mod source {
     #[cfg(feature = "allocator-api2")]
     #[cfg_attr(docsrs, doc(cfg(feature = "allocator-api2")))]

@@ -73,12 +73,12 @@ fn foreign_growth_begins_a_new_heap() {
     let mut talc = extending();
     allocate(&mut talc, bytes(PAGE / 2)).unwrap();
     grow_foreign(3);
-    // One page would do if it joined the heap. It does not, and as a heap it is too small, so it is
-    // extended: two growths, but no page is wasted.
+    // One page would be enough if it joined the heap. It does not, and it is too small as a heap of its
+    // own, so it is extended: two growths, but no page is wasted.
     allocate(&mut talc, bytes(PAGE)).unwrap();
     assert_eq!((memory_pages(), growths()), (7, 3));
     assert_eq!(talc.counters().heap_count, 2);
-    // The new heap is the one that is extended from here on, and the old one is still used.
+    // From here on, the new heap is extended, and the old one is still used.
     allocate(&mut talc, bytes(PAGE)).unwrap();
     allocate(&mut talc, bytes(PAGE / 4)).unwrap();
     assert_eq!((memory_pages(), growths()), (8, 4));
@@ -94,8 +94,8 @@ fn fits_in_one_page_less<B: Binning>(layout: Layout) -> bool {
     end.is_some() && raw.try_allocate(layout).is_some()
 }
 
-/// At multiples of the page size less what an allocator needs for itself, and a bit around them:
-/// each size is had by one growth, by no page more than is needed.
+/// Sizes near multiples of the page size, less what an allocator needs for itself: each takes one growth,
+/// by no more pages than are needed.
 fn grows_once_and_by_no_needless_page<S: Source<B>, B: Binning>(source: fn() -> S) {
     for align in [1, 64, 1 << 12] {
         for size in (PAGE - 1500..PAGE + 64).chain(4 * PAGE - 1500..4 * PAGE + 64) {
@@ -103,7 +103,7 @@ fn grows_once_and_by_no_needless_page<S: Source<B>, B: Binning>(source: fn() -> 
             reset(1, MAX_PAGES);
             allocate(&mut Talc::<S, B>::new(source()), layout).unwrap();
             assert_eq!(growths(), 1, "{layout:?}");
-            // Where a large alignment finds its place depends on where the heap is.
+            // The place of a large alignment depends on the address of the heap.
             if align == 1 {
                 assert!(!fits_in_one_page_less::<B>(layout), "{layout:?} got a needless page");
             }
@@ -140,7 +140,7 @@ fn the_limit_is_survived() {
     allocate(&mut talc, bytes(PAGE)).unwrap();
     assert_eq!(memory_pages(), 4);
     assert_eq!(allocate(&mut talc, bytes(PAGE)), None);
-    // What is free is still had, what is freed too, and what is granted later.
+    // What is free can still be allocated, and so can what is freed, and pages that are granted later.
     allocate(&mut talc, bytes(1000)).unwrap();
     // SAFETY: allocated above.
     unsafe { talc.deallocate(kept, bytes(PAGE)) };
@@ -195,19 +195,19 @@ fn reallocation_at_the_limit_keeps_the_block() {
 
 #[test]
 fn steps_are_a_part_of_what_was_grown() {
-    // What others have is no part of it.
+    // What others have grown does not count.
     reset(80, MAX_PAGES);
     let mut talc = Talc::<_, WasmFastBinning>::new(WasmGrowAndExtend::<8>::in_steps());
     // Too large for a slab, which would be at the end.
     allocate(&mut talc, bytes(600)).unwrap();
     assert_eq!((memory_pages(), growths()), (81, 1));
-    // More than a step, if more is needed.
+    // More than a step if more is needed.
     allocate(&mut talc, bytes(40 * PAGE)).unwrap();
     assert_eq!((memory_pages(), growths()), (121, 2));
     // An eighth of 41.
     allocate(&mut talc, bytes(PAGE)).unwrap();
     assert_eq!((memory_pages(), growths()), (126, 3));
-    // Less, if there is no room for the step: as few as are needed.
+    // What is needed if there is no room for the step.
     set_limit(130);
     allocate(&mut talc, bytes(6 * PAGE)).unwrap();
     assert_eq!((memory_pages(), growths()), (128, 4));
@@ -224,7 +224,7 @@ enum Action {
     Reallocate(Pick, Size),
     /// Another allocator grows the memory.
     Foreign(u8),
-    /// Nobody can grow it by more than so much from here on.
+    /// Nobody can grow the memory by more than this from now on.
     Limit(u8),
 }
 

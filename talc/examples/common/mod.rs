@@ -5,14 +5,15 @@ use std::ops::Range;
 
 use talc::base::{Counters, Part};
 
-/// Cells in a row of the picture.
+/// The number of cells in a row of the picture.
 const COLUMNS: usize = 100;
-/// A chunk's header, the word in front of its payload, is used as well.
+/// The size of a chunk's header, the word in front of its payload. It counts as used.
 const HEADER: usize = size_of::<usize>();
 
-/// How much of each slice of a region of memory is allocated: `ROWS` rows of [`COLUMNS`] slices.
+/// A picture of a region of memory, in `ROWS` rows of [`COLUMNS`] cells. Each cell says how much of a slice
+/// of the region is allocated.
 ///
-/// It is filled while the allocator is locked, so it is an array, and nothing is allocated for it.
+/// It is an array, because it is filled while the allocator is locked and nothing can be allocated.
 pub(crate) struct Picture<const ROWS: usize> {
     region: Range<usize>,
     /// The base of the heap that is being visited.
@@ -29,7 +30,8 @@ struct Cell {
 }
 
 impl<const ROWS: usize> Picture<ROWS> {
-    /// An empty picture of a region of memory: pass `|part| picture.add(part)` to `visit`.
+    /// Creates an empty picture of a region of memory. To fill it, pass `|part| picture.add(part)` to
+    /// `visit`.
     pub(crate) fn of(region: Range<*const u8>) -> Self {
         Self {
             region: region.start as usize..region.end as usize,
@@ -46,7 +48,7 @@ impl<const ROWS: usize> Picture<ROWS> {
                 let payload = payload.as_ptr() as usize;
                 self.spread(payload - HEADER..payload + size, |cell| &mut cell.used);
             }
-            // Drawn as if the free slots were all at the end, which is less than a cell away.
+            // Drawn as if all free slots were at the end, which is less than a cell away.
             Part::Slab { payload, size, slot_size, free_slots, .. } => {
                 let payload = payload.as_ptr() as usize;
                 let used = size - free_slots * slot_size;
@@ -55,12 +57,12 @@ impl<const ROWS: usize> Picture<ROWS> {
             Part::End(end) => {
                 self.spread(self.base..end.as_ptr() as usize, |cell| &mut cell.claimed);
             }
-            // What is neither allocated nor unclaimed is free.
+            // What is claimed and not allocated is free.
             _ => {}
         }
     }
 
-    /// Adds the bytes of a range to a number of each cell that they lie in.
+    /// Adds the bytes of a range to a field of each cell that they lie in.
     fn spread(&mut self, range: Range<usize>, number: impl Fn(&mut Cell) -> &mut usize) {
         let range = range.start.max(self.region.start)..range.end.min(self.region.end);
         let mut start = range.start;
@@ -72,7 +74,7 @@ impl<const ROWS: usize> Picture<ROWS> {
         }
     }
 
-    /// How many bytes a cell stands for; the last ones may stand for fewer, or none.
+    /// Returns the number of bytes that a cell stands for. The last cells may stand for fewer, or none.
     fn cell_size(&self) -> usize {
         self.region.len() / (ROWS * COLUMNS) + 1
     }
@@ -110,7 +112,8 @@ impl<const ROWS: usize> fmt::Display for Picture<ROWS> {
     }
 }
 
-/// Prints a picture and what lives in it. Not while the allocator is locked: printing allocates.
+/// Prints a picture, and how much is allocated. The allocator must not be locked, because printing
+/// allocates.
 pub(crate) fn show<const ROWS: usize>(title: &str, picture: &Picture<ROWS>, counters: &Counters) {
     let bytes = Bytes(counters.allocated_bytes);
     let (live, gaps) = (grouped(counters.allocation_count), grouped(counters.fragment_count));

@@ -25,7 +25,7 @@ pub(crate) fn subjects(library: &Library) -> String {
     answer
 }
 
-/// The five books with the most loans.
+/// Lists the five books with the most loans.
 pub(crate) fn most_borrowed(library: &Library) -> String {
     let mut top = BinaryHeap::new();
     for (&id, book) in &library.books {
@@ -42,7 +42,8 @@ pub(crate) fn most_borrowed(library: &Library) -> String {
     answer
 }
 
-/// Joins authors, books, loans and readers: where the readers of the author with most loans live.
+/// Lists the towns in which the readers of the author with the most loans live: a join of authors, books,
+/// loans and readers.
 pub(crate) fn towns_of_readers(library: &Library) -> String {
     let loans_of = |books: &[u32]| books.iter().map(|id| library.books[id].loans.len()).sum();
     let most = library.by_author.iter().max_by_key(|(_, books)| -> usize { loans_of(books) });
@@ -59,7 +60,7 @@ pub(crate) fn towns_of_readers(library: &Library) -> String {
     answer
 }
 
-/// Books with all of the words in their titles.
+/// Lists the books that have all of the words in their titles.
 pub(crate) fn search(library: &Library, words: &[&str]) -> String {
     let sets = words.iter().map(|&word| library.words.get(word).map_or(&[][..], |ids| ids));
     let common = sets.map(|ids| ids.iter().copied().collect::<HashSet<u32>>());

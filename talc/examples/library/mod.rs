@@ -1,4 +1,4 @@
-//! A lending library's catalogue: what the example `global_allocator` works on.
+//! A lending library's catalogue, on which the example `global_allocator` works.
 
 pub(crate) mod ask;
 pub(crate) mod write;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 pub(crate) struct Library {
     pub(crate) books: BTreeMap<u32, Book>,
     pub(crate) readers: HashMap<u32, Reader>,
-    /// Which books have a word in their title.
+    /// The books that have a word in their title.
     pub(crate) words: HashMap<String, Vec<u32>>,
     pub(crate) by_author: BTreeMap<String, Vec<u32>>,
 }
@@ -86,7 +86,8 @@ impl Library {
         }
     }
 
-    /// Removes books that are old and rarely borrowed, and what refers to them; answers how many.
+    /// Removes books that are old and rarely borrowed, and what refers to them. Returns how many books
+    /// were removed.
     pub(crate) fn weed(&mut self) -> usize {
         let before = self.books.len();
         self.books.retain(|_, book| book.year > 1980 || book.loans.len() > 7);

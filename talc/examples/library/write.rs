@@ -1,4 +1,4 @@
-//! Makes the catalogue's data file: the same one each time.
+//! Creates the catalogue's data file, which is the same each time.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -17,7 +17,7 @@ const LAST: [&str; 6] = ["Okafor", "Lindqvist", "Moreau", "Tanaka", "Castellanos
 const SUBJECTS: [&str; 6] = ["history", "poetry", "travel", "crime", "science", "cookery"];
 const TOWNS: [&str; 5] = ["Easthaven", "Millbrook", "Stonebridge", "Fairwater", "Oldminster"];
 
-/// A line for each book, reader and loan; fields are separated by semicolons.
+/// Returns a line for each book, reader and loan, with fields separated by semicolons.
 pub(crate) fn catalogue(books: Range<u32>, readers: u32, loans: u32) -> String {
     let mut random = Random(u64::from(books.start) + 2024);
     let mut text = String::new();
@@ -55,7 +55,7 @@ impl Random {
         (self.0 >> 33) as usize % limit
     }
 
-    /// Low numbers more often than high ones: some books and readers are in demand.
+    /// Returns low numbers more often than high ones, because some books and readers are in demand.
     fn in_demand(&mut self, limit: usize) -> usize {
         self.below(limit).min(self.below(limit)).min(self.below(limit))
     }

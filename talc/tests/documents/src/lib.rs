@@ -1,8 +1,8 @@
-//! The documents of the repository that are not a crate's own documentation. Their examples are
-//! compiled and run with the documentation tests.
+//! The documents of the repository that are not the documentation of a crate. Their examples are compiled
+//! and run with the documentation tests.
 //!
-//! `tests/complete.rs` finds documents with examples that are missing here. A crate of its own,
-//! as a published one can include only files of its own folder.
+//! `tests/complete.rs` finds documents with examples that are missing here. This is a crate of its own,
+//! because a published crate can include only files of its own folder.
 #![cfg(doctest)]
 
 #[doc = include_str!("../../../../README.md")]
@@ -11,8 +11,8 @@ struct Readme;
 #[doc = include_str!("../../../../MIGRATION.md")]
 struct Migration;
 
-/// What is for WebAssembly: `.ci/wasm` compiles it. The READMEs of the crates are tested with the
-/// crates, but on other targets.
+/// The documents for WebAssembly, which `.ci/wasm` compiles. The READMEs of the crates are also tested with
+/// the crates, but on other targets.
 #[cfg(target_family = "wasm")]
 mod wasm {
     #[doc = include_str!("../../../../README_WASM.md")]

@@ -1,22 +1,22 @@
-//! No example of a document is left out: each Markdown file of the repository that has Rust code is
-//! the documentation of an item, and so tested, and code that is not compiled says why. And links
-//! between documents lead to what there is.
+//! No example of a document is left out: each Markdown file of the repository that contains Rust code is
+//! the documentation of an item, and so is tested; code that is not compiled says why. And the links of
+//! documents lead somewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a reason begins with: in the paragraph above the code, or in a comment at its start.
+/// What a reason begins with. It is in the paragraph above the code, or in a comment at the code's start.
 const REASON: &str = "Not compiled";
 
-/// What rustdoc takes for an attribute of Rust code.
+/// Whether rustdoc takes a word for an attribute of Rust code.
 fn is_rust_attribute(word: &str) -> bool {
     ["rust", "no_run", "should_panic", "compile_fail", "test_harness", "standalone_crate"]
         .contains(&word)
         || ["ignore", "edition"].iter().any(|start| word.starts_with(start))
 }
 
-/// Whether a line looks like Rust and like nothing else that is found in documents.
+/// Whether a line looks like Rust, and not like anything else that documents contain.
 fn is_rust_line(line: &str) -> bool {
     let words = ["let ", "fn ", "use ", "impl ", "static ", "const ", "struct ", "pub ", "unsafe "];
     words.iter().any(|word| line.trim_start().starts_with(word))
@@ -27,9 +27,9 @@ fn is_rust_line(line: &str) -> bool {
 /// A block of code.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Block {
-    /// The number of the line where it begins, counted from 1.
+    /// The number of its first line, counted from 1.
     line: usize,
-    /// What stands beside the opening fence.
+    /// The text after the opening fence.
     info: String,
     code: Vec<String>,
     /// The text from the last blank line before it.
@@ -92,12 +92,12 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// The folder of the repository.
+/// Returns the folder of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap()
 }
 
-/// Every file below a folder, except for what tools have put there.
+/// Returns every file below a folder, except for what tools have put there.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect_files(folder, &mut found);
@@ -122,7 +122,7 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
 }
 
-/// The documents that a file of Rust code includes as documentation.
+/// Returns the documents that a file of Rust code includes as documentation.
 fn included(path: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(path).unwrap();
     let names =
@@ -162,7 +162,7 @@ fn every_example_is_compiled_or_says_why_not() {
     assert!(documents >= 10 && examples >= 30, "{documents} documents, {examples} examples");
 }
 
-/// The lines of a document that are not code.
+/// Returns the lines of a document that are not code.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     text.lines().filter(move |line| {
@@ -172,7 +172,12 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The anchors of a document: its headings, as web pages that show Markdown name them.
+/// Returns the links that a document defines by lines like `[label]: target`.
+fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    prose(text).filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
+}
+
+/// Returns the anchors of a document: its headings, as web pages that show Markdown name them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text).filter(|line| line.starts_with('#'));
     let is_kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
@@ -189,8 +194,11 @@ fn links_lead_somewhere() {
     for path in files(&root).iter().filter(|path| has_extension(path, "md")) {
         let text = fs::read_to_string(path).unwrap();
         let targets = prose(&text)
-            .flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
-        for target in targets.filter(|target| !target.contains("://")) {
+            .flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()))
+            .chain(definitions(&text).map(|(_, target)| target));
+        // rustdoc checks the links to items.
+        let is_file = |target: &&str| !target.contains("://") && !target.starts_with("crate");
+        for target in targets.filter(is_file) {
             links += 1;
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let file =
@@ -204,6 +212,61 @@ fn links_lead_somewhere() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(links >= 50, "{links} links");
     assert_eq!(anchors("# A `B` c-d\n```\n# no\n```\n"), BTreeSet::from(["a-b-c-d".to_string()]));
+}
+
+/// Returns the labels of links like ``[`label`]`` and `[text][label]`, whose targets are defined elsewhere.
+fn labels(text: &str) -> BTreeSet<String> {
+    let lines: Vec<_> = prose(text).filter(|line| definitions(line).next().is_none()).collect();
+    let text = lines.join("\n");
+    let named = text.split("][").skip(1).filter_map(|rest| rest.split(']').next());
+    let code = text.match_indices("[`").filter_map(|(start, _)| {
+        let (label, rest) = text[start + 1..].split_once(']')?;
+        (!rest.starts_with(['(', '['])).then_some(label)
+    });
+    named.chain(code).map(String::from).collect()
+}
+
+/// The guide can be read as files and as the documentation of modules. For the modules, `links.md` defines
+/// the links of all pages once more. Both definitions of a link lead to the same place.
+#[test]
+fn the_guide_links_to_the_same_in_files_and_in_modules() {
+    let crate_folder = root().join("talc");
+    let guide = crate_folder.join("src/guide");
+    let links = fs::read_to_string(guide.join("links.md")).unwrap();
+    let links: BTreeMap<_, _> = definitions(&links).collect();
+
+    let mut checked = 0;
+    for path in files(&guide).iter().chain([&crate_folder.join("README.md")]) {
+        if path.ends_with("links.md") {
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy();
+        let definitions: BTreeMap<_, _> = definitions(&text).collect();
+        let defined: BTreeSet<_> = definitions.keys().map(|label| label.to_string()).collect();
+        assert_eq!(labels(&text), defined, "{name}: labels used, and labels defined");
+        for (label, target) in definitions {
+            let item = links.get(label).copied();
+            if target.starts_with("https://docs.rs/talc/") {
+                // Items of features that are off by default are not in `links.md`.
+                let last = item.map_or("", |item| item.rsplit("::").next().unwrap());
+                assert!(target.contains(last), "{name}: {label} leads to {target} and {item:?}");
+            } else {
+                let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+                let file = path.parent().unwrap().join(file).canonicalize().unwrap();
+                let stem = file.file_stem().unwrap().to_string_lossy();
+                let module = match (&*stem, file.parent() == Some(&*guide)) {
+                    ("README", true) => "crate::guide".to_string(),
+                    ("README", false) => "crate".to_string(),
+                    _ => format!("crate::guide::{stem}"),
+                };
+                let expected = [&module, anchor].join("#");
+                assert_eq!(item, Some(expected.trim_end_matches('#')), "{name}: {label}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked >= 50, "{checked} links");
 }
 
 #[test]
