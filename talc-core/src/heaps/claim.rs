@@ -83,7 +83,7 @@ impl<
     /// less than 16 bytes, or where it was if `new_end` is not higher by [`CHUNK_UNIT`] or more.
     ///
     /// It also stays where it was if the table is too small for the heap and there is no room for a larger
-    /// one: see [`claim`](Self::claim#the-table). [`extend_size`](Self::extend_size) says how much suffices.
+    /// one: see [`claim`](Self::claim). [`extend_size`](Self::extend_size) says how much suffices.
     ///
     /// # Complexity
     /// O(1).
