@@ -206,3 +206,22 @@ fn a_static_without_a_lock() {
 fn new_wasm_is_for_wasm() {
     let _ = TalcSyncCell::<_, talc::wasm::WasmBinning>::new_wasm(talc::wasm::WasmGrowAndClaim);
 }
+
+/// The heaps of 2,048 and 2,500 bytes that the documentation of talc 5.1.1 has.
+#[test]
+fn heaps_may_be_small() {
+    static mut HEAP: [u8; 2048] = [0; 2048];
+    let talc = TalcCell::new(unsafe { Claim::array(&raw mut HEAP) });
+    let mut numbers = Vec::<u32, _>::with_capacity_in(42, &talc);
+    numbers.extend(0..42);
+
+    static mut ARENA: [u8; 5000] = [0; 5000];
+    let talc = TalcCell::new(Manual);
+    let base = (&raw mut ARENA).cast::<u8>();
+    let end = unsafe { talc.claim(base, 2500) }.unwrap();
+    let block = Box::new_in([1_u8; 500], &talc);
+    let higher = unsafe { talc.extend(end, base.wrapping_add(5000)) };
+    assert!(higher > end);
+    let larger = Box::new_in([2_u8; 1500], &talc);
+    assert_eq!((block[499], larger[1499]), (1, 2));
+}

@@ -1,0 +1,211 @@
+//! The table in a heap: as large as the heaps need, moved when a larger one comes.
+
+use std::alloc::Layout;
+use std::ptr::{null_mut, NonNull};
+
+use talc_core::{Bins, DefaultBinning, Part, RawTalc, CHUNK_UNIT};
+
+const SIZE: usize = 1 << 20;
+
+#[repr(align(4096))]
+struct Memory([u8; SIZE]);
+
+fn memory() -> Box<Memory> {
+    // SAFETY: bytes may be zero.
+    unsafe { Box::new_zeroed().assume_init() }
+}
+
+/// Where the table is.
+fn table(talc: &RawTalc) -> usize {
+    let mut table = 0;
+    talc.visit(|part| {
+        if let Part::Table { payload, .. } = part {
+            table = payload.as_ptr() as usize;
+        }
+    });
+    table
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+/// Blocks with contents that are checked and freed.
+#[derive(Default)]
+struct Blocks(Vec<(NonNull<u8>, Layout)>);
+
+impl Blocks {
+    fn fill(&mut self, talc: &mut RawTalc, sizes: impl Iterator<Item = usize>) {
+        for size in sizes {
+            let Some(block) = talc.try_allocate(layout(size)) else { return };
+            // SAFETY: just allocated.
+            unsafe { block.as_ptr().write_bytes(size as u8, size) };
+            self.0.push((block, layout(size)));
+        }
+    }
+
+    fn free(&mut self, talc: &mut RawTalc, mut is_chosen: impl FnMut(usize) -> bool) {
+        let mut index = 0;
+        self.0.retain(|&(block, layout)| {
+            // SAFETY: live, filled above, and freed once.
+            unsafe {
+                let contents = std::slice::from_raw_parts(block.as_ptr(), layout.size());
+                assert!(contents.iter().all(|&byte| byte == layout.size() as u8));
+                index += 1;
+                if is_chosen(index) {
+                    talc.deallocate(block.as_ptr(), layout);
+                }
+            }
+            !is_chosen(index)
+        });
+    }
+}
+
+#[test]
+fn a_heap_that_grows_moves_it_seldom() {
+    for (first, step) in [(600, 700), (2048, 512), (4096, 4096), (4096, 100)] {
+        let mut memory = memory();
+        let base = memory.0.as_mut_ptr();
+        let mut talc = <RawTalc>::new();
+        let mut blocks = Blocks::default();
+        // SAFETY: nothing else uses the memory; the end is current.
+        unsafe {
+            let mut end = talc.claim(base, first).unwrap();
+            let mut places = vec![table(&talc)];
+            let mut size = first;
+            while size + step <= 200 << 10 {
+                blocks.fill(&mut talc, (1..).map(|n| n * 37 % 400));
+                blocks.free(&mut talc, |index| index % 3 == 0);
+                size += step;
+                let higher = talc.extend(end, base.wrapping_add(size));
+                assert_eq!(talc.audit(), Ok(()));
+                end = higher;
+                if *places.last().unwrap() != table(&talc) {
+                    places.push(table(&talc));
+                }
+            }
+            assert!(end.as_ptr() as usize > base as usize + (100 << 10));
+            // Each time for a heap twice as large, up to 64 KiB; or for less as long as a step is too small
+            // for that.
+            let most = if step < 2048 { 30 } else { 6 };
+            assert!(places.len() <= most, "moved {} times from {first}", places.len() - 1);
+            blocks.free(&mut talc, |_| true);
+            assert_eq!(talc.audit(), Ok(()));
+            // Whatever way it went, it ends up at the bottom.
+            let end = talc.truncate(end, null_mut()).expect("the table stays");
+            assert_eq!(end.as_ptr() as usize, talc.reserved(end).up_to.as_ptr() as usize);
+            assert!(end.as_ptr() as usize <= base as usize + talc.table_size() + 64);
+            assert_eq!(talc.largest_gap(), None);
+        }
+        assert_eq!(talc.audit(), Ok(()));
+    }
+}
+
+#[test]
+fn a_larger_heap_takes_it_and_the_first_one_goes() {
+    let (mut first, mut second) = (memory(), memory());
+    let mut talc = <RawTalc>::new();
+    let mut blocks = Blocks::default();
+    // SAFETY: nothing else uses the memory; the ends are current.
+    unsafe {
+        let end = talc.claim(first.0.as_mut_ptr(), 3000).unwrap();
+        blocks.fill(&mut talc, std::iter::repeat(300));
+        blocks.free(&mut talc, |index| index % 2 == 0);
+        let before = talc.table_size();
+        let second_end = talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
+        assert!(talc.table_size() > before);
+        assert_eq!(talc.audit(), Ok(()));
+        // Gaps of before are still found.
+        let block = talc.try_allocate(layout(300)).unwrap();
+        let first_range = first.0.as_ptr() as usize..end.as_ptr() as usize;
+        assert!(first_range.contains(&(block.as_ptr() as usize)));
+        talc.deallocate(block.as_ptr(), layout(300));
+        blocks.free(&mut talc, |_| true);
+        assert!(!talc.reserved(end).any);
+        assert_eq!(talc.truncate(end, null_mut()), None);
+        assert!(talc.reserved(second_end).any);
+    }
+    assert_eq!(talc.audit(), Ok(()));
+}
+
+#[test]
+fn a_complete_one_never_moves() {
+    let (mut first, mut second) = (memory(), memory());
+    let mut talc = <RawTalc>::with_complete_table();
+    // SAFETY: nothing else uses the memory; the ends are current.
+    unsafe {
+        let size = talc.claim_size(layout(1000)).unwrap();
+        let end = talc.claim(first.0.as_mut_ptr(), size).unwrap();
+        assert!(talc.try_allocate(layout(1000)).is_some());
+        let place = table(&talc);
+        let _end = talc.extend(end, first.0.as_mut_ptr().wrapping_add(SIZE));
+        talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
+        assert_eq!(table(&talc), place);
+    }
+    // Where that has no room, one that fits has to do.
+    let mut third = memory();
+    let mut talc = <RawTalc>::with_complete_table();
+    let least = DefaultBinning::MIN_FIRST_HEAP_SIZE;
+    // SAFETY: nothing else uses the memory.
+    assert!(unsafe { talc.claim(third.0.as_mut_ptr(), least) }.is_some());
+    assert_eq!(talc.audit(), Ok(()));
+}
+
+/// If there is no room for another table, nothing happens; with as much as is asked for, it does.
+#[test]
+fn without_room_the_end_stays() {
+    let mut memory = memory();
+    let base = memory.0.as_mut_ptr();
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory; the end is current.
+    unsafe {
+        let end = talc.claim(base, 2000).unwrap();
+        while talc.try_allocate(layout(8)).is_some() {}
+        let place = table(&talc);
+        let same = talc.extend(end, end.as_ptr().wrapping_add(300));
+        assert_eq!((same, table(&talc)), (end, place));
+        assert_eq!(talc.audit(), Ok(()));
+        let more = talc.extend_size(end, layout(300)).unwrap();
+        assert!(more < 2000);
+        let higher = talc.extend(end, end.as_ptr().wrapping_add(more));
+        assert!(higher > end && table(&talc) != place);
+        assert!(talc.try_allocate(layout(300)).is_some());
+    }
+    assert_eq!(talc.audit(), Ok(()));
+}
+
+/// Heaps of every size that may be the first or the second one.
+#[test]
+fn any_two_heaps() {
+    let (mut first, mut second) = (memory(), memory());
+    let least = DefaultBinning::MIN_FIRST_HEAP_SIZE;
+    for one in (least..3000).step_by(97).chain([10_000, 70_000]) {
+        for other in (CHUNK_UNIT + 48..3000).step_by(61).chain([9_000, 80_000]) {
+            let mut talc = <RawTalc>::new();
+            // SAFETY: nothing else uses the memory.
+            unsafe {
+                talc.claim(first.0.as_mut_ptr(), one).unwrap();
+                let claimed = talc.claim(second.0.as_mut_ptr(), other);
+                assert!(claimed.is_some(), "{other} bytes beside {one}");
+            }
+            assert_eq!(talc.audit(), Ok(()));
+        }
+    }
+}
+
+/// What lies between heaps of a size that the table knows and none is what an allocator without slabs
+/// has, too.
+#[test]
+fn without_slabs() {
+    let mut memory = memory();
+    let base = memory.0.as_mut_ptr();
+    let mut talc = RawTalc::<Bins<8, 4, 2>>::new();
+    // SAFETY: nothing else uses the memory; the end is current.
+    unsafe {
+        let end = talc.claim(base, Bins::<8, 4, 2>::MIN_FIRST_HEAP_SIZE).unwrap();
+        let end = talc.extend(end, base.wrapping_add(SIZE));
+        assert_eq!(end.as_ptr(), base.wrapping_add(SIZE));
+        assert!(talc.try_allocate(layout(SIZE / 2)).is_some());
+    }
+    assert_eq!(talc.audit(), Ok(()));
+}
