@@ -1,8 +1,8 @@
 //! The core against its model, over all binnings: random actions, which shrink when they fail.
 
+use fuzz::{Action, Align, CoreModel, Pick, Size};
 use proptest::prelude::*;
 use talc_core::{Binning, Bins, CompactBins, DefaultBinning, SmallBinning};
-use talc_fuzz::{Action, Align, CoreModel, Pick, Size};
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
     let size = || any::<u32>().prop_map(Size);

@@ -1,9 +1,9 @@
 //! The bodies of the fuzz targets on fixed and on random inputs, so that they also run where there
 //! is no fuzzer.
 
+use fuzz::{fuzz_allocator_source, fuzz_core, fuzz_global_alloc_source};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use talc_fuzz::{fuzz_allocator_source, fuzz_core, fuzz_global_alloc_source};
 
 const BODIES: [fn(&[u8]); 3] = [fuzz_core, fuzz_global_alloc_source, fuzz_allocator_source];
 
