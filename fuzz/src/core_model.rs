@@ -35,7 +35,7 @@ struct Heap {
     end: NonNull<u8>,
 }
 
-const REGION_LAYOUT: Layout = match Layout::from_size_align(REGION, 4096) {
+const REGION_LAYOUT: Layout = match Layout::from_size_align(REGION, REGION) {
     Ok(layout) => layout,
     Err(_) => panic!(),
 };
@@ -57,7 +57,9 @@ impl<B: Binning> CoreModel<B> {
             unsafe { base.write_bytes(UNCLAIMED, REGION) };
             Region { base, heap: None }
         };
-        let regions = [region(), region(), region(), region()];
+        let mut regions = [region(), region(), region(), region()];
+        // The same actions then mean the same wherever the regions are.
+        regions.sort_by_key(|region| region.base);
         Self { talc: RawTalc::new(), shadow: Shadow::default(), regions, steps: 0 }
     }
 

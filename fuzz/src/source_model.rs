@@ -40,15 +40,15 @@ pub struct SourceModel<S: BlockSource<B>, B: Binning = DefaultBinning> {
 
 impl<S: BlockSource<B>, B: Binning> Default for SourceModel<S, B> {
     fn default() -> Self {
-        Self::new()
+        Self::new(Backing::default())
     }
 }
 
 impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
     /// An allocator that has no block yet.
-    pub fn new() -> Self {
+    pub fn new(backing: Backing) -> Self {
         // Leaked, for sources that need a `'static` one; `drop` takes it back.
-        let backing: &'static Backing = Box::leak(Box::default());
+        let backing: &'static Backing = Box::leak(Box::new(backing));
         let talc = Some(Talc::new(S::over(backing, BLOCK_SIZE)));
         Self { talc, backing, shadow: Shadow::default() }
     }
