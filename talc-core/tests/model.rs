@@ -2,6 +2,7 @@
 
 use fuzz::{Action, Align, CoreModel, Pick, Size};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use talc_core::{Binning, Bins, CompactBins, DefaultBinning, SmallBinning};
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -42,6 +43,10 @@ fn run<B: Binning>(actions: &[Action]) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_failure_persistence(FileFailurePersistence::Direct(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/regressions/proptest/model.txt")
+    )))]
+
     #[test]
     fn default_binning(actions in actions()) {
         run::<DefaultBinning>(&actions);
