@@ -3,29 +3,14 @@
 #![cfg(feature = "lock_api")]
 #![allow(clippy::declare_interior_mutable_const)] // As the trait has it.
 
+#[macro_use]
 #[path = "../../talc-sync/tests/common/churn.rs"]
 mod churn;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use talc::lock_api::{GuardNoSend, RawMutex};
-use talc::source::Claim;
-use talc::TalcLock;
 
-static mut HEAP: [u64; churn::HEAP / 8] = [0; churn::HEAP / 8];
-
-#[global_allocator]
-// SAFETY: nothing else uses `HEAP`.
-static TALC: TalcLock<Masking, Claim> = TalcLock::new(unsafe { Claim::array(&raw mut HEAP) });
-
-#[test]
-fn more_threads_than_cores() {
-    churn::more_threads_than_cores(cfg!(feature = "error-scanning-std"));
-    #[cfg(feature = "audit")]
-    {
-        let audit = TALC.lock().audit();
-        assert_eq!(audit, Ok(()));
-    }
-}
+global_allocator!(Masking, scans: cfg!(feature = "error-scanning-std"));
 
 #[test]
 fn the_guide_has_this_lock() {
