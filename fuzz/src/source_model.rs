@@ -86,7 +86,10 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
     }
 
     /// Frees everything, drops the allocator, and checks that no block is left.
-    pub fn finish(mut self) {
+    ///
+    /// Takes a reference, as the backing goes with the model: in a call that has the allocator as an
+    /// argument, what it borrows must stay.
+    pub fn finish(&mut self) {
         for (ptr, layout) in self.shadow.drain() {
             // SAFETY: live until here.
             unsafe { self.talc().deallocate(ptr, layout) };
