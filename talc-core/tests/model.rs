@@ -31,7 +31,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         }),
         1 => Just(Action::Trim),
     ];
-    proptest::collection::vec(action, 1..400)
+    proptest::collection::vec(action, 1..if cfg!(miri) { 30 } else { 400 })
 }
 
 fn run<B: Binning>(actions: &[Action]) {
