@@ -3,6 +3,7 @@
 //! `cargo run --release -p benches -- --help` lists the figures; `README.md` explains them.
 
 pub mod arena;
+pub mod compact;
 pub mod contender;
 pub mod figures;
 pub mod held;

@@ -141,7 +141,7 @@ fn main() -> Result<()> {
     for (index, &task) in tasks.iter().enumerate() {
         let minutes = start.elapsed().as_secs_f64() / 60.0;
         eprintln!("figure {} of {}, {minutes:.1} minutes so far", index + 1, tasks.len());
-        let mut figure = measure(task, &options)?;
+        let mut figure = measure(task, &options)?.rounded();
         figure.command = command(task);
         figure.origin = Origin::here();
         figure.print();
@@ -200,7 +200,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
     })
 }
 
-/// The documents and the plots from all kept figures.
+/// The documents and the plots from all kept figures, without measuring anything.
 fn write_report() -> Result<()> {
     write_document("RESULTS.md", "Results", "notes.md", &ALL)?;
     write_document("RESULTS_WASM.md", "Results in WebAssembly", "notes_wasm.md", &WASM)
@@ -212,7 +212,10 @@ fn write_document(file: &str, title: &str, notes: &str, tasks: &[Task]) -> Resul
     for task in tasks {
         let path = report::home().join("results").join(format!("{}.json", task.id()));
         if path.exists() {
-            kept.push(Figure::load(&path)?);
+            let figure = Figure::load(&path)?.rounded();
+            // In the form of today, should it be kept in another one.
+            figure.save()?;
+            kept.push(figure);
         }
     }
     if kept.is_empty() {

@@ -1,8 +1,9 @@
 //! Charts as SVG: bars in groups, or lines; one colour per allocator everywhere.
 
+use crate::compact;
 use crate::contender::ours;
 use crate::report::{home, number, Chart, Course};
-use anyhow::{anyhow, Result};
+use anyhow::{anyhow, Context, Result};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -43,24 +44,29 @@ pub fn folder() -> PathBuf {
 
 /// Draws a chart into its file.
 pub fn draw(chart: &Chart) -> Result<()> {
-    std::fs::create_dir_all(folder())?;
-    let path = folder().join(format!("{}.svg", chart.file));
     let bars = chart.groups.len() * (chart.series.len() + 2);
     let width = (bars as u32 * 9 + 120).clamp(WIDTH, 1800);
     let size = Size(f64::from(width) / f64::from(WIDTH));
     let height = size.of(HEIGHT) as u32;
-    let area = SVGBackend::new(&path, (width, height)).into_drawing_area();
-    paint(chart, &area, size).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
-    area.present().map_err(|error| anyhow!("writing {}: {error}", path.display()))
+    keep(&chart.file, (width, height), |area| paint(chart, area, size))
 }
 
 /// Draws lines into their file.
 pub fn draw_course(course: &Course) -> Result<()> {
+    keep(&course.file, (WIDTH, HEIGHT), |area| paint_course(course, area))
+}
+
+/// Writes a picture of that size into a file.
+fn keep(file: &str, size: (u32, u32), paint: impl FnOnce(&Area<'_>) -> Painted) -> Result<()> {
+    let path = folder().join(format!("{file}.svg"));
+    let mut drawn = String::new();
+    let area = SVGBackend::with_string(&mut drawn, size).into_drawing_area();
+    paint(&area).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
+    area.present().map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
+    drop(area);
     std::fs::create_dir_all(folder())?;
-    let path = folder().join(format!("{}.svg", course.file));
-    let area = SVGBackend::new(&path, (WIDTH, HEIGHT)).into_drawing_area();
-    paint_course(course, &area).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
-    area.present().map_err(|error| anyhow!("writing {}: {error}", path.display()))
+    std::fs::write(&path, compact::svg(&drawn))
+        .with_context(|| format!("writing {}", path.display()))
 }
 
 /// How much wider than usual a picture is. It will be shown no wider than others, so what is in it
@@ -100,7 +106,7 @@ fn paint(chart: &Chart, area: &Area<'_>, size: Size) -> Painted {
         .configure_mesh()
         .disable_x_mesh()
         .disable_x_axis()
-        .light_line_style(WHITE)
+        .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .y_desc(chart.axis.clone())
         .label_style(size.font(13).color(&INK))
@@ -157,7 +163,7 @@ fn paint_course(course: &Course, area: &Area<'_>) -> Painted {
     plane
         .configure_mesh()
         .disable_x_mesh()
-        .light_line_style(WHITE)
+        .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .x_desc(course.across.clone())
         .y_desc(course.axis.clone())

@@ -3,6 +3,7 @@
 //! A figure is kept as JSON in `results/`, so that one can be measured again without the others;
 //! `RESULTS.md` and the plots are always made from all that is kept there.
 
+use crate::compact;
 use crate::stats::geometric_mean;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -234,8 +235,27 @@ impl Figure {
         let folder = home().join("results");
         std::fs::create_dir_all(&folder)?;
         let path = folder.join(format!("{}.json", self.id));
-        std::fs::write(&path, serde_json::to_string_pretty(self)? + "\n")
-            .with_context(|| format!("writing {}", path.display()))
+        std::fs::write(&path, self.json()?).with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// The figure as it is kept.
+    pub fn json(&self) -> Result<String> {
+        Ok(compact::json(&serde_json::to_string_pretty(self)?))
+    }
+
+    /// The figure with as many digits of each number as are kept.
+    #[must_use]
+    pub fn rounded(mut self) -> Self {
+        let round = |value: &mut f64| *value = compact::rounded(*value);
+        self.bars.iter_mut().for_each(|bar| round(&mut bar.value));
+        for (_, values) in self.charts.iter_mut().flat_map(|chart| &mut chart.series) {
+            values.iter_mut().flatten().for_each(round);
+        }
+        for Course { least, series, .. } in &mut self.courses {
+            let lines = series.iter_mut().chain([least]);
+            lines.flat_map(|(_, values)| values).for_each(round);
+        }
+        self
     }
 
     /// Reads a kept figure.

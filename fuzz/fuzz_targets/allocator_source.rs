@@ -1,4 +1,4 @@
 //! The driver over `AllocatorSource`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| talc_fuzz::fuzz_allocator_source(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::fuzz_allocator_source(bytes));

@@ -8,16 +8,37 @@ use std::ptr::{null_mut, NonNull};
 
 use allocator_api2::alloc::{AllocError, Allocator};
 
-/// Allocates from the system, notes what, insists on getting it back with the layout it was
-/// allocated with, and fails when it is told to.
+/// Memory of a backing that does not allocate from the system.
+const REGION: Layout = match Layout::from_size_align(1 << 20, 1 << 20) {
+    Ok(layout) => layout,
+    Err(_) => panic!(),
+};
+
+/// Allocates from the system or from a region of its own, notes what, insists on getting it back
+/// with the layout it was allocated with, and fails when it is told to.
 #[derive(Debug, Default)]
 pub struct Backing {
+    /// Where blocks come from, if not from the system.
+    region: Option<NonNull<u8>>,
     blocks: RefCell<BTreeMap<usize, Layout>>,
     calls: Cell<usize>,
     calls_left: Cell<Option<usize>>,
 }
 
 impl Backing {
+    /// Returns a backing that places each block at the lowest free address of a region.
+    ///
+    /// Where its blocks are follows from the calls alone, so that an input that breaks something does
+    /// so in every program. Unlike those of the system, its blocks touch each other, and neither
+    /// sanitizers nor valgrind tell them apart.
+    pub fn in_region() -> Self {
+        // SAFETY: the size is not zero.
+        let region = NonNull::new(unsafe { System.alloc(REGION) });
+        let mut backing = Self::default();
+        backing.region = Some(region.expect("memory for the region"));
+        backing
+    }
+
     /// Where the blocks are that have not been given back.
     pub fn blocks(&self) -> Vec<Range<usize>> {
         let blocks = self.blocks.borrow();
@@ -45,12 +66,35 @@ impl Backing {
         if layout.size() > 1 << 28 {
             return null_mut();
         }
-        // SAFETY: the size is not zero.
-        let block = unsafe { System.alloc(layout) };
+        let block = match self.region {
+            Some(region) => self.lowest(region, layout),
+            // SAFETY: the size is not zero.
+            None => unsafe { System.alloc(layout) },
+        };
         if !block.is_null() {
             self.blocks.borrow_mut().insert(block as usize, layout);
         }
         block
+    }
+
+    /// Returns the lowest address in the region at which such a block fits, or null.
+    fn lowest(&self, region: NonNull<u8>, layout: Layout) -> *mut u8 {
+        if layout.align() > REGION.align() {
+            return null_mut();
+        }
+        let base = region.as_ptr() as usize;
+        let mut start = base;
+        for block in self.blocks() {
+            if start + layout.size() <= block.start {
+                break;
+            }
+            start = block.end.next_multiple_of(layout.align());
+        }
+        if start + layout.size() > base + REGION.size() {
+            return null_mut();
+        }
+        // SAFETY: from the base up to the end at most.
+        unsafe { region.as_ptr().add(start - base) }
     }
 
     /// # Safety
@@ -59,12 +103,23 @@ impl Backing {
         self.calls.set(self.calls.get() + 1);
         let noted = self.blocks.borrow_mut().remove(&(block as usize));
         assert_eq!(noted, Some(layout), "a block comes back once, with its layout");
-        // SAFETY: allocated by `take` with this layout.
-        unsafe { System.dealloc(block, layout) };
+        if self.region.is_none() {
+            // SAFETY: allocated by `take` with this layout.
+            unsafe { System.dealloc(block, layout) };
+        }
     }
 }
 
-// SAFETY: the memory is the system allocator's.
+impl Drop for Backing {
+    fn drop(&mut self) {
+        if let Some(region) = self.region {
+            // SAFETY: allocated with this layout; who owns this owns what lies in it.
+            unsafe { System.dealloc(region.as_ptr(), REGION) };
+        }
+    }
+}
+
+// SAFETY: the memory is the system allocator's; no part of it is handed out twice.
 unsafe impl GlobalAlloc for &'static Backing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.take(layout)
@@ -76,7 +131,7 @@ unsafe impl GlobalAlloc for &'static Backing {
     }
 }
 
-// SAFETY: the memory is the system allocator's.
+// SAFETY: the memory is the system allocator's; no part of it is handed out twice.
 unsafe impl Allocator for Backing {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         let block = NonNull::new(self.take(layout)).ok_or(AllocError)?;

@@ -39,7 +39,7 @@ struct Heap {
 /// No table of the binnings that are tested is larger.
 const LARGEST_TABLE: usize = 2600;
 
-const REGION_LAYOUT: Layout = match Layout::from_size_align(REGION, 4096) {
+const REGION_LAYOUT: Layout = match Layout::from_size_align(REGION, REGION) {
     Ok(layout) => layout,
     Err(_) => panic!(),
 };
@@ -75,7 +75,9 @@ impl<B: Binning> CoreModel<B> {
             unsafe { base.write_bytes(UNCLAIMED, REGION) };
             Region { base, heap: None }
         };
-        let regions = [region(), region(), region(), region()];
+        let mut regions = [region(), region(), region(), region()];
+        // The same actions then mean the same wherever the regions are.
+        regions.sort_by_key(|region| region.base);
         Self { talc, shadow: Shadow::default(), regions, steps: 0 }
     }
 

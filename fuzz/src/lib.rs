@@ -63,7 +63,8 @@ pub fn fuzz_core(bytes: &[u8]) {
     }
 }
 
-/// Runs the driver over `GlobalAllocSource`; the first byte chooses the binning.
+/// Runs the driver over `GlobalAllocSource`; the first byte chooses the binning and whether the
+/// blocks come from the system.
 ///
 /// # Panics
 /// If the allocator or the source does anything that it must not do.
@@ -71,7 +72,8 @@ pub fn fuzz_global_alloc_source(bytes: &[u8]) {
     fuzz_source::<GlobalAllocSource<&'static Backing>>(bytes);
 }
 
-/// Runs the driver over `AllocatorSource`; the first byte chooses the binning.
+/// Runs the driver over `AllocatorSource`; the first byte chooses the binning and whether the
+/// blocks come from the system.
 ///
 /// # Panics
 /// If the allocator or the source does anything that it must not do.
@@ -86,16 +88,17 @@ where
         + BlockSource<Bins<1, 1, 1, 256, 3>>
         + BlockSource<CompactBins<8, 4, 512, 8>>,
 {
-    fn run<S: BlockSource<B>, B: Binning>(bytes: &[u8]) {
-        let mut model = SourceModel::<S, B>::new();
+    fn run<S: BlockSource<B>, B: Binning>(backing: Backing, bytes: &[u8]) {
+        let mut model = SourceModel::<S, B>::new(backing);
         for_each_action(bytes, |action| model.step(action));
         model.finish();
     }
-    let Some((binning, bytes)) = bytes.split_first() else { return };
-    match binning % 6 {
-        0 => run::<S, SmallBinning>(bytes),
-        1 => run::<S, Bins<1, 1, 1, 256, 3>>(bytes),
-        2 => run::<S, CompactBins<8, 4, 512, 8>>(bytes),
-        _ => run::<S, DefaultBinning>(bytes),
+    let Some((first, bytes)) = bytes.split_first() else { return };
+    let backing = if first / 6 % 2 == 0 { Backing::default() } else { Backing::in_region() };
+    match first % 6 {
+        0 => run::<S, SmallBinning>(backing, bytes),
+        1 => run::<S, Bins<1, 1, 1, 256, 3>>(backing, bytes),
+        2 => run::<S, CompactBins<8, 4, 512, 8>>(backing, bytes),
+        _ => run::<S, DefaultBinning>(backing, bytes),
     }
 }

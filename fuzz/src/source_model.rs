@@ -34,22 +34,23 @@ const BLOCK_SIZE: usize = 8 << 10;
 pub struct SourceModel<S: BlockSource<B>, B: Binning = DefaultBinning> {
     /// Taken in `finish`.
     talc: Option<Talc<S, B>>,
-    backing: &'static Backing,
+    /// From a box, which `drop` takes back.
+    backing: *mut Backing,
     shadow: Shadow,
 }
 
 impl<S: BlockSource<B>, B: Binning> Default for SourceModel<S, B> {
     fn default() -> Self {
-        Self::new()
+        Self::new(Backing::default())
     }
 }
 
 impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
     /// An allocator that has no block yet.
-    pub fn new() -> Self {
-        // Leaked, for sources that need a `'static` one; `drop` takes it back.
-        let backing: &'static Backing = Box::leak(Box::default());
-        let talc = Some(Talc::new(S::over(backing, BLOCK_SIZE)));
+    pub fn new(backing: Backing) -> Self {
+        let backing = Box::into_raw(Box::new(backing));
+        // SAFETY: lives as long as the source, for which it is `'static`.
+        let talc = Some(Talc::new(S::over(unsafe { &*backing }, BLOCK_SIZE)));
         Self { talc, backing, shadow: Shadow::default() }
     }
 
@@ -75,7 +76,7 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
             Action::Shrink { block, to } => self.resize(block, |size| to.small_bytes().min(size)),
             Action::Reallocate { block, to } => self.reallocate(block, to),
             Action::Trim => self.talc().trim(),
-            Action::FailAfter { calls } => self.backing.fail_after(calls.map(usize::from)),
+            Action::FailAfter { calls } => self.backing().fail_after(calls.map(usize::from)),
             Action::Claim { .. }
             | Action::Extend { .. }
             | Action::Truncate { .. }
@@ -85,25 +86,33 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
     }
 
     /// Frees everything, drops the allocator, and checks that no block is left.
-    pub fn finish(mut self) {
+    ///
+    /// Takes a reference, as the backing goes with the model: in a call that has the allocator as an
+    /// argument, what it borrows must stay.
+    pub fn finish(&mut self) {
         for (ptr, layout) in self.shadow.drain() {
             // SAFETY: live until here.
             unsafe { self.talc().deallocate(ptr, layout) };
         }
         self.check();
         // The block with the table, or one that is kept if none has it, and none besides.
-        let blocks = self.backing.blocks();
+        let blocks = self.backing().blocks();
         assert!(blocks.len() <= 1, "free blocks must go back: {blocks:?}");
         self.talc = None;
-        assert_eq!(self.backing.blocks(), [], "blocks are leaked");
+        assert_eq!(self.backing().blocks(), [], "blocks are leaked");
     }
 
     fn talc(&mut self) -> &mut Talc<S, B> {
         self.talc.as_mut().expect("not finished")
     }
 
+    fn backing(&self) -> &Backing {
+        // SAFETY: lives as long as `self`.
+        unsafe { &*self.backing }
+    }
+
     fn heaps(&self) -> Vec<Range<usize>> {
-        self.backing.blocks()
+        self.backing().blocks()
     }
 
     fn allocate(&mut self, layout: Layout) {
@@ -163,7 +172,7 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
         let counters = *self.talc().counters();
         assert_eq!(counters.allocation_count, self.shadow.len());
         assert_eq!(counters.allocated_bytes, self.shadow.bytes());
-        let blocks = self.backing.blocks();
+        let blocks = self.backing().blocks();
         assert_eq!(counters.heap_count, blocks.len(), "each block is a heap");
         self.shadow.verify();
     }
@@ -172,8 +181,7 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
 impl<S: BlockSource<B>, B: Binning> Drop for SourceModel<S, B> {
     fn drop(&mut self) {
         self.talc = None;
-        let backing: *const Backing = self.backing;
-        // SAFETY: leaked in `new`, and the allocator that used it is dropped.
-        drop(unsafe { Box::from_raw(backing.cast_mut()) });
+        // SAFETY: from a box, and the allocator that used it is dropped.
+        drop(unsafe { Box::from_raw(self.backing) });
     }
 }

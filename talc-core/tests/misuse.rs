@@ -117,7 +117,8 @@ fn other_heaps_are_not_looked_at() {
 #[test]
 #[cfg(debug_assertions)]
 fn heap_ends_and_regions() {
-    let mut memory = vec![0_u64; 4 << 10];
+    // Aligned, so that 8 bytes further on is not.
+    let mut memory = vec![0_u128; 2 << 10];
     let base = memory.as_mut_ptr().cast::<u8>();
     let mut talc = <RawTalc>::new();
     // SAFETY: nothing else uses the memory. Rules are broken where that is reported.

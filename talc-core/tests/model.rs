@@ -1,8 +1,9 @@
 //! The core against its model, over all binnings: random actions, which shrink when they fail.
 
+use fuzz::{Action, Align, CoreModel, Pick, Size};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use talc_core::{Bins, CompactBins, DefaultBinning, SmallBinning};
-use talc_fuzz::{Action, Align, CoreModel, Pick, Size};
 use talc_sources::Binning;
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -31,7 +32,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         }),
         1 => Just(Action::Trim),
     ];
-    proptest::collection::vec(action, 1..400)
+    proptest::collection::vec(action, 1..if cfg!(miri) { 30 } else { 400 })
 }
 
 fn run<B: Binning>(actions: &[Action]) {
@@ -43,6 +44,10 @@ fn run<B: Binning>(actions: &[Action]) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_failure_persistence(FileFailurePersistence::Direct(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/regressions/proptest/model.txt")
+    )))]
+
     #[test]
     fn default_binning(actions in actions()) {
         run::<DefaultBinning>(&actions);

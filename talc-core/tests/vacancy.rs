@@ -29,8 +29,8 @@ fn a_second_heap_goes_back<B: Binning>(size: usize, reversed: bool) {
         while let Some(block) = talc.try_allocate(Layout::new::<[u64; 20]>()) {
             fill.push(block);
         }
-        let end = talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
         let range = second.0.as_mut_ptr_range();
+        let end = talc.claim(range.start, SIZE).unwrap();
         let mut blocks: Vec<_> = (0..300).map(|_| talc.try_allocate(layout).unwrap()).collect();
         assert!(blocks.iter().any(|block| range.contains(&block.as_ptr())));
         assert!(talc.reserved(end).any);

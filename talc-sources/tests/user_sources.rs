@@ -6,6 +6,7 @@ mod common;
 
 use std::alloc::Layout;
 use std::cell::Cell;
+use std::ops::Range;
 use std::ptr::{null_mut, NonNull};
 
 use common::{bytes, in_a_process_that_aborts, panic_message, rounds, Random};
@@ -249,7 +250,7 @@ fn a_source_that_extends_and_truncates() {
 #[test]
 fn manual_brings_nothing_and_heaps_are_the_users() {
     let mut memory = region();
-    let (base, top) = (memory.as_mut_ptr(), memory.as_mut_ptr_range().end);
+    let Range { start: base, end: top } = memory.as_mut_ptr_range();
     let mut talc = Talc::<_>::new(Manual);
     unsafe {
         assert!(talc.allocate(bytes(1)).is_none());

@@ -1,21 +1,7 @@
 //! The mutex of the crate spin as the lock of a global allocator.
-#![allow(clippy::undocumented_unsafe_blocks)] // The heap is this program's allocator's alone.
 
+#[macro_use]
 #[path = "common/churn.rs"]
 mod churn;
 
-use talc_sync::talc_sources::Claim;
-use talc_sync::TalcLock;
-
-static mut HEAP: [u64; churn::HEAP / 8] = [0; churn::HEAP / 8];
-
-#[global_allocator]
-static TALC: TalcLock<spin::Mutex<()>, Claim> =
-    TalcLock::new(unsafe { Claim::array(&raw mut HEAP) });
-
-#[test]
-fn more_threads_than_cores() {
-    churn::more_threads_than_cores(cfg!(feature = "error-scanning"));
-    let audit = TALC.lock().audit();
-    assert_eq!(audit, Ok(()));
-}
+global_allocator!(spin::Mutex<()>, scans: cfg!(feature = "error-scanning"));

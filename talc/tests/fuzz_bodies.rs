@@ -1,15 +1,68 @@
-//! The bodies of the fuzz targets on fixed and on random inputs, so that they also run where there
-//! is no fuzzer.
+//! The bodies of the fuzz targets on found, fixed and random inputs, so that they also run where
+//! there is no fuzzer.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use fuzz::{fuzz_allocator_source, fuzz_core, fuzz_global_alloc_source};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use talc_fuzz::{fuzz_allocator_source, fuzz_core, fuzz_global_alloc_source};
+use proptest::test_runner::FileFailurePersistence;
 
-const BODIES: [fn(&[u8]); 3] = [fuzz_core, fuzz_global_alloc_source, fuzz_allocator_source];
+struct Target {
+    name: &'static str,
+    body: fn(&[u8]),
+    /// The least number of found inputs. Without one, there is no folder for them.
+    found: usize,
+}
+
+const TARGETS: [Target; 3] = [
+    Target { name: "core", body: fuzz_core, found: 0 },
+    Target { name: "global_alloc_source", body: fuzz_global_alloc_source, found: 1 },
+    Target { name: "allocator_source", body: fuzz_allocator_source, found: 1 },
+];
+
+/// The folder of the package with the fuzz targets.
+const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz");
+
+/// Returns the names in a folder.
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = folder.read_dir().unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn every_target_is_run_here() {
+    let targets = TARGETS.map(|target| format!("{}.rs", target.name));
+    assert_eq!(names(&Path::new(FUZZ).join("fuzz_targets")), targets.into());
+    // What is in a folder of another name would not be run.
+    let mut others = names(&Path::new(FUZZ).join("regressions"));
+    others.retain(|name| TARGETS.iter().all(|target| name != target.name));
+    others.remove("proptest");
+    assert_eq!(others, [String::from("README.md")].into());
+}
+
+/// Inputs that once broke something. `fuzz/regressions/README.md` says how one gets there.
+#[test]
+fn found_inputs() {
+    for Target { name, body, found } in TARGETS {
+        let folder = Path::new(FUZZ).join("regressions").join(name);
+        if found == 0 && !folder.exists() {
+            continue;
+        }
+        let inputs = names(&folder);
+        assert!(inputs.len() >= found, "{}: {} inputs", folder.display(), inputs.len());
+        for input in inputs {
+            // The output of a test that fails ends with the input that it failed on.
+            println!("{name}/{input}");
+            body(&std::fs::read(folder.join(input)).unwrap());
+        }
+    }
+}
 
 #[test]
 fn fixed_inputs() {
-    for body in BODIES {
+    for Target { body, .. } in TARGETS {
         body(&[]);
         for byte in 0..=255 {
             body(&[byte; 600]);
@@ -22,30 +75,14 @@ fn fixed_inputs() {
     }
 }
 
-/// What libFuzzer has found: a first heap that had been free, and was in use again by a slot, when a
-/// block was kept for lack of room there.
-#[test]
-fn found_inputs() {
-    let kept_a_block: &[u8] = &[
-        79, 235, 98, 60, 0, 0, 98, 0, 102, 98, 98, 98, 20, 98, 98, 98, 98, 98, 85, 85, 5, 101, 229,
-        229, 229, 40, 0, 0, 85, 85, 0, 87, 1, 85, 85, 5, 101, 98, 98, 98, 98, 98, 98, 98, 98, 98,
-        20, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98,
-        98, 98, 98, 98, 60, 0, 0, 98, 98, 98, 98, 20, 102, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98,
-        98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98,
-        98, 2, 0, 0, 98, 102, 20, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98,
-        98, 98, 98, 98, 137, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 12, 0, 0, 0, 98, 98, 98, 98,
-        98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 98, 2, 0, 0, 0, 98, 0,
-        0, 79, 91, 3, 43, 3, 3, 63, 0, 0, 0, 0, 0, 0, 0, 164, 164, 228, 255, 255, 255,
-    ];
-    for body in BODIES {
-        body(kept_a_block);
-    }
-}
-
 proptest! {
+    #![proptest_config(ProptestConfig::with_failure_persistence(FileFailurePersistence::Direct(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/regressions/proptest/fuzz_bodies.txt")
+    )))]
+
     #[test]
     fn random_inputs(bytes in vec(any::<u8>(), 0..6000)) {
-        for body in BODIES {
+        for Target { body, .. } in TARGETS {
             body(&bytes);
         }
     }

@@ -4,6 +4,7 @@
 #![cfg(all(feature = "lock_api", target_os = "linux"))]
 #![allow(clippy::declare_interior_mutable_const)] // As the trait has it.
 
+#[macro_use]
 #[path = "../../talc-sync/tests/common/churn.rs"]
 mod churn;
 
@@ -11,37 +12,20 @@ use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use critical_section::RestoreState;
 use talc::lock_api::{GuardNoSend, RawMutex};
-use talc::source::Claim;
-use talc::TalcLock;
 
-static mut HEAP: [u64; churn::HEAP / 8] = [0; churn::HEAP / 8];
-
-#[global_allocator]
-// SAFETY: nothing else uses `HEAP`.
-static TALC: TalcLock<CriticalSection, Claim> =
-    TalcLock::new(unsafe { Claim::array(&raw mut HEAP) });
-
-#[test]
-fn more_threads_than_cores() {
-    churn::more_threads_than_cores(cfg!(feature = "error-scanning-std"));
-    #[cfg(feature = "audit")]
-    {
-        let audit = TALC.lock().audit();
-        assert_eq!(audit, Ok(()));
-    }
-}
+global_allocator!(CriticalSection, scans: cfg!(feature = "error-scanning-std"));
 
 #[test]
 fn the_guide_has_this_lock() {
     let (_, lock) =
         include_str!("global_critical_section.rs").split_once("// From the guide:\n").unwrap();
-    assert!(include_str!("../README.md").contains(lock));
+    assert!(include_str!("../src/guide/locks.md").contains(lock));
 }
 
 // From the guide:
-/// Held by whoever is in a critical section and found it free.
+/// A lock that is held from within a critical section.
 struct CriticalSection {
-    /// Whoever is in a critical section can enter it once more: it alone keeps nobody out.
+    /// Critical sections can be nested, so one alone would let its holder in again.
     is_locked: AtomicBool,
     before: Cell<RestoreState>,
 }
@@ -49,8 +33,8 @@ struct CriticalSection {
 // SAFETY: `before` is used in critical sections only.
 unsafe impl Sync for CriticalSection {}
 
-// SAFETY: one holder at a time, from the store of `true` to that of `false`, both in its critical
-// section.
+// SAFETY: there is one holder at a time, from the store of `true` to that of `false`, and both are
+// made in the holder's critical section.
 unsafe impl RawMutex for CriticalSection {
     const INIT: Self =
         Self { is_locked: AtomicBool::new(false), before: Cell::new(RestoreState::invalid()) };

@@ -3,34 +3,19 @@
 #![cfg(feature = "lock_api")]
 #![allow(clippy::declare_interior_mutable_const)] // As the trait has it.
 
+#[macro_use]
 #[path = "../../talc-sync/tests/common/churn.rs"]
 mod churn;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use talc::lock_api::{GuardNoSend, RawMutex};
-use talc::source::Claim;
-use talc::TalcLock;
 
-static mut HEAP: [u64; churn::HEAP / 8] = [0; churn::HEAP / 8];
-
-#[global_allocator]
-// SAFETY: nothing else uses `HEAP`.
-static TALC: TalcLock<Masking, Claim> = TalcLock::new(unsafe { Claim::array(&raw mut HEAP) });
-
-#[test]
-fn more_threads_than_cores() {
-    churn::more_threads_than_cores(cfg!(feature = "error-scanning-std"));
-    #[cfg(feature = "audit")]
-    {
-        let audit = TALC.lock().audit();
-        assert_eq!(audit, Ok(()));
-    }
-}
+global_allocator!(Masking, scans: cfg!(feature = "error-scanning-std"));
 
 #[test]
 fn the_guide_has_this_lock() {
     let (_, lock) = include_str!("global_masking.rs").split_once("// From the guide:\n").unwrap();
-    assert!(include_str!("../README.md").contains(lock));
+    assert!(include_str!("../src/guide/locks.md").contains(lock));
 }
 
 mod interrupts {
@@ -42,13 +27,14 @@ mod interrupts {
 }
 
 // From the guide:
-/// A spinlock whose holder is not interrupted. `disable` answers whether they were enabled.
+/// A spinlock whose holder is not interrupted. `interrupts::disable` returns whether interrupts were
+/// enabled.
 struct Masking {
     is_locked: AtomicBool,
     were_enabled: AtomicBool,
 }
 
-// SAFETY: one holder at a time, from the swap that finds `false` to the store of `false`.
+// SAFETY: there is one holder at a time, from the swap that finds `false` to the store of `false`.
 unsafe impl RawMutex for Masking {
     const INIT: Self =
         Self { is_locked: AtomicBool::new(false), were_enabled: AtomicBool::new(false) };

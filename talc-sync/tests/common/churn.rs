@@ -12,10 +12,35 @@ use std::thread;
 use std::time::Duration;
 
 use support::{rounds, Random};
+#[allow(unused_imports)] // For `global_allocator`.
+pub(crate) use talc_sync::{talc_sources::Claim, TalcLock};
 
-/// Bytes of a heap that is large enough for [`more_threads_than_cores`].
-#[allow(dead_code)] // Of those who have one.
-pub(crate) const HEAP: usize = 48 << 20;
+/// Declares a global allocator that has a lock of this type around a heap, and the test of it.
+#[allow(unused_macros)] // `global_held.rs` has another source.
+macro_rules! global_allocator {
+    ($lock:ty, scans: $scans:expr) => {
+        const BYTES: usize = 48 << 20;
+        static mut HEAP: [u64; BYTES / 8] = [0; BYTES / 8];
+
+        #[global_allocator]
+        static TALC: churn::TalcLock<$lock, churn::Claim> = {
+            // SAFETY: nothing else uses `HEAP`.
+            let source = unsafe { churn::Claim::array(&raw mut HEAP) };
+            churn::TalcLock::new(source)
+        };
+
+        #[test]
+        fn more_threads_than_cores() {
+            churn::more_threads_than_cores($scans);
+            // Tests of talc-sync always have this feature, those of talc need not.
+            #[cfg(feature = "audit")]
+            {
+                let audit = TALC.lock().audit();
+                assert_eq!(audit, Ok(()));
+            }
+        }
+    };
+}
 
 /// Longer than this means a deadlock. It takes a second or two; emulators take longer.
 const LIMIT: Duration = Duration::from_secs(120);

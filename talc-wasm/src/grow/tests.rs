@@ -4,8 +4,9 @@ use core::alloc::GlobalAlloc;
 use core::iter::once;
 use std::vec::Vec;
 
+use fuzz::{Align, Pick, Shadow, Size};
 use proptest::prelude::*;
-use talc_fuzz::{Align, Pick, Shadow, Size};
+use proptest::test_runner::FileFailurePersistence;
 use talc_sources::Talc;
 use talc_sync::TalcCell;
 
@@ -292,6 +293,10 @@ fn run<S: Source<B>, B: Binning>(source: S, actions: &[Action]) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_failure_persistence(FileFailurePersistence::Direct(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/regressions/proptest/grow.txt")
+    )))]
+
     #[test]
     fn extending_source(actions in actions()) {
         run::<_, WasmBinning>(WasmGrowAndExtend::new(), &actions);
