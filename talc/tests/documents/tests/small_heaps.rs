@@ -14,6 +14,7 @@ fn talc(size: usize, block: usize) -> usize {
         return 0;
     }
     let layout = Layout::from_size_align(block, 8).unwrap();
+    // SAFETY: the layout has a size.
     let allocate = || !unsafe { std::alloc::GlobalAlloc::alloc(&talc, layout) }.is_null();
     (0..).take_while(|_| allocate()).count() * block
 }
@@ -26,6 +27,7 @@ fn talc5(size: usize, block: usize) -> usize {
         return 0;
     }
     let layout = Layout::from_size_align(block, 8).unwrap();
+    // SAFETY: the layout has a size.
     let allocate = || !unsafe { std::alloc::GlobalAlloc::alloc(&talc, layout) }.is_null();
     (0..).take_while(|_| allocate()).count() * block
 }
