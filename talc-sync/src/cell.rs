@@ -7,8 +7,8 @@ use core::ptr::NonNull;
 use talc_sources::talc_core::{DefaultBinning, Part, Reserved};
 use talc_sources::{Binning, Replaceable, Source, Talc};
 
+use crate::forward::{forward, heap_methods};
 use crate::glue::{self, Wrapper};
-use crate::heap_api::heap_api;
 
 /// An allocator for one thread, without a lock.
 ///
@@ -83,13 +83,6 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
         self.with_driver(|talc| talc.source().clone())
     }
 
-    /// Returns empty slabs to the gaps, and offers the source each heap whose top becomes free. See
-    /// [`Talc::trim`].
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub fn trim(&self) {
-        self.with_driver(|talc| talc.trim());
-    }
-
     /// Returns statistics of all heaps and allocations.
     #[cfg(feature = "counters")]
     #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
@@ -97,24 +90,6 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn counters(&self) -> talc_sources::talc_core::Counters {
         self.with_driver(|talc| *talc.counters())
-    }
-
-    /// Checks every invariant.
-    ///
-    /// # Errors
-    /// Returns the first fault that is found.
-    #[cfg(feature = "audit")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub fn audit(&self) -> Result<(), talc_sources::talc_core::Fault> {
-        self.with_driver(|talc| talc.audit())
-    }
-
-    /// Returns the size of the largest layout that fits without calling the source. See
-    /// [`RawTalc::largest_gap`](talc_sources::talc_core::RawTalc::largest_gap) for its cost.
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub fn largest_gap(&self) -> Option<usize> {
-        self.with_driver(|talc| talc.largest_gap())
     }
 
     /// Calls `visitor` with each part of each heap. See
@@ -127,18 +102,23 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
         self.with_driver(|talc| talc.visit(visitor));
     }
 
-    /// Returns how much of a heap is in use. See
-    /// [`RawTalc::reserved`](talc_sources::talc_core::RawTalc::reserved).
-    ///
-    /// # Safety
-    /// As for [`Talc::reserved`].
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub unsafe fn reserved(&self, heap_end: NonNull<u8>) -> Reserved {
-        // SAFETY: required of the caller.
-        self.with_driver(|talc| unsafe { talc.reserved(heap_end) })
-    }
+    heap_methods!(&Self);
 
-    heap_api!(&);
+    forward! {
+        &Self;
+        safe {
+            /// Returns the size of the largest layout that fits without calling the source.
+            fn largest_gap() -> Option<usize>;
+            /// Checks every invariant, and returns the first fault that is found.
+            #[cfg(feature = "audit")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
+            fn audit() -> Result<(), talc_sources::talc_core::Fault>;
+        }
+        unsafe {
+            /// Returns how much of a heap is in use.
+            fn reserved(heap_end: NonNull<u8>) -> Reserved;
+        }
+    }
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]

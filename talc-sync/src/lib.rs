@@ -17,8 +17,8 @@
 extern crate std;
 
 pub mod cell;
+mod forward;
 mod glue;
-mod heap_api;
 #[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub mod lock;

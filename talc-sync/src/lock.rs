@@ -9,8 +9,8 @@ use lock_api::{Mutex, MutexGuard, RawMutex};
 use talc_sources::talc_core::DefaultBinning;
 use talc_sources::{Binning, Replaceable, Source, Talc};
 
+use crate::forward::{forward, heap_methods};
 use crate::glue::Wrapper;
-use crate::heap_api::heap_api;
 
 /// An allocator under a lock, for global allocators and for heaps that threads share.
 ///
@@ -132,7 +132,27 @@ impl<R: RawMutex, S, B> Drop for TalcGuard<'_, R, S, B> {
 }
 
 impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
-    heap_api!(&mut);
+    heap_methods!(&mut Self);
+
+    forward! {
+        &mut Self;
+        safe {
+            /// Allocates memory for `layout`.
+            fn allocate(layout: Layout) -> Option<NonNull<u8>>;
+            /// Allocates memory for `layout` without calling the source.
+            fn try_allocate(layout: Layout) -> Option<NonNull<u8>>;
+        }
+        unsafe {
+            /// Frees an allocation.
+            fn deallocate(ptr: *mut u8, layout: Layout);
+            /// Grows an allocation without moving it. Returns whether that was possible.
+            fn try_grow_in_place(ptr: *mut u8, layout: Layout, new_size: usize) -> bool;
+            /// Shrinks an allocation without moving it.
+            fn shrink(ptr: *mut u8, layout: Layout, new_size: usize);
+            /// Grows or shrinks an allocation without moving it. Returns whether that was possible.
+            fn try_realloc_in_place(ptr: *mut u8, layout: Layout, new_size: usize) -> bool;
+        }
+    }
 
     /// Returns a mutable reference to the source, which must be [`Replaceable`].
     #[inline]
@@ -150,83 +170,6 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
     #[inline]
     pub unsafe fn talc_mut(&mut self) -> &mut Talc<S, B> {
         &mut self.0
-    }
-
-    /// Allocates memory for `layout`. See [`Talc::allocate`].
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        self.with_driver(|talc| talc.allocate(layout))
-    }
-
-    /// Allocates memory for `layout` without calling the source. See [`Talc::try_allocate`].
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        self.with_driver(|talc| talc.try_allocate(layout))
-    }
-
-    /// Frees an allocation. See [`Talc::deallocate`].
-    ///
-    /// # Safety
-    /// As for [`Talc::deallocate`].
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: required of the caller.
-        self.with_driver(|talc| unsafe { talc.deallocate(ptr, layout) });
-    }
-
-    /// Grows an allocation without moving it, and returns whether that was possible. See
-    /// [`Talc::try_grow_in_place`].
-    ///
-    /// # Safety
-    /// As for [`Talc::try_grow_in_place`].
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub unsafe fn try_grow_in_place(
-        &mut self,
-        ptr: *mut u8,
-        layout: Layout,
-        new_size: usize,
-    ) -> bool {
-        // SAFETY: required of the caller.
-        self.with_driver(|talc| unsafe { talc.try_grow_in_place(ptr, layout, new_size) })
-    }
-
-    /// Shrinks an allocation without moving it. See [`Talc::shrink`].
-    ///
-    /// # Safety
-    /// As for [`Talc::shrink`].
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub unsafe fn shrink(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) {
-        // SAFETY: required of the caller.
-        self.with_driver(|talc| unsafe { talc.shrink(ptr, layout, new_size) });
-    }
-
-    /// Grows or shrinks an allocation without moving it, and returns whether that was possible. See
-    /// [`Talc::try_realloc_in_place`].
-    ///
-    /// # Safety
-    /// As for [`Talc::try_realloc_in_place`].
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub unsafe fn try_realloc_in_place(
-        &mut self,
-        ptr: *mut u8,
-        layout: Layout,
-        new_size: usize,
-    ) -> bool {
-        // SAFETY: required of the caller.
-        self.with_driver(|talc| unsafe { talc.try_realloc_in_place(ptr, layout, new_size) })
-    }
-
-    /// Returns empty slabs to the gaps, and offers the source each heap whose top becomes free. See
-    /// [`Talc::trim`].
-    #[cfg_attr(debug_assertions, track_caller)]
-    pub fn trim(&mut self) {
-        self.with_driver(Talc::trim);
     }
 
     #[inline]
