@@ -7,6 +7,7 @@ pub mod compact;
 pub mod contender;
 pub mod figures;
 pub mod held;
+pub mod overview;
 pub mod plot;
 pub mod replay;
 pub mod report;

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use benches::figures::{self, Options};
-use benches::plot;
 use benches::report::{self, Figure, Origin};
+use benches::{overview, plot};
 use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
@@ -202,12 +202,19 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
 
 /// The documents and the plots from all kept figures, without measuring anything.
 fn write_report() -> Result<()> {
-    write_document("RESULTS.md", "Results", "notes.md", &ALL)?;
-    write_document("RESULTS_WASM.md", "Results in WebAssembly", "notes_wasm.md", &WASM)
+    let mut kept = write_document("RESULTS.md", "Results", "notes.md", &ALL)?;
+    kept.extend(write_document(
+        "RESULTS_WASM.md",
+        "Results in WebAssembly",
+        "notes_wasm.md",
+        &WASM,
+    )?);
+    plot::draw(&overview::write(&kept)?)
 }
 
-/// A document of the figures that are kept, in this order, and of notes written by hand.
-fn write_document(file: &str, title: &str, notes: &str, tasks: &[Task]) -> Result<()> {
+/// Writes a document of the figures that are kept, in this order, and of notes written by hand. Returns
+/// the figures.
+fn write_document(file: &str, title: &str, notes: &str, tasks: &[Task]) -> Result<Vec<Figure>> {
     let mut kept = Vec::new();
     for task in tasks {
         let path = report::home().join("results").join(format!("{}.json", task.id()));
@@ -219,7 +226,7 @@ fn write_document(file: &str, title: &str, notes: &str, tasks: &[Task]) -> Resul
         }
     }
     if kept.is_empty() {
-        return Ok(());
+        return Ok(kept);
     }
     for chart in kept.iter().flat_map(|figure| &figure.charts) {
         plot::draw(chart)?;
@@ -229,5 +236,5 @@ fn write_document(file: &str, title: &str, notes: &str, tasks: &[Task]) -> Resul
     }
     let notes = std::fs::read_to_string(report::home().join("results").join(notes))?;
     std::fs::write(report::home().join(file), report::document(title, &notes, &kept))?;
-    Ok(())
+    Ok(kept)
 }
