@@ -60,6 +60,23 @@ impl Blocks {
     }
 }
 
+/// In the guide, under "Sizes and costs".
+#[test]
+fn it_is_as_large_as_documented() {
+    let mut memory = memory();
+    let sizes = [2, 4, 8, 16, 32, 64, 1024].map(|kibibytes| {
+        let mut talc = <RawTalc>::new();
+        // SAFETY: nothing else uses the memory.
+        unsafe { talc.claim(memory.0.as_mut_ptr(), kibibytes << 10) }.unwrap();
+        talc.table_size()
+    });
+    if cfg!(target_pointer_width = "64") {
+        assert_eq!(sizes, [864, 992, 1120, 1472, 1600, 2496, 2496]);
+    } else {
+        assert_eq!(sizes, [304, 336, 368, 544, 768, 768, 768]);
+    }
+}
+
 #[test]
 fn a_heap_that_grows_moves_it_seldom() {
     for (first, step) in [(600, 700), (2048, 512), (4096, 4096), (4096, 100)] {
