@@ -54,11 +54,13 @@ impl<
     pub(crate) const FIRST_COUNT: u32 = if Self::WATCHES { 0 } else { QUIET };
 
     /// The bin of gaps of `size` bytes.
+    #[inline]
     pub(crate) const fn bin_of(size: usize) -> usize {
         Bins::<L, P, W, S, C, I>::bin_of(size)
     }
 
     /// The first bin all of whose gaps hold `size` bytes.
+    #[inline]
     pub(crate) const fn bin_above(size: usize) -> usize {
         Bins::<L, P, W, S, C, I>::bin_above(size)
     }

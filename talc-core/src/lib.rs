@@ -121,6 +121,7 @@ impl<B> RawTalc<B> {
     /// O(1).
     #[cfg(feature = "counters")]
     #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+    #[inline]
     pub const fn counters(&self) -> &Counters {
         self.tally.counters()
     }
@@ -136,6 +137,7 @@ impl<
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
     /// Creates an allocator without a heap: nothing fits until one is [claimed](Self::claim).
+    #[inline]
     pub const fn new() -> Self {
         Self::of(Bins::NEW)
     }
@@ -143,10 +145,12 @@ impl<
     /// Creates an allocator without a heap whose table, if it is to lie in a heap, is complete from
     /// the first one on, as long as that has room for it. So it never moves, whatever heaps are claimed
     /// later: for heaps that come and go, one of which may be much larger than the first.
+    #[inline]
     pub const fn with_complete_table() -> Self {
         Self::of(Bins::NEW_COMPLETE)
     }
 
+    #[inline]
     const fn of(bins: Bins<L, P, W, S, C, I>) -> Self {
         let () = Bins::<L, P, W, S, C, I>::CHECKED;
         Self { bins, tally: Tally::new(), diagnosis: Diagnosis::new() }
@@ -157,12 +161,14 @@ impl<
     ///
     /// Heaps that are no larger than the largest one then need only [`CHUNK_UNIT`] and a few words;
     /// see [`claim`](RawTalc::claim).
+    #[inline]
     pub fn is_metadata_established(&self) -> bool {
         Self::IS_TABLE_INSIDE || !self.books().heaps.is_null()
     }
 
     /// The table, to be read; if it does not exist yet, what stands for it, of which only the front
     /// may be read (I10).
+    #[inline]
     fn table(&self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
         unsafe { Bins::table(addr_of!(self.bins) as *mut Bins<L, P, W, S, C, I>) }
@@ -170,12 +176,14 @@ impl<
 
     /// The table, to be written as well, if it exists. Any use of this value makes the pointer
     /// invalid, as the table may be a part of it.
+    #[inline]
     fn table_mut(&mut self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
         unsafe { Bins::table(addr_of_mut!(self.bins)) }
     }
 
     /// The books of the heaps, to be read.
+    #[inline]
     fn books(&self) -> &Books {
         // SAFETY: they are in the front, which always exists (I10), and nobody writes to it as long
         // as this is borrowed.
@@ -186,12 +194,14 @@ impl<
     ///
     /// # Safety
     /// The table must exist.
+    #[inline]
     unsafe fn books_mut(&mut self) -> &mut Books {
         // SAFETY: the table exists, and nobody else uses it as long as this is borrowed.
         unsafe { &mut *Table::books(self.table_mut()) }
     }
 
     /// Whether there are books of slabs: if not, no slab can be opened (I10).
+    #[inline]
     fn has_slab_books(&self) -> bool {
         Self::SLAB != 0
             && (Self::IS_TABLE_INSIDE || {
@@ -204,6 +214,7 @@ impl<
     ///
     /// # Safety
     /// There must be [some](Self::has_slab_books), as wherever there is a slab.
+    #[inline]
     unsafe fn slab_books(&self) -> &SlabBooks<C> {
         // SAFETY: required of the caller; nobody writes to them as long as this is borrowed.
         unsafe { &*Table::slabs(self.table()) }
@@ -213,6 +224,7 @@ impl<
     ///
     /// # Safety
     /// As for [`slab_books`](Self::slab_books).
+    #[inline]
     unsafe fn slab_books_mut(&mut self) -> &mut SlabBooks<C> {
         // SAFETY: required of the caller; nobody else uses them as long as this is borrowed.
         unsafe { &mut *Table::slabs(self.table_mut()) }

@@ -29,6 +29,7 @@ impl<
     /// of up to its size and alignment.
     ///
     /// With [`CompactBins`](crate::CompactBins) it only ever inspects the first gap of each bin.
+    #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);
         let block = if class < Self::CLASSES {

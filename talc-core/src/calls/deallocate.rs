@@ -30,6 +30,7 @@ impl<
     /// - `ptr` must be an allocation of this `RawTalc` that is live.
     /// - `layout` must be the layout that it was allocated with, with the size that it was last
     ///   resized to.
+    #[inline]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         if unsafe { self.is_misused(ptr, layout) } {

@@ -25,6 +25,7 @@ impl<
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
+    #[inline]
     unsafe fn is_misused_to(
         &mut self,
         direction: Ordering,
@@ -51,6 +52,7 @@ impl<
     /// # Safety
     /// - `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
     /// - `new_size >= layout.size()`.
+    #[inline]
     pub unsafe fn try_grow_in_place(
         &mut self,
         ptr: *mut u8,
@@ -166,6 +168,7 @@ impl<
     /// # Safety
     /// - `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
     /// - `new_size <= layout.size()`.
+    #[inline]
     pub unsafe fn shrink(
         &mut self,
         ptr: *mut u8,
@@ -207,6 +210,7 @@ impl<
     ///
     /// # Safety
     /// `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
+    #[inline]
     pub unsafe fn try_realloc_in_place(
         &mut self,
         ptr: *mut u8,

@@ -77,24 +77,31 @@ impl Diagnosis {
         Self {}
     }
 
+    #[inline]
     pub(crate) fn note(&mut self, _: Misuse) {}
 
+    #[inline]
     pub(crate) const fn has_found(&self) -> bool {
         false
     }
 
+    #[inline]
     pub(crate) const fn is_deferred(&self) -> bool {
         false
     }
 
+    #[inline]
     fn defer(&mut self, _: bool) {}
 
+    #[inline]
     fn take(&mut self) -> Option<Misuse> {
         None
     }
 
+    #[inline]
     fn mute(&mut self) {}
 
+    #[inline]
     fn take_due(&mut self) -> Option<Misuse> {
         None
     }
@@ -106,11 +113,13 @@ impl<B> RawTalc<B> {
     ///
     /// For those who call under a lock: a panic's message may be allocated, and if that comes back
     /// to the same lock, the thread waits for itself. Does nothing in release builds.
+    #[inline]
     pub fn defer_reports(&mut self, is_deferred: bool) {
         self.diagnosis.defer(is_deferred);
     }
 
     /// Returns what a method has found to be wrong, once. Then that method did nothing.
+    #[inline]
     pub fn take_report(&mut self) -> Option<Misuse> {
         self.diagnosis.take()
     }
@@ -118,16 +127,19 @@ impl<B> RawTalc<B> {
     /// Keeps quiet about damage for some calls, as a message about it will be made, which may have to be
     /// allocated here. [`take_report`](Self::take_report) does so by itself; this is for those who have
     /// found damage by an audit.
+    #[inline]
     pub fn mute_damage(&mut self) {
         self.diagnosis.mute();
     }
 
     /// Whether there is something for [`take_report`](Self::take_report) to return.
+    #[inline]
     pub fn has_report(&self) -> bool {
         self.diagnosis.has_found()
     }
 
     /// Panics if something was found to be wrong, unless reports are deferred.
+    #[inline]
     #[track_caller]
     pub(crate) fn report(&mut self) {
         if let Some(misuse) = self.diagnosis.take_due() {

@@ -20,6 +20,7 @@ impl<
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
     /// Allocates a chunk.
+    #[inline]
     pub(crate) fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = checked_chunk_size(layout.size())?;
         if Self::SEARCHES_LISTS && layout.align() <= GRAIN && need < LARGE {
@@ -59,6 +60,7 @@ impl<
 
     /// Takes a chunk of exactly the size of a slab, aligned to it, which leaves a gap or nothing on
     /// both sides.
+    #[inline]
     pub(crate) fn take_slab(&mut self) -> Option<Chunk> {
         if !Self::SEARCHES_LISTS {
             return self.take_from_heads(S, S, true);
@@ -70,6 +72,7 @@ impl<
 
     /// Takes an aligned chunk from the first gap of a bin; exactly of that size if it `is_exact`. Out of
     /// line, so that all who take one share the code.
+    #[inline(never)]
     fn take_from_heads(&mut self, need: usize, align: usize, is_exact: bool) -> Option<Chunk> {
         let gap = self.search_heads(need, align, is_exact)?;
         // SAFETY: the search finds gaps that are large enough.

@@ -29,6 +29,7 @@ impl<
 {
     /// Finds the first gap that `fits` accepts, among the first `depth` ones of each bin from `bin`
     /// on, and among `limit` in all.
+    #[inline]
     pub(crate) fn search(
         &mut self,
         mut bin: usize,
@@ -73,6 +74,7 @@ impl<
     /// Finds a gap with room for an aligned chunk among the first ones of all bins whose gaps all hold
     /// `need` bytes; if they are all empty, or the layout is over-aligned, of the bins from that of `need`
     /// on. If it `is_exact`, the chunk must not become larger, as what is left above it is too small for a gap.
+    #[inline]
     pub(crate) fn search_heads(
         &mut self,
         need: usize,

@@ -57,6 +57,7 @@ impl<
     /// # Safety
     /// These bytes must be the allocator's, and so must those of the base in front of the first chunk
     /// of a new heap; `below` be what stands below them.
+    #[inline]
     unsafe fn grow(&mut self, chunk: Chunk, end: HeapEnd, below: Below) -> bool {
         let heap = HeapBase::of_first_chunk(chunk);
         let base = if below.is_base() { heap as usize } else { HeapEnd::of_sentinel(chunk).addr() };
@@ -171,6 +172,7 @@ impl<
     /// # Safety
     /// What is below `end` must be readable, if it lies between the heaps' lowest base and highest
     /// end.
+    #[inline]
     pub(crate) unsafe fn is_misused_end(&mut self, end: NonNull<u8>) -> bool {
         if CHECKS {
             // SAFETY: required of the caller.

@@ -35,6 +35,7 @@ impl<
     }
 
     /// Whether the table exists, and has a head for each gap in a heap of `bytes` bytes.
+    #[inline]
     pub(crate) fn has_heads_for(&self, bytes: usize) -> bool {
         Self::IS_TABLE_INSIDE || Self::bin_of(bytes) < self.books().heads.into()
     }
@@ -74,6 +75,7 @@ impl<
     /// # Safety
     /// These bytes must be the allocator's, with `below` below them: the base of a new heap, or else what
     /// the old sentinel, which is `chunk`, says.
+    #[inline]
     pub(crate) unsafe fn provide_table(
         &mut self,
         chunk: Chunk,
@@ -132,6 +134,7 @@ impl<
     /// # Safety
     /// These bytes must be the allocator's, and in no list, with `below` below them; and the table have a head
     /// for the gap (I10).
+    #[inline]
     pub(crate) unsafe fn add_space(&mut self, chunk: Chunk, end: HeapEnd, below: Below) {
         // SAFETY: required of the caller.
         unsafe {

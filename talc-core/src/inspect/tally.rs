@@ -18,6 +18,7 @@ impl Tally {
         &self.counters
     }
 
+    #[inline]
     pub(crate) fn record(&mut self, event: impl FnOnce(&mut Counters)) {
         event(&mut self.counters);
     }
@@ -29,5 +30,6 @@ impl Tally {
         Self {}
     }
 
+    #[inline]
     pub(crate) fn record(&mut self, _event: impl FnOnce(&mut Counters)) {}
 }

@@ -57,6 +57,7 @@ impl<
     ///
     /// # Safety
     /// There must be books of slabs.
+    #[inline]
     pub(crate) unsafe fn add_open(&mut self, slabs: isize) {
         if Self::WEIGHS_SLABS {
             // SAFETY: required of the caller.
@@ -77,6 +78,7 @@ impl<
 
     /// The place in the books of live chunks of `size` bytes; [`CLASSES`](Bins) or more if they are
     /// too large to be counted.
+    #[inline]
     pub(crate) fn small_chunk_index(size: usize) -> usize {
         if !Self::WEIGHS_SLABS {
             return usize::MAX;
@@ -88,6 +90,7 @@ impl<
     ///
     /// # Safety
     /// `chunk` must be an allocated chunk that is not counted yet.
+    #[inline]
     pub(crate) unsafe fn count_small_chunk(&mut self, chunk: Chunk) {
         if !Self::WEIGHS_SLABS || !self.has_slab_books() {
             return;
@@ -108,6 +111,7 @@ impl<
     /// # Safety
     /// `header` must be that of an allocated chunk that is not a slab, which the caller will
     /// write anew.
+    #[inline]
     pub(crate) unsafe fn uncount_small_chunk(&mut self, header: Header) {
         if Self::WEIGHS_SLABS && header.is_marked() {
             // SAFETY: as for counting it; marked chunks that are no slabs are counted (I12).

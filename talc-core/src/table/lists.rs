@@ -20,6 +20,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table that has a head for `bin`.
+    #[inline]
     pub(crate) unsafe fn head(this: *mut Self, bin: usize) -> *mut *mut Links {
         debug_assert!(bin < Self::BINS);
         // SAFETY: in bounds, as required of the caller.
@@ -30,6 +31,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// As for [`head`](Self::head).
+    #[inline]
     unsafe fn map_word(this: *mut Self, bin: usize) -> (*mut u64, u64) {
         debug_assert!(bin < Self::BINS);
         // The compiler does not always know that it is 0.
@@ -43,6 +45,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table.
+    #[inline]
     unsafe fn or_nowhere(this: *mut Self, links: *mut Links) -> *mut Links {
         if links.is_null() {
             // Only `back`, the second word, is ever written.
@@ -57,6 +60,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table, or what stands for one.
+    #[inline]
     pub(crate) unsafe fn first_from(this: *mut Self, bin: usize) -> Option<usize> {
         let mut word = bin / 64;
         if word >= WORDS {
@@ -113,6 +117,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table, and its bit for `bin` set (I8).
+    #[inline]
     pub(crate) unsafe fn first_gap(this: *mut Self, bin: usize) -> Chunk {
         // SAFETY: the list of a bin whose bit is set starts with a gap (I8).
         unsafe { Chunk::of_links(Self::head(this, bin).read()) }
@@ -122,6 +127,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table that has a head for `bin`, and `gap` a gap of that bin that is in no list.
+    #[inline]
     pub(crate) unsafe fn link(this: *mut Self, gap: Chunk, bin: usize) {
         let links = gap.links();
         // SAFETY: the payload of a gap is its links'; what the head points to is a gap's links, if
@@ -142,6 +148,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table, and `gap` a gap in the list of that bin.
+    #[inline]
     pub(crate) unsafe fn unlink(this: *mut Self, gap: Chunk, bin: usize) {
         // SAFETY: both neighbours in a list are links, or a head if there is none below (I7).
         unsafe {
@@ -177,6 +184,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table, and its bit for `bin` set (I8).
+    #[inline]
     pub(crate) unsafe fn take_first(this: *mut Self, bin: usize) -> Chunk {
         // SAFETY: the list of a bin whose bit is set starts with a gap (I8); the next one in a list
         // is links, if it is not null (I7).

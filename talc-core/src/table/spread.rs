@@ -21,6 +21,7 @@ impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>
     /// short linear part is part of that; for a long one, a table says how many bits of mantissa
     /// each exponent has. Neither way needs a branch, where a comparison of random sizes is one that
     /// is mispredicted.
+    #[inline]
     pub(crate) const fn index(grains: usize) -> usize {
         if LINEAR <= 2 * PER_DOUBLING {
             // The mantissa itself is linear as far as that.
