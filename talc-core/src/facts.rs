@@ -1,5 +1,5 @@
-//! What follows from the parameters of an allocator: each choice that the algorithm makes at compile
-//! time has its name here.
+//! The choices that the algorithm makes at compile time, by the parameters of an allocator. Each has
+//! its name here.
 
 use core::ptr::null_mut;
 
@@ -19,47 +19,48 @@ impl<
     /// The size of a slab; 0 if there are none.
     pub(crate) const SLAB: usize = S;
 
-    /// How many classes of slots there are.
+    /// The number of classes of slots.
     pub(crate) const CLASSES: usize = C;
 
-    /// Whether the table is a part of this value. If not, it is placed in a heap, and a constant
-    /// stands for it until then.
+    /// Whether the table is a part of this value. If not, it is placed in a heap, and until there is
+    /// one, a constant stands for it.
     pub(crate) const IS_TABLE_INSIDE: bool = Bins::<L, P, W, S, C, I>::IS_INSIDE;
 
-    /// Whether a search looks further into a list than at its first gap.
+    /// Whether searches inspect more of a list than its first gap.
     pub(crate) const SEARCHES_LISTS: bool = !Self::IS_TABLE_INSIDE;
 
-    /// Whether small chunks and open slabs are counted, which decides when a slab is worth it, and
-    /// empty ones are kept as spares. If not, a slab is opened when one is needed, and closed when it
-    /// falls empty.
+    /// Whether small chunks and open slabs are counted, to decide when a slab is worth it, and empty
+    /// slabs are kept as spares. If not, a slab is opened when one is needed, and closed when it falls
+    /// empty.
     pub(crate) const WEIGHS_SLABS: bool = S != 0 && !Self::IS_TABLE_INSIDE;
 
     /// Whether an allocation may grow into the gap below it.
     pub(crate) const GROWS_DOWNWARDS: bool = !Self::IS_TABLE_INSIDE;
 
-    /// Whether current slabs notice when they fall empty. Without, less code, if nobody would do
-    /// anything with it: WebAssembly takes no memory back.
+    /// Whether current slabs notice when they fall empty. WebAssembly takes no memory back, so that
+    /// compact bins save the code there.
     pub(crate) const WATCHES: bool =
         S != 0 && !(Self::IS_TABLE_INSIDE && cfg!(target_family = "wasm"));
 
-    /// Whether it is known in which range all heaps lie, and slabs are tagged: if pointers are
-    /// checked, or a few more instructions for each heap and slab do not matter.
+    /// Whether the bounds of all heaps are known, and slabs are tagged: if pointers are checked, or if
+    /// a few more instructions for each heap and slab do not matter.
     pub(crate) const KNOWS_BOUNDS: bool = CHECKS || !Self::IS_TABLE_INSIDE;
 
-    /// What a class has for a current slab if it has none: what is all zero, or what needs no test.
+    /// What a class without a current slab has for one: null, so that an empty table is all zero, or a
+    /// constant, which saves a test.
     pub(crate) const NO_SLAB: *mut Slab =
         if Self::IS_TABLE_INSIDE { null_mut() } else { Slab::NOTHING };
 
-    /// What a slab that becomes current counts in addition to its slots in use.
+    /// What a slab counts in addition to its slots in use when it becomes current.
     pub(crate) const FIRST_COUNT: u32 = if Self::WATCHES { 0 } else { QUIET };
 
-    /// The bin of gaps of `size` bytes.
+    /// Returns the bin of gaps of `size` bytes.
     #[inline]
     pub(crate) const fn bin_of(size: usize) -> usize {
         Bins::<L, P, W, S, C, I>::bin_of(size)
     }
 
-    /// The first bin all of whose gaps hold `size` bytes.
+    /// Returns the first bin all of whose gaps hold `size` bytes.
     #[inline]
     pub(crate) const fn bin_above(size: usize) -> usize {
         Bins::<L, P, W, S, C, I>::bin_above(size)

@@ -1,3 +1,46 @@
+// These links lead to items. Those with the same names in the README, for its other readers, lead to
+// docs.rs; of several definitions, the first one counts.
+//! [`Bins`]: crate::Bins
+//! [`CompactBins`]: crate::CompactBins
+//! [`Counters`]: crate::Counters
+//! [`DefaultBinning`]: crate::DefaultBinning
+//! [`Misuse`]: crate::Misuse
+//! [`NoRoom`]: crate::NoRoom
+//! [`Part`]: crate::Part
+//! [`RawTalc`]: crate::RawTalc
+//! [`SEARCH_LIMIT`]: crate::SEARCH_LIMIT
+//! [`SmallBinning`]: crate::SmallBinning
+//! [`Bins::MIN_FIRST_HEAP_SIZE`]: crate::Bins::MIN_FIRST_HEAP_SIZE
+//! [`claim_or_extend`]: crate::RawTalc::claim_or_extend
+//! [`claim_or_extend_size`]: crate::RawTalc::claim_or_extend_size
+//! [`claim_size`]: crate::RawTalc::claim_size
+//! [`claim`]: crate::RawTalc::claim
+//! [`deallocate`]: crate::RawTalc::deallocate
+//! [`defer_reports`]: crate::RawTalc::defer_reports
+//! [`extend_size`]: crate::RawTalc::extend_size
+//! [`extend`]: crate::RawTalc::extend
+//! [`has_gap_for`]: crate::RawTalc::has_gap_for
+//! [`largest_gap`]: crate::RawTalc::largest_gap
+//! [`misuse`]: crate::RawTalc::misuse
+//! [`remind`]: crate::RawTalc::remind
+//! [`reserved`]: crate::RawTalc::reserved
+//! [`resize`]: crate::RawTalc::resize
+//! [`shrink`]: crate::RawTalc::shrink
+//! [`table_size`]: crate::RawTalc::table_size
+//! [`take_report`]: crate::RawTalc::take_report
+//! [`trim`]: crate::RawTalc::trim
+//! [`truncate`]: crate::RawTalc::truncate
+//! [`try_allocate`]: crate::RawTalc::try_allocate
+//! [`try_grow_downwards`]: crate::RawTalc::try_grow_downwards
+//! [`try_grow_in_place`]: crate::RawTalc::try_grow_in_place
+//! [`try_realloc_in_place`]: crate::RawTalc::try_realloc_in_place
+//! [`visit`]: crate::RawTalc::visit
+//! [`watch`]: crate::RawTalc::watch
+//! [`with_complete_table`]: crate::RawTalc::with_complete_table
+//! [worst_cases]: crate::RawTalc
+#![cfg_attr(feature = "audit", doc = "[`audit`]: crate::RawTalc::audit")]
+#![cfg_attr(feature = "counters", doc = "[`counters`]: crate::RawTalc::counters")]
+//!
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -33,13 +76,14 @@ pub use memory::chunk::CHUNK_UNIT;
 pub use table::bins::{Bins, CompactBins, DefaultBinning, SmallBinning};
 pub use tuning::SEARCH_LIMIT;
 
-/// The allocator itself: heaps of memory, cut into chunks, and nothing around them.
+/// The allocator: heaps of memory that are cut into chunks, and nothing around them.
 ///
-/// No lock, no source of memory, no allocator trait: calls say what happened, and the caller acts on it.
-/// `B` is the shape of its free lists, [`Bins`] or [`CompactBins`].
+/// It has no lock, no source of memory and no allocator trait: its methods return what happened, and
+/// the caller acts on it. `B`, which is [`Bins`] or [`CompactBins`], is the shape of its free lists.
 ///
-/// The value is a pointer to its table, or the table itself (and the counters, with that feature):
-/// it may be moved, and heaps stay where they are. Dropping it does nothing; memory belongs to who claimed it.
+/// The value is a pointer to its table, or the table itself, and the counters, with that feature. It
+/// may be moved; heaps stay where they are. Dropping it does nothing: memory belongs to whoever claimed
+/// it.
 ///
 /// # Invariants
 ///
@@ -66,29 +110,36 @@ pub use tuning::SEARCH_LIMIT;
 /// - **I7**: each gap is in the list of its size's bin, once, and nothing else is in a list; its
 ///   neighbours there point back at it; the first one's `back` is null.
 /// - **I8**: a bin's bit in the bitmap is set if and only if its list is not empty.
-/// - **I9**: nothing but this `RawTalc` reads or writes the bytes of its heaps, except the payloads
-///   of allocated chunks, which are their owners' and are never touched here.
-/// - **I10**: the table of [`CompactBins`] is a part of this value. That of [`Bins`] is the payload of
-///   the first chunk of the first heap, allocated and never freed; until there is a heap, a constant
-///   stands for it, with empty lists, to which nothing is written. Every heap is in the table's list
-///   of heaps, once, and lies between the bounds that the table has, if it has any.
-/// - **I11**: an allocated chunk that is no slab is less than [`CHUNK_UNIT`] larger than its layout needs.
+/// - **I9**: only this `RawTalc` reads or writes the bytes of its heaps, except those of allocations,
+///   which are their owners'. It touches an allocation only to move it downwards.
+/// - **I10**: the table of [`CompactBins`] is a part of this value. That of [`Bins`] is in the payload
+///   of an allocated chunk of any heap, and may move to another one. It has a head for every gap that
+///   its heaps can have, and `SlabBooks` where a heap can be larger than two slabs. Until there is a
+///   heap, a constant stands for it, with empty lists and no slab, which is never written to.
+///   `Books::lowest` is not 0 if the bitmap has several words: it ends searches of the bitmap. Every
+///   heap is in the list of heaps, once. All heaps lie between `Books::lowest` and `Books::highest`,
+///   where bounds are known, and have `Books::heap_bytes` in all, if the table is in a heap.
+/// - **I11**: an allocated chunk that is no slab is less than [`CHUNK_UNIT`] larger than its layout
+///   needs.
 /// - **I12**: a slab is the payload of a chunk of `SLAB` bytes, begins at a multiple of `SLAB`, and
-///   is cut into equal slots at 8 mod 16. Its free list, and the slots never used, are the slots
-///   that are free, each once. The chunks of slabs are marked, and so are those small ones that are
-///   counted, and only these. A slab's tag says that it is one, where slabs have tags; no other tag
-///   at a multiple of `SLAB` does, unless a payload holds a copy.
-/// - **I13**: a slab is current if and only if it is its class's in the table, and counts its slots
-///   in use, and `QUIET`; partial if and only if it is in its class's list, and then it counts its
-///   slots in use; full if no slot is free, and then it counts 1; spare if and only if it is in the
-///   list of spares, and then no slot is in use. What the table has where a class has no current
-///   slab is null with [`CompactBins`], else a constant without a free slot. The table's counts of
-///   open slabs, of spares, of heap bytes and of small chunks are true, where there are any: not
-///   with [`CompactBins`].
-/// - **I14**: in a heap in which something is in use, something is that will be noticed when it is
-///   freed: an allocated chunk, or a slab that is full, partial or not `QUIET`. It need not hold after
-///   a heap was reported as free; nor with [`CompactBins`] in WebAssembly, where all current slabs are
-///   `QUIET`.
+///   is cut into equal slots at 8 mod 16. Its free slots are those in its free list, each once, and
+///   those that were never used. An allocated chunk is marked if and only if it is a slab, or a small
+///   one that is counted. Where slabs have tags, every slab has one; no other word in such a place is
+///   one, unless a payload holds a copy.
+/// - **I13**: a slab is in one of four states:
+///   - current: it is its class's in the table, and counts its slots in use, and perhaps `QUIET`.
+///   - partial: it is in its class's list, some slots are free and some in use, and it counts the
+///     latter.
+///   - full: it is in no list, no slot is free, and it counts 1.
+///   - spare: it is in the list of spares, and counts 0, as no slot is in use.
+///
+///   The table has nothing else in these places, except where a class has no current slab: there it
+///   has null with [`CompactBins`], else a constant without a free slot. An allocator that weighs slabs
+///   has true counts of the open slabs, of the spares, and of the small chunks that are marked.
+/// - **I14**: if anything in a heap is in use, so is something that will be noticed when it is freed:
+///   an allocated chunk other than the table's, or a slab that is full, partial or not `QUIET`. It need
+///   not hold after a heap was reported as free; nor with [`CompactBins`] in WebAssembly, where all
+///   current slabs are `QUIET`.
 ///
 /// # Example
 ///
@@ -136,15 +187,17 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Creates an allocator without a heap: nothing fits until one is [claimed](Self::claim).
+    /// Creates an allocator without a heap. Nothing fits until one is [claimed](Self::claim).
     #[inline]
     pub const fn new() -> Self {
         Self::of(Bins::NEW)
     }
 
-    /// Creates an allocator without a heap whose table, if it is to lie in a heap, is complete from
-    /// the first one on, as long as that has room for it. So it never moves, whatever heaps are claimed
-    /// later: for heaps that come and go, one of which may be much larger than the first.
+    /// Creates an allocator without a heap, whose table is complete from the first heap on, if there is
+    /// room for it.
+    ///
+    /// A complete table need not move when larger heaps are claimed. Use this if heaps come and go, and
+    /// one of them may be much larger than the first. With [`CompactBins`] it is [`new`](Self::new).
     #[inline]
     pub const fn with_complete_table() -> Self {
         Self::of(Bins::NEW_COMPLETE)
@@ -156,51 +209,51 @@ impl<
         Self { bins, tally: Tally::new(), diagnosis: Diagnosis::new() }
     }
 
-    /// Returns whether the table exists: with [`CompactBins`], always; else whether there has been a
-    /// heap.
+    /// Returns whether the table exists. With [`CompactBins`] it always does; else it does once there is
+    /// a heap.
     ///
-    /// Heaps that are no larger than the largest one then need only [`CHUNK_UNIT`] and a few words;
-    /// see [`claim`](RawTalc::claim).
+    /// From then on, a heap that is no larger than the largest one needs only [`CHUNK_UNIT`] and a few
+    /// words; see [`claim`](RawTalc::claim).
     #[inline]
     pub fn is_metadata_established(&self) -> bool {
         Self::IS_TABLE_INSIDE || !self.books().heaps.is_null()
     }
 
-    /// The table, to be read; if it does not exist yet, what stands for it, of which only the front
-    /// may be read (I10).
+    /// Returns the table for reading; if it does not exist yet, what stands for it, of which only
+    /// the front may be read (I10).
     #[inline]
     fn table(&self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
         unsafe { Bins::table(addr_of!(self.bins) as *mut Bins<L, P, W, S, C, I>) }
     }
 
-    /// The table, to be written as well, if it exists. Any use of this value makes the pointer
-    /// invalid, as the table may be a part of it.
+    /// Returns the table for reading and, if it exists, for writing. Any use of this value makes
+    /// the pointer invalid, as the table may be a part of it.
     #[inline]
     fn table_mut(&mut self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
         unsafe { Bins::table(addr_of_mut!(self.bins)) }
     }
 
-    /// The books of the heaps, to be read.
+    /// Returns the books of the heaps for reading.
     #[inline]
     fn books(&self) -> &Books {
-        // SAFETY: they are in the front, which always exists (I10), and nobody writes to it as long
+        // SAFETY: they are in the front, which always exists (I10), and nothing writes to it as long
         // as this is borrowed.
         unsafe { &*Table::books(self.table()) }
     }
 
-    /// The books of the heaps.
+    /// Returns the books of the heaps for writing.
     ///
     /// # Safety
     /// The table must exist.
     #[inline]
     unsafe fn books_mut(&mut self) -> &mut Books {
-        // SAFETY: the table exists, and nobody else uses it as long as this is borrowed.
+        // SAFETY: the table exists, and nothing else uses it as long as this is borrowed.
         unsafe { &mut *Table::books(self.table_mut()) }
     }
 
-    /// Whether there are books of slabs: if not, no slab can be opened (I10).
+    /// Returns whether there are books of slabs. If not, no slab can be opened (I10).
     #[inline]
     fn has_slab_books(&self) -> bool {
         Self::SLAB != 0
@@ -210,23 +263,23 @@ impl<
             })
     }
 
-    /// The books of slabs, to be read.
+    /// Returns the books of slabs for reading.
     ///
     /// # Safety
-    /// There must be [some](Self::has_slab_books), as wherever there is a slab.
+    /// They must [exist](Self::has_slab_books). They do if there is a slab.
     #[inline]
     unsafe fn slab_books(&self) -> &SlabBooks<C> {
-        // SAFETY: required of the caller; nobody writes to them as long as this is borrowed.
+        // SAFETY: required of the caller; nothing writes to them as long as this is borrowed.
         unsafe { &*Table::slabs(self.table()) }
     }
 
-    /// The books of slabs.
+    /// Returns the books of slabs for writing.
     ///
     /// # Safety
     /// As for [`slab_books`](Self::slab_books).
     #[inline]
     unsafe fn slab_books_mut(&mut self) -> &mut SlabBooks<C> {
-        // SAFETY: required of the caller; nobody else uses them as long as this is borrowed.
+        // SAFETY: required of the caller; nothing else uses them as long as this is borrowed.
         unsafe { &mut *Table::slabs(self.table_mut()) }
     }
 }

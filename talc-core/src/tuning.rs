@@ -1,43 +1,43 @@
-//! Every number that was found by measuring, and what it trades.
+//! The numbers that were found by measuring, and what each one trades.
 //!
-//! The figures of `benches` that each was chosen with: `smallest` for the memory that a program needs,
+//! They were chosen with these figures of `benches`: `smallest` for the memory that a program needs;
 //! `traces`, `random` and `counts` for its time.
 
 /// Maximum number of candidate gaps inspected before an allocation fails.
 pub const SEARCH_LIMIT: usize = 32;
 
-/// Chunks of this size and more are worth a look at gaps of almost their size first: it keeps
-/// memory together, and costs little beside what is done with so much memory. If smaller ones
-/// look as well, random sizes take 7% longer.
+/// Minimum size of a chunk for which gaps of almost its size are inspected first. That keeps memory
+/// together, and costs little beside what is done with so much memory. If it were done for smaller
+/// chunks, too, random sizes would take 7% longer.
 pub(crate) const LARGE: usize = 32 << 10;
 
-/// How many gaps are inspected first.
+/// Maximum number of gaps that are inspected first.
 pub(crate) const PROBES: usize = 4;
 
-/// How many gaps [`RawTalc::has_gap_for`](crate::RawTalc::has_gap_for) inspects.
+/// Maximum number of gaps that [`RawTalc::has_gap_for`](crate::RawTalc::has_gap_for) inspects.
 pub(crate) const GAPS_FOR_HAS: usize = 8;
 
-/// How many gaps are inspected for a slab, each the first of its bin.
+/// Maximum number of gaps that are inspected for a slab, each the first of its bin.
 pub(crate) const GAPS_FOR_SLAB: usize = 2;
 
-/// A class gets a slab while those with free slots take less than this part of the heaps. With half
-/// of it, heaps of a few MiB are slower by up to half, and tight ones half a percent smaller.
+/// A class gets a slab as long as slabs with free slots take less than one part in this many of the
+/// heaps. With twice this number, heaps of a few MiB are up to 50% slower, and tight ones 0.5% smaller.
 pub(crate) const OPEN_PART: usize = 32;
 
-/// The first slab of all may take this part: not of a tiny heap, but of one of 64 KiB, which is a
-/// page of WebAssembly.
+/// The first slab of all may take one part in this many. So a tiny heap gets none, but one of 64 KiB,
+/// a page of WebAssembly, does.
 pub(crate) const FIRST_PART: usize = 15;
 
-/// A class also gets a slab when it has this many more chunks than would fill a slab.
+/// A class also gets a slab if it has this many chunks more than fill a slab.
 pub(crate) const WANTED: usize = 64;
 
-/// Maximum number of spare slabs, so that steps over them are bounded.
+/// Maximum number of spare slabs. It bounds walks over them.
 pub(crate) const MAX_SPARES: usize = 32;
 
-/// How many slots that were never used are put into the free list at a time: few, as memory that is
-/// not used need not be touched; enough to be worth the call.
+/// How many slots that were never used are put into the free list at a time: few, so that memory is
+/// not touched before it is needed; enough to be worth the call.
 pub(crate) const FRESH_AT_ONCE: usize = 8;
 
-/// The table is complete in a heap this many times its size. In smaller ones it has only the heads
-/// that the heap needs, and moves if a larger heap comes.
+/// The table is complete in a heap of at least this many times its size. In a smaller one it has only
+/// the heads that the heap needs, and moves when a larger heap comes.
 pub(crate) const COMPLETE_BESIDE: usize = 24;

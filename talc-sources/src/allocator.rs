@@ -22,15 +22,15 @@ block_source! {
 }
 
 impl<A: Allocator> AllocatorSource<A> {
-    /// Takes blocks of 1 MiB or, for larger allocations, of a multiple of it.
+    /// Creates a source that takes blocks of 1 MiB or, for larger allocations, of a multiple of it.
     pub const fn new(allocator: A) -> Self {
         Self::with_block_size(allocator, USUAL_BLOCK)
     }
 
-    /// Takes blocks of a multiple of `block_size` bytes.
+    /// Creates a source that takes blocks of a multiple of `block_size` bytes.
     ///
     /// # Panics
-    /// If `block_size` is not a power of two.
+    /// Panics if `block_size` is not a power of two.
     pub const fn with_block_size(allocator: A, block_size: usize) -> Self {
         Self(Blocks::new(Api(allocator), block_size))
     }

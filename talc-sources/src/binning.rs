@@ -1,4 +1,4 @@
-//! One name for all shapes of the core: what code is generic over that serves any of them.
+//! One name for all shapes of the core, for code that is generic over them.
 
 use core::alloc::Layout;
 use core::fmt;
@@ -6,17 +6,17 @@ use core::ptr::NonNull;
 
 use talc_core::{Bins, Misuse, NoRoom, Part, RawTalc, Reserved};
 
-/// The shape of an allocator's free lists: [`Bins`], of which
-/// [`CompactBins`](talc_core::CompactBins) are a kind, and nothing else.
+/// The shape of an allocator's free lists. Every [`Bins`] is one, and so is every
+/// [`CompactBins`](talc_core::CompactBins), and nothing else.
 ///
-/// Code that is generic over it calls the methods of [`RawTalc`] by way of [`RawTalcExt`].
+/// Code that is generic over it calls the methods of [`RawTalc`] through [`RawTalcExt`].
 pub trait Binning: sealed::Core {}
 
 impl<B: sealed::Core> Binning for B {}
 
-/// Returns how many bytes suffice for a first heap, wherever the region begins.
+/// Returns how many bytes suffice for a first heap, wherever its region begins.
 ///
-/// With exactly that many, all of the heap may be the table, and nothing can be allocated yet.
+/// The table may take all of such a heap, so that nothing can be allocated yet.
 ///
 /// ```
 /// use talc_sources::{min_first_heap_size, talc_core::DefaultBinning};
@@ -30,14 +30,15 @@ pub const fn min_first_heap_size<B: Binning>() -> usize {
 
 /// Returns a layout that suffices for a first heap.
 ///
-/// It is smaller than [`min_first_heap_size`], which has to allow for any alignment.
+/// Its size is smaller than [`min_first_heap_size`], which has to allow for any alignment.
 pub const fn min_first_heap_layout<B: Binning>() -> Layout {
-    // SAFETY: 16 is a power of two, and the size, that of a type and a bit more, is far from the limit.
+    // SAFETY: 16 is a power of two, and the size, a bit more than that of a type, is far from the
+    // limit.
     unsafe { Layout::from_size_align_unchecked(min_first_heap_size::<B>() & !15, 16) }
 }
 
-/// Declares the methods of [`RawTalc`] once more: for all shapes by one name, and as methods of any
-/// `RawTalc<B>`.
+/// Declares the methods of [`RawTalc`] for all shapes: as functions of `Core`, and as methods of
+/// any `RawTalc<B>`.
 macro_rules! forward {
     ($(
         $(#[$attribute:meta])*
@@ -95,8 +96,8 @@ macro_rules! forward {
             }
         }
 
-        /// The methods of [`RawTalc`] for code that is generic over the [`Binning`]. Where that is known, they are
-        /// there without this trait.
+        /// The methods of [`RawTalc`], for code that is generic over the [`Binning`]. If the
+        /// binning is known, they need no trait.
         pub trait RawTalcExt: Sized {
             /// [`RawTalc::new`].
             fn new() -> Self;
@@ -109,7 +110,7 @@ macro_rules! forward {
                 $(
                     ///
                     /// # Safety
-                    #[doc = concat!("That of the method, which is `", stringify!($unsafety), "`.")]
+                    #[doc = concat!("As for the method of [`RawTalc`], which is `", stringify!($unsafety), "`.")]
                 )?
                 $(#[$attribute])*
                 $($unsafety)? fn $name$(<$visitor: FnMut(Part)>)?(

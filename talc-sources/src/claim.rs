@@ -8,7 +8,7 @@ use talc_core::RawTalc;
 
 use crate::{Binning, OutOfMemory, RawTalcExt, Replaceable, Source};
 
-/// Claims one region of memory when the allocator first runs out: what a static allocator needs,
+/// Claims one region of memory when the allocator first needs some. This is for static allocators,
 /// which cannot claim anything before the program runs.
 ///
 /// ```
@@ -28,31 +28,32 @@ pub struct Claim(State);
 enum State {
     /// The region has not been claimed yet.
     Ready { base: *mut u8, size: usize },
-    /// There is nothing to claim. The heap end of what was, until it is taken.
+    /// There is nothing to claim. The end of the heap that was claimed, until it is taken.
     Standby { end: Option<NonNull<u8>> },
 }
 
-// SAFETY: who made the `Claim` handed the region over to it.
+// SAFETY: whoever made the `Claim` handed the region over to it.
 unsafe impl Send for Claim {}
 
 impl Claim {
-    /// Will claim the `size` bytes at `base`.
+    /// Creates a source that claims the `size` bytes at `base`.
     ///
-    /// If they are too few for a first heap, all allocations fail:
-    /// [`min_first_heap_size`](crate::min_first_heap_size).
+    /// If they are fewer than [`min_first_heap_size`](crate::min_first_heap_size), all allocations
+    /// may fail.
     ///
     /// # Safety
-    /// What [`RawTalc::claim`] requires of the region must hold from now on, for as long as the
-    /// allocator, or anything that was allocated from it, may be used. That is longer than the
-    /// allocator lives, where an allocation is leaked: what `Vec::leak` makes of a `Vec` in a
-    /// `TalcCell` is as good as `'static` if the cell was given by value. A region on the stack is for
-    /// allocators that are only lent out.
+    /// The region must fulfil what [`RawTalc::claim`] requires from now on, for as long as the
+    /// allocator, or anything that was allocated from it, may be used.
+    ///
+    /// That can be longer than the allocator lives: if a `Vec` owns its `TalcCell`, what
+    /// `Vec::leak` returns can be `'static`. Use a region on the stack only for allocators that are
+    /// borrowed.
     #[inline]
     pub const unsafe fn new(base: *mut u8, size: usize) -> Self {
         Self(State::Ready { base, size })
     }
 
-    /// Will claim the memory of an array.
+    /// Creates a source that claims the memory of an array.
     ///
     /// # Safety
     /// As for [`new`](Self::new).
@@ -61,21 +62,21 @@ impl Claim {
         Self(State::Ready { base: array.cast(), size: N * size_of::<T>() })
     }
 
-    /// Has nothing to claim: acts like [`Manual`](crate::Manual).
+    /// Creates a source that has nothing to claim, and acts like [`Manual`](crate::Manual).
     ///
-    /// Replacing a claim that is ready by this one prevents it.
+    /// Replacing a claim that is ready with this one prevents it.
     #[inline]
     pub const fn standby() -> Self {
         Self(State::Standby { end: None })
     }
 
-    /// Whether there is a region that has not been claimed yet.
+    /// Returns whether there is a region that has not been claimed yet.
     #[inline]
     pub const fn is_ready(&self) -> bool {
         matches!(self.0, State::Ready { .. })
     }
 
-    /// The heap end, once the region has been claimed successfully; returned once only.
+    /// Returns the heap end if the region has been claimed successfully. Returns it once.
     #[inline]
     pub fn take_claim(&mut self) -> Option<NonNull<u8>> {
         match &mut self.0 {
@@ -85,7 +86,7 @@ impl Claim {
     }
 }
 
-// SAFETY: who made the `Claim` vouches for the region, which is claimed once.
+// SAFETY: whoever made the `Claim` vouches for the region, which is claimed once.
 unsafe impl<B: Binning> Source<B> for Claim {
     const RELEASES: bool = false;
 
@@ -102,5 +103,5 @@ unsafe impl<B: Binning> Source<B> for Claim {
     }
 }
 
-// SAFETY: the region belongs to who made the `Claim`, and outlives it.
+// SAFETY: the region belongs to whoever made the `Claim`, and outlives it.
 unsafe impl Replaceable for Claim {}

@@ -17,8 +17,8 @@ block_source! {
     /// assert!(talc.allocate(Layout::new::<[usize; 500]>()).is_some());
     /// ```
     ///
-    /// An allocator that has a size may have its memory inside of itself, which a move would take
-    /// away: it needs an unsafe constructor.
+    /// An allocator that has a size may have its memory inside of itself, and a move would take it
+    /// away. Such an allocator needs an unsafe constructor.
     ///
     /// ```compile_fail
     /// use std::alloc::{GlobalAlloc, Layout, System};
@@ -42,23 +42,23 @@ block_source! {
 }
 
 impl<G: GlobalAlloc> GlobalAllocSource<G> {
-    /// Takes blocks of 1 MiB or, for larger allocations, of a multiple of it.
+    /// Creates a source that takes blocks of 1 MiB or, for larger allocations, of a multiple of it.
     ///
-    /// `G` must have no size, as `System` and whatever keeps its state in statics: a `GlobalAlloc`
-    /// promises nothing about memory that it has inside of itself and is moved with. With any other,
-    /// this does not compile: see [`new_unchecked`](Self::new_unchecked).
+    /// `G` must have size zero, like `System` and others that keep their state in statics: a
+    /// `GlobalAlloc` promises nothing about memory inside of itself when it is moved. For any other
+    /// `G`, this does not compile; see [`new_unchecked`](Self::new_unchecked).
     pub const fn new(allocator: G) -> Self {
         Self::with_block_size(allocator, USUAL_BLOCK)
     }
 
-    /// Takes blocks of a multiple of `block_size` bytes. `G` must have no size, as in
-    /// [`new`](Self::new).
+    /// Creates a source that takes blocks of a multiple of `block_size` bytes. `G` must have size
+    /// zero, as for [`new`](Self::new).
     ///
     /// # Panics
-    /// If `block_size` is not a power of two.
+    /// Panics if `block_size` is not a power of two.
     pub const fn with_block_size(allocator: G, block_size: usize) -> Self {
         let () = Self::HAS_NO_SIZE;
-        // SAFETY: a value without a size holds no memory, and no state that a move could change.
+        // SAFETY: a value of size zero holds no memory, and no state that a move could change.
         unsafe { Self::with_block_size_unchecked(allocator, block_size) }
     }
 
@@ -68,22 +68,23 @@ impl<G: GlobalAlloc> GlobalAllocSource<G> {
          inside of its value, which is moved"
     );
 
-    /// The same as [`new`](Self::new), for any allocator.
+    /// As [`new`](Self::new), for any allocator.
     ///
     /// # Safety
-    /// What `allocator` hands out must stay valid, and it must take it back, when its value is moved.
+    /// Blocks of `allocator` must stay valid, and it must still be able to free them, after its
+    /// value is moved.
     pub const unsafe fn new_unchecked(allocator: G) -> Self {
         // SAFETY: required of the caller.
         unsafe { Self::with_block_size_unchecked(allocator, USUAL_BLOCK) }
     }
 
-    /// The same as [`with_block_size`](Self::with_block_size), for any allocator.
+    /// As [`with_block_size`](Self::with_block_size), for any allocator.
     ///
     /// # Panics
-    /// If `block_size` is not a power of two.
+    /// Panics if `block_size` is not a power of two.
     ///
     /// # Safety
-    /// That of [`new_unchecked`](Self::new_unchecked).
+    /// As for [`new_unchecked`](Self::new_unchecked).
     pub const unsafe fn with_block_size_unchecked(allocator: G, block_size: usize) -> Self {
         Self(Blocks::new(Global(allocator), block_size))
     }
@@ -92,8 +93,8 @@ impl<G: GlobalAlloc> GlobalAllocSource<G> {
 #[derive(Debug)]
 struct Global<G>(G);
 
-// SAFETY: this is what `GlobalAlloc` promises; that moves change nothing, the constructors of the
-// source make sure of.
+// SAFETY: this is what `GlobalAlloc` promises; the constructors of the source make sure that moves
+// change nothing.
 unsafe impl<G: GlobalAlloc> Backing for Global<G> {
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the size of a block is not zero.

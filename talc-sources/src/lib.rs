@@ -1,3 +1,14 @@
+// These links lead to items. Those with the same names in the README, for its other readers, lead to
+// docs.rs; of several definitions, the first one counts.
+//! [`Binning`]: crate::Binning
+//! [`Claim`]: crate::Claim
+//! [`GlobalAllocSource`]: crate::GlobalAllocSource
+//! [`Manual`]: crate::Manual
+//! [`Replaceable`]: crate::Replaceable
+//! [`Source`]: crate::Source
+//! [`Talc`]: crate::Talc
+#![cfg_attr(feature = "allocator-api2", doc = "[`AllocatorSource`]: crate::AllocatorSource")]
+//!
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,10 +1,10 @@
-//! Broken rules: what a debug build reports, and when.
+//! Broken rules: what is reported, and when.
 
 use core::fmt;
 
 use talc_core::Misuse;
 
-/// A broken rule: why a debug build panics.
+/// A broken rule: why a debug build panics, or one with the feature `error-scanning`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Report {
@@ -31,15 +31,15 @@ impl fmt::Display for Report {
     }
 }
 
-/// Keeps a [`Report`] from where it is found until it can be made; has no size and does nothing in
-/// builds that find nothing.
+/// Keeps a [`Report`] from when something is found until it can be reported. Has no size and does
+/// nothing in builds that find nothing.
 #[derive(Debug)]
 pub(crate) struct Reports {
     #[cfg(any(debug_assertions, feature = "error-scanning"))]
     found: Option<Report>,
     #[cfg(any(debug_assertions, feature = "error-scanning"))]
     are_deferred: bool,
-    /// Whether anything was found: damage does not go away, and is reported once, so that the
+    /// Whether anything was found. Damage does not go away, and is reported once, so that the
     /// message can be allocated.
     #[cfg(feature = "error-scanning")]
     has_found_any: bool,
@@ -67,7 +67,7 @@ impl Reports {
         self.found.is_some()
     }
 
-    /// What was found here, or by the core.
+    /// Returns what was found here or, if nothing was, by the core. Returns it once.
     pub(crate) fn take(&mut self, misuse: Option<Misuse>) -> Option<Report> {
         let found = self.found.take().or(misuse.map(Report::Misuse));
         #[cfg(feature = "error-scanning")]
@@ -77,7 +77,7 @@ impl Reports {
         found
     }
 
-    /// Defers reports or not, and returns whether they were.
+    /// Sets whether reports are deferred. Returns whether they were.
     pub(crate) fn defer(&mut self, are_deferred: bool) -> bool {
         core::mem::replace(&mut self.are_deferred, are_deferred)
     }
@@ -86,7 +86,7 @@ impl Reports {
         self.are_deferred
     }
 
-    /// Whether the heaps are looked at before each operation.
+    /// Returns whether the heaps are audited before each operation.
     #[cfg(feature = "audit")]
     pub(crate) const fn are_scanned(&self) -> bool {
         #[cfg(feature = "error-scanning")]
@@ -133,8 +133,7 @@ impl Reports {
     }
 }
 
-/// Aborts the program when it is dropped, by unwinding that must end there, and says why. For the
-/// crates above.
+/// Aborts the program, and says why, when unwinding drops it. For the crates above.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum AbortOnDrop {
@@ -146,9 +145,9 @@ pub enum AbortOnDrop {
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        // A panic while a panic unwinds aborts, also without std. That of std first prints a
-        // backtrace, for which it reads all debug information into memory that may be ours; but not
-        // if its message panics, which then is what it says last.
+        // A panic while another one unwinds aborts the program, also without std. std first prints
+        // a backtrace, for which it reads all debug information into memory that may be ours; but
+        // not if the message itself panics. Then that panic's message is the last one.
         panic!("{}", Panics(self));
     }
 }
@@ -157,7 +156,7 @@ struct Panics<'a>(&'a AbortOnDrop);
 
 impl fmt::Display for Panics<'_> {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nothing to be formatted: that would not be said any more.
+        // No arguments: a message that needs formatting would not be printed.
         match self.0 {
             AbortOnDrop::OfGlobalAllocator => {
                 panic!("talc: a panic must not leave a global allocator")

@@ -14,21 +14,21 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Allocates memory for `layout`. Returns `None` and changes nothing if it does not fit.
+    /// Allocates memory for `layout`. Returns `None`, and changes nothing, if it does not fit.
     ///
     /// A layout of size zero gets memory of its own, too. After `None`, [`trim`](Self::trim) may
     /// make room.
     ///
     /// # Complexity
-    /// O(1): the first gap of the first bin all of whose gaps fit; for requests of 32 KiB and more,
-    /// and over-aligned ones, after a look at the first few gaps that may fit.
+    /// O(1). It takes the first gap of the first bin all of whose gaps fit. For requests of 32 KiB
+    /// and more, and over-aligned ones, it first inspects a few gaps that may fit.
     ///
-    /// Before it returns `None` it also inspects gaps that may fit: up to
-    /// [`SEARCH_LIMIT`](crate::SEARCH_LIMIT), and for an over-aligned layout the first one of each bin. So
-    /// `None` can mean that a gap would have fitted among more than `SEARCH_LIMIT` of almost its size, or
-    /// of up to its size and alignment.
+    /// Before it returns `None`, it inspects more gaps that may fit: up to
+    /// [`SEARCH_LIMIT`](crate::SEARCH_LIMIT), and for an over-aligned layout the first one of each
+    /// bin. So `None` does not prove that nothing fits: there may be a gap that does, behind
+    /// `SEARCH_LIMIT` others of almost the size, or of up to the size plus the alignment.
     ///
-    /// With [`CompactBins`](crate::CompactBins) it only ever inspects the first gap of each bin.
+    /// With [`CompactBins`](crate::CompactBins), it inspects only the first gap of each bin.
     #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);

@@ -16,20 +16,24 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Frees an allocation. Returns the end of its heap, if what was freed is part of a gap that
-    /// reaches up to it: an occasion to [`truncate`](Self::truncate).
+    /// Frees an allocation. Returns the end of its heap if everything from the freed memory up to
+    /// there is free, which is an occasion to [`truncate`](Self::truncate) it.
     ///
-    /// It also returns it when nothing in use is left in the heap; and then again only if
-    /// [`watch`](Self::watch) was called, or something was allocated that is not a slot. In WebAssembly,
-    /// with [`CompactBins`](crate::CompactBins) that have slabs, it may not.
+    /// It also returns the end of a heap in which nothing is in use any more. If the heap is kept,
+    /// it does so again only if [`watch`](Self::watch) was called meanwhile, or something other
+    /// than slots was allocated there. In WebAssembly, [`CompactBins`](crate::CompactBins) with
+    /// slabs do not promise this.
+    ///
+    /// If a slab falls empty, it may return the heap end that was given to
+    /// [`remind`](Self::remind).
     ///
     /// # Complexity
     /// O(1).
     ///
     /// # Safety
-    /// - `ptr` must be an allocation of this `RawTalc` that is live.
-    /// - `layout` must be the layout that it was allocated with, with the size that it was last
-    ///   resized to.
+    /// - `ptr` must be a live allocation of this `RawTalc`.
+    /// - `layout` must be the layout that it was allocated with or, if it was resized, that layout
+    ///   with its current size.
     #[inline]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.

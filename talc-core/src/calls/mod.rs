@@ -1,4 +1,4 @@
-//! What users call: allocating, freeing and resizing, in whichever tier the allocation is.
+//! What users call: allocating, freeing and resizing, in either tier.
 
 mod allocate;
 mod deallocate;

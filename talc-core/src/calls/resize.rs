@@ -1,4 +1,4 @@
-//! Resizing an allocation where it stands.
+//! Resizing an allocation in place, or downwards.
 
 use core::alloc::Layout;
 use core::cmp::Ordering;
@@ -20,8 +20,8 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Whether something is wrong with resizing an allocation in one direction, looked for in debug
-    /// builds only. If so, notes it.
+    /// Returns whether something is wrong with resizing an allocation in one direction, and notes
+    /// it. Always `false` in release builds.
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
@@ -43,14 +43,14 @@ impl<
 
     /// Grows an allocation without moving it, if there is room above it.
     ///
-    /// Returns whether it did; if not, nothing changed. The allocation's layout is from then on
-    /// that of `new_size`.
+    /// Returns whether it did. If so, `new_size` is the size of the allocation's layout from then
+    /// on; if not, nothing has changed.
     ///
     /// # Complexity
     /// O(1).
     ///
     /// # Safety
-    /// - `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
+    /// - `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
     /// - `new_size >= layout.size()`.
     #[inline]
     pub unsafe fn try_grow_in_place(
@@ -97,11 +97,14 @@ impl<
         true
     }
 
-    /// Grows an allocation into the gap below it, and above it, by moving its contents down:
-    /// where there is no room for both the old and the new allocation, or to leave no hole behind.
+    /// Grows an allocation into the gaps below and above it, and moves its contents down.
     ///
-    /// Returns where the allocation is now, its layout that of `new_size`; `None` if there is no
-    /// gap below it, or too little room, and nothing changed.
+    /// This is for when there is no room for both the old and the new allocation, or to leave no
+    /// hole behind.
+    ///
+    /// Returns the new address of the allocation, whose layout then has `new_size`; `None`, and
+    /// changes nothing, if there is no gap below it, or too little room.
+    /// [`CompactBins`](crate::CompactBins) always return `None`.
     ///
     /// # Complexity
     /// O(1), and copying `layout.size()` bytes.
@@ -157,16 +160,16 @@ impl<
         }
     }
 
-    /// Shrinks an allocation without moving it. Returns the end of its heap, if everything from
-    /// what was freed up to there is free.
+    /// Shrinks an allocation without moving it. Returns the end of its heap if everything from the
+    /// freed memory up to there is free.
     ///
-    /// The allocation's layout is from then on that of `new_size`.
+    /// `new_size` is the size of the allocation's layout from then on.
     ///
     /// # Complexity
     /// O(1).
     ///
     /// # Safety
-    /// - `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
+    /// - `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
     /// - `new_size <= layout.size()`.
     #[inline]
     pub unsafe fn shrink(
@@ -186,7 +189,7 @@ impl<
         }
         let need = chunk_size(new_size);
         // SAFETY: an allocation is the payload of an allocated chunk (I2). The bytes that its
-        // smaller size does not need are nobody's, and a chunk of their own from here on.
+        // smaller size does not need are the allocator's from here on, as a chunk of their own.
         unsafe {
             let chunk = Chunk::of_payload(ptr);
             let header = chunk.header();
@@ -203,13 +206,13 @@ impl<
     /// Grows or shrinks an allocation without moving it. Returns what [`shrink`](Self::shrink) returns.
     ///
     /// # Errors
-    /// [`NoRoom`] if there is no room to grow, and nothing changed.
+    /// [`NoRoom`] if there is no room to grow. Then nothing has changed.
     ///
     /// # Complexity
     /// O(1).
     ///
     /// # Safety
-    /// `ptr` must be an allocation of this `RawTalc` that is live, and `layout` its layout.
+    /// `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
     #[inline]
     pub unsafe fn try_realloc_in_place(
         &mut self,
@@ -230,7 +233,7 @@ impl<
     }
 }
 
-/// There is no room for an allocation to grow where it is.
+/// There is no room for an allocation to grow in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NoRoom;
 

@@ -1,10 +1,10 @@
-//! Damage: what a stray write has done to the allocator's own words, recognised in debug builds
-//! before they are used.
+//! Damage by stray writes to the allocator's own words, recognised in debug builds before they are
+//! used.
 //!
-//! Stray writes reach headers, the links and footers of gaps, the words of slabs and the links of free
-//! slots. What is read of them is first compared with what else says the same: a header with a
-//! footer, a link with the one that leads back, a size with the range of the heaps. What is near
-//! comes first: what is further away is only read once that has been found sound.
+//! Stray writes reach headers, the links and footers of gaps, the words of slabs and the links of
+//! free slots. Each is compared with something that must agree with it: a header with a footer, a
+//! link with the one that leads back, a size with the bounds of the heaps. Near words come first;
+//! what they lead to is only read once they have been found sound.
 
 use core::mem::size_of;
 
@@ -23,37 +23,37 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Whether `size` bytes at `addr` lie between the lowest heap base and the highest heap end.
+    /// Returns whether `size` bytes at `addr` lie between the lowest heap base and the highest heap
+    /// end.
     pub(crate) fn is_within(&self, addr: usize, size: usize) -> bool {
         !Self::KNOWS_BOUNDS || self.books().contain(addr, size)
     }
 
-    /// Whether `links` can be links in a list, or none.
+    /// Returns whether `links` can be links in a list, or is null.
     fn is_link(&self, links: *mut Links) -> bool {
         let addr = links as usize;
         links.is_null() || (addr % GRAIN == 0 && self.is_within(addr - WORD, CHUNK_UNIT))
     }
 
-    /// Whether the first gap of a bin may be one, as far as the pointer to it says.
+    /// Returns whether the head of a bin can point to a gap, or is null.
     ///
     /// # Safety
-    /// The table must exist, and `bin` be one.
+    /// The table must exist, and have a head for `bin`.
     pub(crate) unsafe fn head_is_sound(&self, bin: usize) -> bool {
         // SAFETY: required of the caller.
         self.is_link(unsafe { Table::head(self.table(), bin).read() })
     }
 
-    /// Whether `gap` is one, in its list and between its neighbours.
+    /// Returns whether `gap` is a gap, in its list and between its neighbours.
     ///
     /// # Safety
-    /// What is at the address must be readable, if it lies between the heaps' lowest base and
-    /// highest end.
+    /// What is at the address must be readable, if it is between the bounds of the heaps.
     pub(crate) unsafe fn gap_is_sound(&self, gap: Chunk) -> bool {
         if gap.payload() as usize % GRAIN != 0 || !self.is_within(gap.addr(), CHUNK_UNIT + WORD) {
             return false;
         }
-        // SAFETY: readable, as required of the caller; from here on, in the range of the heaps, at
-        // places that a sound header and sound links lead to.
+        // SAFETY: readable, as required of the caller; from here on, between the bounds of the
+        // heaps, where a sound header and sound links lead.
         unsafe {
             let header = gap.header();
             let size = header.size();
@@ -77,13 +77,13 @@ impl<
         }
     }
 
-    /// Whether there is a gap below a chunk whose header says so.
+    /// Returns whether there is a sound gap below a chunk whose header says that there is one.
     ///
     /// # Safety
     /// `chunk` must be a chunk or a sentinel.
     pub(crate) unsafe fn gap_below_is_sound(&self, chunk: Chunk) -> bool {
-        // SAFETY: required of the caller; the gap's header is in the range of the heaps, and says
-        // the same as its footer.
+        // SAFETY: required of the caller; the gap's header is between the bounds of the heaps, and
+        // agrees with its footer.
         unsafe {
             let size = chunk.size_below();
             size >= CHUNK_UNIT
@@ -95,7 +95,8 @@ impl<
         }
     }
 
-    /// What is wrong with the chunks above and below an allocated chunk, whose own header is sound.
+    /// Returns what is wrong with the chunks above and below an allocated chunk, whose own header
+    /// is sound.
     ///
     /// # Safety
     /// `chunk` must be an allocated chunk with that header.
@@ -103,7 +104,8 @@ impl<
         if !self.is_within(chunk.addr(), header.size() + WORD) {
             return Some(Misuse::WrongSize);
         }
-        // SAFETY: above and below are places in the heap, or at least in the range of the heaps.
+        // SAFETY: above and below are words in the heap, or at least between the bounds of the
+        // heaps.
         unsafe {
             let above = chunk.above(header.size());
             let above_header = above.header();
@@ -127,13 +129,13 @@ impl<
         None
     }
 
-    /// Whether a slab that allocates has sound words and a free list that can be taken from. If
-    /// not, notes it, and empties the list.
+    /// Returns whether a current slab's words, and the first two slots of its free list, are sound.
+    /// If not, notes it, and empties the list.
     ///
     /// # Safety
     /// `slab` must be a current slab whose free list is not empty.
     pub(crate) unsafe fn free_list_is_sound(&mut self, slab: *mut Slab) -> bool {
-        // SAFETY: required of the caller; a slot is only read once it is known to be one.
+        // SAFETY: required of the caller; a slot is only read once it is known to be a slot.
         unsafe {
             let first = (*slab).free;
             let is_sound = Slab::tagged(slab) == Tag::Slab
@@ -148,12 +150,13 @@ impl<
         }
     }
 
-    /// Whether there can be a slab at that address.
+    /// Returns whether there can be a slab at this address.
     pub(crate) fn can_be_slab(&self, slab: *mut Slab) -> bool {
         S != 0 && slab as usize % S == 0 && self.is_within(slab as usize, size_of::<Slab>())
     }
 
-    /// Whether the neighbours of a slab in its class's list lead back to it. If not, notes it.
+    /// Returns whether the neighbours of a slab in its class's list lead back to it. If not, notes
+    /// it.
     ///
     /// # Safety
     /// `slab` must be a partial slab.

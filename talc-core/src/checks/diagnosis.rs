@@ -1,24 +1,24 @@
-//! What debug builds have found to be wrong, and when it is said.
+//! What debug builds have found to be wrong, and when it is reported.
 
 use crate::{Misuse, RawTalc};
 
-/// Keeps a [`Misuse`] from where it is found until it can be reported; has no size and does nothing
+/// Keeps a [`Misuse`] from when it is found until it can be reported. Has no size and does nothing
 /// in release builds.
 pub(crate) struct Diagnosis {
     #[cfg(debug_assertions)]
     found: Option<Misuse>,
     #[cfg(debug_assertions)]
     is_deferred: bool,
-    /// Damage does not go away: it is noted once.
+    /// Damage does not go away, so it is noted once.
     #[cfg(debug_assertions)]
     has_damage: bool,
-    /// For how many more calls no damage is noted: the message about something else may have to be
-    /// allocated here, where what led to it may have done damage, too.
+    /// For how many more calls no damage is noted. A message about something else may be allocated
+    /// here, and what it is about may have done damage, too.
     #[cfg(debug_assertions)]
     is_muted_for: u8,
 }
 
-/// More calls than a message takes.
+/// More calls than a message makes.
 #[cfg(debug_assertions)]
 const MESSAGE: u8 = 100;
 
@@ -108,31 +108,33 @@ impl Diagnosis {
 }
 
 impl<B> RawTalc<B> {
-    /// Makes the methods of this value keep what they find to be wrong for
-    /// [`take_report`](Self::take_report), or panic again where `is_deferred` is `false`.
+    /// Makes methods keep what they find to be wrong for [`take_report`](Self::take_report),
+    /// instead of panicking; or makes them panic again, if `is_deferred` is `false`.
     ///
-    /// For those who call under a lock: a panic's message may be allocated, and if that comes back
-    /// to the same lock, the thread waits for itself. Does nothing in release builds.
+    /// For callers that hold a lock: the message of a panic may be allocated, and if that needs the
+    /// same lock, the thread waits for itself. Does nothing in release builds.
     #[inline]
     pub fn defer_reports(&mut self, is_deferred: bool) {
         self.diagnosis.defer(is_deferred);
     }
 
-    /// Returns what a method has found to be wrong, once. Then that method did nothing.
+    /// Returns what a method has found to be wrong, once. That method did nothing else.
     #[inline]
     pub fn take_report(&mut self) -> Option<Misuse> {
         self.diagnosis.take()
     }
 
-    /// Keeps quiet about damage for some calls, as a message about it will be made, which may have to be
-    /// allocated here. [`take_report`](Self::take_report) does so by itself; this is for those who have
-    /// found damage by an audit.
+    /// Makes this value ignore damage for some calls, so that a message about it can be allocated
+    /// here.
+    ///
+    /// [`take_report`](Self::take_report) does so by itself; this is for callers that have found
+    /// damage by an audit.
     #[inline]
     pub fn mute_damage(&mut self) {
         self.diagnosis.mute();
     }
 
-    /// Whether there is something for [`take_report`](Self::take_report) to return.
+    /// Returns whether [`take_report`](Self::take_report) would return something.
     #[inline]
     pub fn has_report(&self) -> bool {
         self.diagnosis.has_found()

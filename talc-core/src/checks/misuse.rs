@@ -11,26 +11,26 @@ use crate::memory::slab::is_slot;
 use crate::memory::slab::{Slab, Tag, FIRST_SLOT};
 use crate::{Bins, RawTalc};
 
-/// A rule that a caller of an unsafe method broke. `Display` says which, and what to look for.
+/// A rule that a caller of an unsafe method broke. `Display` describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// The pointer cannot be an allocation: it is not aligned as all of them are.
+    /// The pointer is not an allocation: it is outside of all heaps, or where no allocation can be.
     NotAnAllocation,
-    /// The pointer is not aligned as the layout says.
+    /// The pointer does not have the alignment of the layout.
     WrongAlignment,
     /// The memory is free already.
     AlreadyFree,
-    /// The allocation has another size than the layout; or a write beyond the end of the
-    /// allocation below it has overwritten its header.
+    /// The allocation's size is not that of the layout; or a write beyond the end of the allocation
+    /// below it has overwritten its header.
     WrongSize,
-    /// The header above the allocation is not what it must be: a write beyond the end of the
-    /// allocation has overwritten it.
+    /// The header above the allocation was overwritten, by a write beyond the end of the
+    /// allocation.
     Overrun,
-    /// Words of the allocator itself are not what they must be: something was written to memory
-    /// that is free, or in front of an allocation, or beyond its end. Reported once by each allocator.
+    /// Words of the allocator itself were overwritten, by a write to free memory, in front of an
+    /// allocation or beyond its end. Each allocator reports it once.
     Damaged,
-    /// An allocation was to grow to a smaller size, or to shrink to a larger one.
+    /// An allocation was to be grown to a smaller size, or shrunk to a larger one.
     WrongDirection,
     /// The address is not a heap end: heap ends are what `claim`, `extend` and `truncate` return.
     NotAHeapEnd,
@@ -74,20 +74,20 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Looks for signs that `ptr` is not a live allocation of `layout`: a check for those who
-    /// report errors themselves. `None` is no proof that all is well.
+    /// Returns what seems to be wrong with the claim that `ptr` is a live allocation of `layout`.
+    /// `None` is no proof that it is one.
     ///
-    /// [`deallocate`](Self::deallocate) and the methods that resize panic on such signs if debug
-    /// assertions are enabled.
+    /// [`deallocate`](Self::deallocate) and the methods that resize check this themselves, and
+    /// panic, if debug assertions are enabled. This is for callers that report errors in their own
+    /// way.
     ///
     /// # Complexity
-    /// O(1): for a slot, the constant number of slots of a slab.
+    /// O(1). For a slot, this includes the slots of its slab.
     ///
     /// # Safety
     /// `ptr` must be, or have been, an allocation of this `RawTalc`, in a heap that still exists.
-    ///
-    /// Other pointers are recognised too, as long as what they point to is readable, or not between
-    /// the lowest heap base and the highest heap end.
+    /// Other pointers are recognised, too, if what they point to is readable, or not between the
+    /// lowest heap base and the highest heap end.
     pub unsafe fn misuse(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
         let addr = ptr as usize;
         if addr < WORD || !self.is_within(addr - WORD, CHUNK_UNIT) {
@@ -105,7 +105,7 @@ impl<
         }
     }
 
-    /// The same for what is, by its address, the payload of a chunk.
+    /// As [`misuse`](Self::misuse), for an address of a chunk's payload.
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
@@ -114,7 +114,7 @@ impl<
             return Some(Misuse::WrongAlignment);
         }
         // SAFETY: the header of an allocation is readable, as required of the caller; what is above
-        // and below is only read if the size is what the layout says.
+        // and below is only read if the size is that of the layout.
         unsafe {
             let chunk = Chunk::of_payload(ptr);
             let header = chunk.header();
@@ -133,7 +133,7 @@ impl<
         }
     }
 
-    /// The same for what is, by its address, a slot.
+    /// As [`misuse`](Self::misuse), for an address of a slot.
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
@@ -142,8 +142,8 @@ impl<
         if slab as usize == 0 || !self.is_within(slab as usize - WORD, S) {
             return Some(Misuse::NotAnAllocation);
         }
-        // SAFETY: the tag is in the same block of `SLAB` bytes as the slot; more is only read where
-        // it says that there is a slab, and slots only where a sound free list leads.
+        // SAFETY: the tag is in the same block of `SLAB` bytes as the slot; more is only read if
+        // the tag says that there is a slab, and slots only where a sound free list leads.
         unsafe {
             if Self::KNOWS_BOUNDS {
                 match Slab::tagged(slab) {
@@ -179,11 +179,10 @@ impl<
         }
     }
 
-    /// What is wrong with a heap end that a caller hands back.
+    /// Returns what is wrong with a heap end that a caller has passed.
     ///
     /// # Safety
-    /// What is below `end` must be readable, if it lies between the heaps' lowest base and highest
-    /// end.
+    /// What is below `end` must be readable, if it is between the bounds of the heaps.
     pub(crate) unsafe fn misuse_of_end(&self, end: NonNull<u8>) -> Option<Misuse> {
         let addr = end.as_ptr() as usize;
         if addr % GRAIN != 0 || !self.is_within(addr - WORD, WORD) {
@@ -202,8 +201,8 @@ impl<
         }
     }
 
-    /// Whether `end` is a heap end, as far as debug builds can tell. If not, panics, unless reports
-    /// are deferred.
+    /// Returns whether `end` is a heap end, as far as debug builds can tell. Panics if not, unless
+    /// reports are deferred.
     ///
     /// # Safety
     /// As for [`misuse_of_end`](Self::misuse_of_end).
@@ -217,8 +216,8 @@ impl<
         }
     }
 
-    /// Whether something is wrong with the claim that `ptr` is a live allocation of `layout`,
-    /// looked for in debug builds only. If so, notes it.
+    /// Returns whether something is wrong with the claim that `ptr` is a live allocation of
+    /// `layout`, and notes it. Always `false` in release builds.
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).

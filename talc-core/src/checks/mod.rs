@@ -1,5 +1,5 @@
-//! Rules that are broken and words that were overwritten: how they are recognised, and when that is
-//! reported. The rest of the crate asks; in release builds the answers are constants.
+//! Broken rules and overwritten words: how they are recognised, and when they are reported. In
+//! release builds, the checks are constants.
 
 pub(crate) mod damage;
 pub(crate) mod diagnosis;

@@ -36,13 +36,12 @@ impl<
                 }
             }
         }
-        // Out of line, as the last thing to do: so this function needs no stack.
+        // Out of line and called last, so that this function needs no stack.
         self.allocate_with_search(layout, need)
     }
 
-    /// Allocates a chunk where the first gap at hand will not do: for large and over-aligned
-    /// layouts, for small ones if there is no gap that is surely large enough, and for all where there is
-    /// to be one way only.
+    /// Allocates a chunk by a search: for large and over-aligned layouts, for small ones if no gap
+    /// is surely large enough, and with compact bins for all, to have one way only.
     #[cold]
     #[inline(never)]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
@@ -58,7 +57,7 @@ impl<
         Some(chunk.allocation())
     }
 
-    /// Takes a chunk of exactly the size of a slab, aligned to it, which leaves a gap or nothing on
+    /// Takes a chunk of exactly the size of a slab, aligned to it, that leaves a gap or nothing on
     /// both sides.
     #[inline]
     pub(crate) fn take_slab(&mut self) -> Option<Chunk> {
@@ -70,8 +69,8 @@ impl<
         unsafe { Some(self.take(gap, front, S)) }
     }
 
-    /// Takes an aligned chunk from the first gap of a bin; exactly of that size if it `is_exact`. Out of
-    /// line, so that all who take one share the code.
+    /// Takes an aligned chunk from the first gap of a bin, and nothing more than `need` if it
+    /// `is_exact`. Out of line, so that all callers share the code.
     #[inline(never)]
     fn take_from_heads(&mut self, need: usize, align: usize, is_exact: bool) -> Option<Chunk> {
         let gap = self.search_heads(need, align, is_exact)?;
@@ -79,12 +78,12 @@ impl<
         unsafe { Some(self.take(gap, gap.chunk.front_for(align), need)) }
     }
 
-    /// Finds a gap that a slab fits into, one that is not at the top of its heap if there is
-    /// one, and how much of the gap lies below the slab: as much as possible.
+    /// Finds a gap that holds a slab, preferably one that is not at the top of its heap. Returns it
+    /// with the number of its bytes below the slab, which are as many as possible.
     fn search_lists_for_slab(&mut self) -> Option<(Gap, usize)> {
         let mut top = None;
         let mut other = None;
-        // Gaps of about a slab's size are often what a slab has left behind.
+        // A gap of about a slab's size was often a slab before.
         self.search(Self::bin_of(S), 1, GAPS_FOR_SLAB, |gap| {
             if let Some(front) = gap.chunk.front_for_slab(gap.size, S) {
                 // SAFETY: above a gap stands a chunk or the sentinel (I2).

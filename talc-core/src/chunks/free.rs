@@ -1,4 +1,4 @@
-//! Freeing a chunk: it becomes a gap, joined with the gaps next to it.
+//! Freeing a chunk: it becomes a gap, and is joined with the gaps next to it.
 
 use core::ptr::NonNull;
 
@@ -16,12 +16,12 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Makes a gap of an allocated chunk whose header is, or would be, `header`. Returns the end of the
-    /// heap if everything up to there is free, as [`deallocate`](RawTalc::deallocate) does.
+    /// Makes an allocated chunk, whose header is or would be `header`, a gap. Returns what
+    /// [`deallocate`](RawTalc::deallocate) does.
     ///
     /// # Safety
-    /// The chunk must be nobody's (I9), and in no list. It may be smaller than a chunk can be (I2) if
-    /// there is a gap above it.
+    /// The chunk must be the allocator's (I9), and in no list. It may be smaller than a chunk can
+    /// be (I2) if there is a gap above it.
     #[inline]
     pub(crate) unsafe fn free(&mut self, mut chunk: Chunk, header: Header) -> Option<NonNull<u8>> {
         let mut size = header.size();
@@ -48,7 +48,7 @@ impl<
                 size += size_below;
             }
             self.add_gap(chunk, Header::gap(size, below));
-            // The footer that has just been written stands beside this header.
+            // The footer that has just been written is beside this header.
             let above = chunk.above(size);
             let header = above.header();
             if !Self::WATCHES {

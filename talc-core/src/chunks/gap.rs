@@ -19,8 +19,8 @@ impl<
     /// Writes a gap and puts it into its list.
     ///
     /// # Safety
-    /// As for [`Chunk::set_gap`]. The header above must already be marked `BELOW_FREE`, and the table
-    /// have a head for the gap (I10).
+    /// As for [`Chunk::set_gap`]. The header above must already be marked `BELOW_FREE`, and the
+    /// table must have a head for the gap (I10).
     #[inline]
     pub(crate) unsafe fn add_gap(&mut self, gap: Chunk, header: Header) {
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
@@ -37,7 +37,7 @@ impl<
         self.tally.record(|counters| counters.gap_added(header.size()));
     }
 
-    /// Takes a gap out of its list. Its bytes stay as they are.
+    /// Takes a gap out of its list, and leaves its bytes as they are.
     ///
     /// # Safety
     /// `gap` must be a gap of `size` bytes, in its list.
@@ -51,7 +51,8 @@ impl<
     /// Takes a chunk of `need` bytes from the start of the first gap of `bin`.
     ///
     /// # Safety
-    /// The bin must not be empty, and all its gaps be large enough; `need` a chunk size (I2).
+    /// The bin must not be empty, all its gaps must be large enough, and `need` must be a chunk
+    /// size (I2).
     #[inline]
     pub(crate) unsafe fn take_first(&mut self, bin: usize, need: usize) -> Chunk {
         // SAFETY: a gap is the allocator's to cut up (I9).
@@ -68,8 +69,8 @@ impl<
     /// Takes a chunk of `need` bytes out of a gap, `front` bytes above its start.
     ///
     /// # Safety
-    /// `gap` must be a gap of at least `front + need` bytes, in its bin's list; `need` a chunk size
-    /// (I2), and `front` 0 or at least [`CHUNK_UNIT`], a multiple of 16.
+    /// `gap` must be a gap of at least `front + need` bytes, in its bin's list. `need` must be a
+    /// chunk size (I2), and `front` 0 or a multiple of 16 that is at least [`CHUNK_UNIT`].
     #[inline]
     pub(crate) unsafe fn take(&mut self, gap: Gap, front: usize, need: usize) -> Chunk {
         let Gap { chunk: mut lowest, size, bin } = gap;
@@ -89,11 +90,12 @@ impl<
     }
 
     /// Makes the first `need` of `size` free bytes an allocated chunk, and the rest a gap if it is
-    /// large enough to be one. `below` is what stands below these bytes.
+    /// large enough. `below` is what stands below these bytes.
     ///
     /// # Safety
-    /// The bytes must be the allocator's (I9) and in no list, `size >= need`, both multiples of 16;
-    /// above them stands an allocated chunk or a sentinel, marked `BELOW_FREE`.
+    /// - The bytes must be the allocator's (I9) and in no list.
+    /// - `size >= need`, and both must be multiples of 16.
+    /// - Above the bytes, there must be an allocated chunk or a sentinel, marked `BELOW_FREE`.
     #[inline]
     pub(crate) unsafe fn occupy(&mut self, chunk: Chunk, size: usize, need: usize, below: Below) {
         let rest = size - need;

@@ -1,8 +1,8 @@
-//! The two searches for a gap, and what they are used for.
+//! The two searches for a gap.
 //!
-//! - [`search`](RawTalc::search) walks lists: all gaps of a bin, then of the next one.
-//! - [`search_heads`](RawTalc::search_heads) walks the bitmap, and knows the first gap of each bin only:
-//!   less code, for tables with one word of bitmap.
+//! - [`search`](RawTalc::search) walks lists: all gaps of a bin, then those of the next one.
+//! - [`search_heads`](RawTalc::search_heads) walks the bitmap and inspects only the first gap of
+//!   each bin. It is less code, for tables with one bitmap word.
 
 use crate::checks::CHECKS;
 use crate::memory::chunk::{max_front, Chunk, CHUNK_UNIT, GRAIN};
@@ -10,7 +10,7 @@ use crate::table::Table;
 use crate::tuning::{PROBES, SEARCH_LIMIT};
 use crate::{Bins, Misuse, RawTalc};
 
-/// A gap, as a search finds it.
+/// A gap that a search has found.
 #[derive(Clone, Copy)]
 pub(crate) struct Gap {
     pub(crate) chunk: Chunk,
@@ -27,8 +27,8 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Finds the first gap that `fits` accepts, among the first `depth` ones of each bin from `bin`
-    /// on, and among `limit` in all.
+    /// Returns the first gap that `fits` accepts, among the first `depth` ones of each bin from
+    /// `bin` on, and `limit` in all.
     #[inline]
     pub(crate) fn search(
         &mut self,
@@ -71,9 +71,11 @@ impl<
         }
     }
 
-    /// Finds a gap with room for an aligned chunk among the first ones of all bins whose gaps all hold
-    /// `need` bytes; if they are all empty, or the layout is over-aligned, of the bins from that of `need`
-    /// on. If it `is_exact`, the chunk must not become larger, as what is left above it is too small for a gap.
+    /// Returns a gap with room for an aligned chunk, among the first ones of all bins whose gaps
+    /// all hold `need` bytes. If these bins are empty, or the layout is over-aligned, it looks at
+    /// the bins from that of `need` on.
+    ///
+    /// If it `is_exact`, the chunk must not be enlarged by a rest that is too small for a gap.
     #[inline]
     pub(crate) fn search_heads(
         &mut self,
@@ -86,7 +88,7 @@ impl<
         // SAFETY: the bins are not empty (I8), and their first gaps have headers.
         unsafe {
             let map = Table::map(self.table()).read();
-            // The same as from `bin_above` on, which may be one too many to shift by.
+            // The bins from `bin_above` on, which itself may be too much to shift by.
             let mut bits = map & (!1 << Self::bin_of(need - GRAIN));
             if bits == 0 || align > GRAIN {
                 bits = map & (!0 << Self::bin_of(need));
@@ -110,7 +112,7 @@ impl<
         None
     }
 
-    /// Finds a gap with room for an aligned chunk, the smallest ones first.
+    /// Returns a gap with room for an aligned chunk. Looks at smaller ones first.
     pub(crate) fn search_lists_for(&mut self, need: usize, align: usize) -> Option<Gap> {
         let fits = |gap: Gap| gap.size >= need && gap.size - need >= gap.chunk.front_for(align);
         let sure = need.checked_add(max_front(align))?;
@@ -122,16 +124,16 @@ impl<
             gap = self.search(Self::bin_of(need), usize::MAX, SEARCH_LIMIT, fits);
         }
         if gap.is_none() && align > GRAIN {
-            // The gap that a source has just brought is the first one of its bin.
+            // A gap that a source has just brought is the first one of its bin.
             gap = self.search(Self::bin_of(need), 1, usize::MAX, fits);
         }
         gap
     }
 
-    /// Whether the first gap of a bin is sound. If not, notes it, and abandons the bin.
+    /// Returns whether the first gap of a bin is sound. If not, notes it, and abandons the bin.
     ///
     /// # Safety
-    /// The table must exist, and its bit for `bin` be set.
+    /// The table must exist, and its bit for `bin` must be set.
     pub(crate) unsafe fn first_is_sound(&mut self, bin: usize) -> bool {
         // SAFETY: required of the caller.
         unsafe {

@@ -15,7 +15,7 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Notes that a heap is larger by `bytes`, and reaches from `base` or lower to `end`.
+    /// Notes that a heap has grown by `bytes`, and reaches from `base` or lower up to `end`.
     ///
     /// # Safety
     /// The table must exist.
@@ -36,7 +36,7 @@ impl<
         self.tally.record(|counters| counters.claimed(bytes));
     }
 
-    /// Notes that the heaps are smaller by `bytes`.
+    /// Notes that the heaps have shrunk by `bytes`.
     ///
     /// # Safety
     /// The table must exist.

@@ -17,30 +17,33 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Establishes a heap in a region of memory. Returns the heap end.
+    /// Establishes a heap in a region of memory. Returns the heap end; `None` if the region is too
+    /// small, which then is left untouched.
     ///
     /// The heap may be a few bytes smaller than the region on both sides, because of alignment;
-    /// memory above the heap end stays the caller's. Regions next to each other become heaps of
-    /// their own: [`extend`](Self::extend) is what makes a heap larger. A region that would reach
-    /// beyond the address space is cut off there, and address 0 is never handed out.
-    ///
-    /// Returns `None` if the region is too small, which is then left untouched.
-    /// [`claim_size`](Self::claim_size) says how much suffices for a layout.
+    /// memory above the heap end stays the caller's. Adjacent regions become separate heaps: use
+    /// [`extend`](Self::extend) to make a heap larger. A region that would reach beyond the address
+    /// space is cut off there, and address 0 is never allocated. [`claim_size`](Self::claim_size)
+    /// returns how many bytes suffice for a layout.
     ///
     /// # The table
-    /// Unless it is [inside of this value](crate::CompactBins), the table lies in a heap, as an allocation
-    /// that is never freed: in the first one, which needs
-    /// [`MIN_FIRST_HEAP_SIZE`](crate::Bins::MIN_FIRST_HEAP_SIZE) bytes for it. It has room for the gaps of
-    /// heaps up to that size. If a larger heap is claimed, or a heap becomes larger, it moves to a gap that
-    /// holds a larger one, or else to the new memory.
+    /// Unless it is [part of this value](crate::CompactBins), the table lies in a heap, in a chunk
+    /// that is never freed. The first heap needs
+    /// [`MIN_FIRST_HEAP_SIZE`](crate::Bins::MIN_FIRST_HEAP_SIZE) bytes for it. The table has room
+    /// for the gaps of heaps up to the size of that one. If a larger heap is claimed, or a heap is
+    /// extended beyond that size, a larger table takes its place: in a gap that is large enough, or
+    /// else in the new memory.
     ///
     /// # Complexity
-    /// O(1); O(bins) if the table is placed or moved.
+    /// O(1), unless the table is placed or moved: then O(bins), and O(classes) for each empty slab
+    /// that is kept directly below the old table. A move copies at most the heads that there are,
+    /// up to 2.5 KB with the default binning. It happens once for each doubling of the largest
+    /// heap, or, where heaps grow by less than the table takes, at most once for each bin.
     ///
     /// # Safety
-    /// - The region must be valid for reads and writes, and used by nothing else, until it is
-    ///   truncated away or this `RawTalc` is no longer used. What is allocated is the owner's for
-    ///   as long as it is allocated.
+    /// - The region must be valid for reads and writes, and not be used by anything else, until it
+    ///   is truncated away or this `RawTalc` is no longer used. Allocations belong to their owners
+    ///   until they are freed.
     #[must_use = "the heap end is needed to extend or truncate the heap; `None`: there is no heap"]
     pub unsafe fn claim(&mut self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
         let (first, end) = place_heap(base, size, CHUNK_UNIT)?;
@@ -50,19 +53,19 @@ impl<
         is_claimed.then(|| end.public())
     }
 
-    /// Makes everything from `chunk` to `end` a heap of its own if the base is below it, else a part of the
-    /// heap whose sentinel `chunk` is. Returns `false`, and changes nothing, if there is no room for the
-    /// table.
+    /// Makes everything from `chunk` to `end` a heap of its own if the base is below it, else a
+    /// part of the heap whose sentinel is `chunk`. Returns `false`, and changes nothing, if there
+    /// is no room for the table.
     ///
     /// # Safety
-    /// These bytes must be the allocator's, and so must those of the base in front of the first chunk
-    /// of a new heap; `below` be what stands below them.
+    /// These bytes must be the allocator's, and so must the base in front of the first chunk of a
+    /// new heap; `below` must be what stands below them.
     #[inline]
     unsafe fn grow(&mut self, chunk: Chunk, end: HeapEnd, below: Below) -> bool {
         let heap = HeapBase::of_first_chunk(chunk);
         let base = if below.is_base() { heap as usize } else { HeapEnd::of_sentinel(chunk).addr() };
         let more = end.addr() - base;
-        // How large a heap is that grows is not known; not larger than all of them.
+        // The size of a heap that grows is not known; all heaps together are no smaller.
         let others = if below.is_base() { 0 } else { self.books().heap_bytes };
         // SAFETY: required of the caller; once there is space, there is a table (I10).
         unsafe {
@@ -79,20 +82,22 @@ impl<
         true
     }
 
-    /// Moves the end of a heap up to `new_end`. Returns where it is now: below `new_end` by
-    /// less than 16 bytes, or where it was if `new_end` is not higher by [`CHUNK_UNIT`] or more.
+    /// Moves the end of a heap up to `new_end`. Returns the new end, which is at most 15 bytes
+    /// below `new_end`.
     ///
-    /// It also stays where it was if the table is too small for the heap and there is no room for a larger
-    /// one: see [`claim`](Self::claim). [`extend_size`](Self::extend_size) says how much suffices.
+    /// Returns `end`, and changes nothing, if `new_end` is less than [`CHUNK_UNIT`] bytes above it,
+    /// or if the heap needs a larger table, as [`claim`](Self::claim) explains, and there is no
+    /// room for one. [`extend_size`](Self::extend_size) returns how many bytes suffice for a
+    /// layout.
     ///
     /// # Complexity
-    /// O(1).
+    /// As for [`claim`](Self::claim).
     ///
     /// # Safety
     /// - `end` must be the current end of a heap of this `RawTalc`.
     /// - The memory from `end` to `new_end` must be in the same allocated object as the heap, in
-    ///   the sense of pointer arithmetic, and fulfil what [`claim`](Self::claim) requires of its
-    ///   region.
+    ///   the sense of pointer arithmetic, and must fulfil what [`claim`](Self::claim) requires of
+    ///   its region.
     #[must_use = "the heap end may have moved"]
     pub unsafe fn extend(&mut self, end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8> {
         let old = HeapEnd::from_public(end);
@@ -114,17 +119,17 @@ impl<
     /// Extends the heap that ends at `end`, if the region begins there; else makes the region a heap
     /// of its own. Returns the end of the heap that the region is now part of.
     ///
-    /// This is [`extend`](Self::extend) and [`claim`](Self::claim) in less code, for sources whose
-    /// memory is brought by something that others use as well, as `memory.grow` or `sbrk`.
+    /// This is [`extend`](Self::extend) and [`claim`](Self::claim) in less code, for sources over
+    /// something that others use as well, such as `memory.grow` or `sbrk`.
     ///
     /// # Complexity
-    /// That of [`claim`](Self::claim).
+    /// As for [`claim`](Self::claim).
     ///
     /// # Safety
-    /// - What [`claim`](Self::claim) requires of its region.
-    /// - `base` must be a multiple of 16, and `size` suffice for a heap:
+    /// - The region must fulfil what [`claim`](Self::claim) requires.
+    /// - `base` must be a multiple of 16, and `size` must suffice for a heap:
     ///   [`MIN_FIRST_HEAP_SIZE`](crate::Bins::MIN_FIRST_HEAP_SIZE) bytes do.
-    /// - `end`, if there is one, must be the current end of a heap of this `RawTalc`; and if the region
+    /// - `end`, if there is one, must be the current end of a heap of this `RawTalc`. If the region
     ///   begins there, it must be in the same allocated object as the heap, in the sense of pointer
     ///   arithmetic.
     #[must_use = "the heap end is needed to extend the heap once more"]
@@ -158,7 +163,7 @@ impl<
                 _ => (own, Below::BASE),
             };
             if !self.grow(chunk, new, below) && !Self::IS_TABLE_INSIDE {
-                // The heap below would need a larger table than there is room for.
+                // The heap below needs a larger table, for which there is no room.
                 self.grow(own, new, Below::BASE);
             }
         }
@@ -166,12 +171,11 @@ impl<
         new.public()
     }
 
-    /// Whether `end` is not the end of a heap, looked for in debug builds only; or what is below it
-    /// is damaged. If so, notes it.
+    /// Returns whether `end` is not the end of a heap, or what is below it is damaged, and notes
+    /// it. Always `false` in release builds.
     ///
     /// # Safety
-    /// What is below `end` must be readable, if it lies between the heaps' lowest base and highest
-    /// end.
+    /// What is below `end` must be readable, if it is between the bounds of the heaps.
     #[inline]
     pub(crate) unsafe fn is_misused_end(&mut self, end: NonNull<u8>) -> bool {
         if CHECKS {

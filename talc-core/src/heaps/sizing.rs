@@ -1,4 +1,4 @@
-//! How many bytes are enough: the only size formulas there are, beside those of the table.
+//! How many bytes are enough. The only other size formulas are those of the table.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -16,8 +16,8 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Returns how many bytes, [claimed](Self::claim) anywhere, make an allocation of `layout` succeed
-    /// next; `None` if no number does.
+    /// Returns how many bytes, [claimed](Self::claim) anywhere, make the next allocation succeed if
+    /// it is of `layout`; `None` if no number does.
     ///
     /// # Complexity
     /// O(1).
@@ -26,9 +26,11 @@ impl<
         size.checked_add(self.table_room(size))
     }
 
-    /// Returns by how many bytes a heap must be [extended](Self::extend) from `end` to make an allocation
-    /// of `layout` succeed next, which is at least [`CHUNK_UNIT`]; `None` if no number does. What
-    /// is free just below the end is made use of.
+    /// Returns by how many bytes, at least [`CHUNK_UNIT`], a heap must be [extended](Self::extend)
+    /// from `end` to make the next allocation succeed if it is of `layout`; `None` if no number
+    /// does.
+    ///
+    /// Bytes that are free directly below the end count.
     ///
     /// # Complexity
     /// O(1).
@@ -43,10 +45,10 @@ impl<
             (free, HeapEnd::from_public(end).sentinel().below(free))
         };
         let need = gap.front_for(layout.align()).checked_add(size)?;
-        // Even if the gap is large enough, moving the end makes it the first one of its bin.
+        // Even if the gap is large enough: moving the end makes it the first one of its bin.
         let mut more = need.saturating_sub(free).max(CHUNK_UNIT);
         if !self.has_heads_for(self.books().heap_bytes.checked_add(more)?) {
-            // The table may take the place where the gap begins.
+            // The table may take the start of the gap.
             let need = gap_for(layout)?;
             let bytes = self.books().heap_bytes.checked_add(need)?;
             more = need.checked_add(self.table_room(bytes))?.saturating_sub(free).max(more);
@@ -54,13 +56,14 @@ impl<
         (end.as_ptr() as usize).checked_add(more).map(|_| more)
     }
 
-    /// Returns how many bytes [`claim_or_extend`](Self::claim_or_extend) must be given to make an
-    /// allocation of `layout` succeed next, if the region begins at `end`, or there is no `end`; `None` if no
-    /// number does. What is free just below the end is made use of.
+    /// Returns how many bytes [`claim_or_extend`](Self::claim_or_extend) must be given to make the
+    /// next allocation succeed if it is of `layout`, and if the region begins at `end` or there is
+    /// no `end`; `None` if no number does.
     ///
-    /// With an `end`, it may be 0, or less than a heap of its own needs, which is what the region
-    /// becomes if it does not begin at `end`: sources bring more than that, whole pages. Without, it
-    /// is at least [`MIN_FIRST_HEAP_SIZE`](crate::Bins::MIN_FIRST_HEAP_SIZE).
+    /// Bytes that are free directly below the end count. So with an `end`, the result may be 0, or
+    /// less than `claim_or_extend` needs for a region that does not begin there; sources bring
+    /// whole pages, which are more. Without an `end`, it is at least
+    /// [`MIN_FIRST_HEAP_SIZE`](crate::Bins::MIN_FIRST_HEAP_SIZE).
     ///
     /// # Complexity
     /// O(1).
@@ -90,7 +93,7 @@ impl<
         }
     }
 
-    /// How many bytes are free just below the end of a heap.
+    /// Returns how many bytes are free directly below the end of a heap.
     ///
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
@@ -108,7 +111,7 @@ impl<
     }
 }
 
-/// The size of a gap in which `layout` fits, wherever the gap is.
+/// Returns the size of a gap that holds `layout`, wherever it is.
 pub(crate) fn gap_for(layout: Layout) -> Option<usize> {
     checked_chunk_size(layout.size())?.checked_add(max_front(layout.align()))
 }

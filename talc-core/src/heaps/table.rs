@@ -1,8 +1,9 @@
 //! The table in a heap: how large it must be, and moving it to where there is room for more heads.
 //!
-//! No gap is larger than its heap, so a table needs no heads for larger ones. It is placed in the first
-//! heap with as many as that needs. When a larger heap comes, a larger table takes its place, in a gap if
-//! one is large enough, else in the new memory. Nothing points into a table, so it is copied.
+//! No gap is larger than its heap, so the table needs no heads for larger ones. It is placed in the
+//! first heap, with the heads that this heap needs. When a larger heap comes, a larger table takes
+//! its place: in a gap that is large enough, else in the new memory. Nothing points into a table,
+//! so it can be copied.
 
 use core::ptr::{copy, copy_nonoverlapping, null_mut};
 
@@ -21,8 +22,8 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Returns how many bytes of a heap the table takes; 0 if there is no heap, or it is a part of this
-    /// value.
+    /// Returns how many bytes of a heap the table takes; 0 if there is no heap, or if the table is
+    /// part of this value.
     ///
     /// # Complexity
     /// O(1).
@@ -34,31 +35,33 @@ impl<
         unsafe { Self::chunk_of_table(self.table()).header().size() }
     }
 
-    /// Whether the table exists, and has a head for each gap in a heap of `bytes` bytes.
+    /// Returns whether the table exists and has a head for each gap that a heap of `bytes` bytes
+    /// can have.
     #[inline]
     pub(crate) fn has_heads_for(&self, bytes: usize) -> bool {
         Self::IS_TABLE_INSIDE || Self::bin_of(bytes) < self.books().heads.into()
     }
 
-    /// How many heads a table is to have, if a heap of `bytes` bytes needs another one: if it moves, as
-    /// many as a heap twice as large needs, so that a heap that grows seldom moves it.
+    /// Returns how many heads a new table is to have when a heap of `bytes` bytes needs one. A
+    /// table that moves gets as many as a heap twice as large needs, so that a growing heap seldom
+    /// moves it.
     fn heads_to_place(&self, bytes: usize) -> usize {
         let books = self.books();
         let bytes = if books.heads == 0 { bytes } else { bytes.saturating_mul(2) };
         Bins::<L, P, W, S, C, I>::heads_for(bytes).max(books.wanted_heads.into())
     }
 
-    /// How many bytes suffice for another table, if a heap that has `bytes` bytes without it needs
+    /// Returns how many bytes suffice for a new table, if a heap of `bytes` bytes beside it needs
     /// one; else 0.
     pub(crate) fn table_room(&self, bytes: usize) -> usize {
         if self.has_heads_for(bytes) {
             return 0;
         }
-        // Where it takes almost all of a gap, it takes all of it.
+        // If it takes almost all of a gap, it takes all of it.
         const HOLE: usize = CHUNK_UNIT - GRAIN;
         let mut room = 0;
         loop {
-            // The room makes the heap larger, which may need a few heads more.
+            // This room makes the heap larger, which may then need a few more heads.
             let heads = self.heads_to_place(bytes.saturating_add(room));
             let more = Bins::<L, P, W, S, C, I>::table_chunk(heads) + HOLE;
             if more <= room {
@@ -68,13 +71,13 @@ impl<
         }
     }
 
-    /// Sees to it that the table has the heads for a heap of `bytes` bytes, to which those from `chunk`
-    /// to `end` are added. Returns where they begin that are still free, and what is below them; `None`, and
-    /// nothing has changed, if there is no room for a larger table.
+    /// Makes sure that the table has the heads for a heap of `bytes` bytes, among them those from
+    /// `chunk` to `end`, which are new. Returns where the new bytes begin that are still free, and
+    /// what is below them; `None`, and changes nothing, if there is no room for a larger table.
     ///
     /// # Safety
-    /// These bytes must be the allocator's, with `below` below them: the base of a new heap, or else what
-    /// the old sentinel, which is `chunk`, says.
+    /// The new bytes must be the allocator's, and `below` what is below them: the base of a new
+    /// heap, or else what the old sentinel, `chunk`, says.
     #[inline]
     pub(crate) unsafe fn provide_table(
         &mut self,
@@ -90,10 +93,10 @@ impl<
         unsafe { self.place_table(chunk, end, below, bytes) }
     }
 
-    /// [`provide_table`](Self::provide_table), where there must be another one.
+    /// As [`provide_table`](Self::provide_table), if there must be a new table.
     ///
     /// # Safety
-    /// As for that.
+    /// As for [`provide_table`](Self::provide_table).
     #[cold]
     unsafe fn place_table(
         &mut self,
@@ -103,10 +106,10 @@ impl<
         bytes: usize,
     ) -> Option<(Chunk, Below)> {
         let is_placed = self.move_table_to_gap(bytes);
-        // SAFETY: the old sentinel is a header (I1); what is written is in the caller's bytes, and what is
-        // free below them.
+        // SAFETY: the old sentinel is a header (I1); what is written is in the caller's bytes, and
+        // in what is free below them.
         unsafe {
-            // The gap may have been the one below.
+            // The gap below may have been taken.
             let below = if below.is_base() { below } else { chunk.header().below() };
             if is_placed {
                 return Some((chunk, below));
@@ -120,7 +123,7 @@ impl<
                 lowest_below = lowest.header().below();
                 self.remove_gap(lowest, size_below);
             }
-            // What no gap fits into is the table's.
+            // A rest that is too small for a gap is the table's.
             let need = if size - need < CHUNK_UNIT { size } else { need };
             lowest.set_header(Header::allocated(need, lowest_below));
             end.sentinel().set_header(Header::SENTINEL);
@@ -129,11 +132,11 @@ impl<
         }
     }
 
-    /// Makes everything from `chunk` to a new sentinel at `end` free; there may be nothing.
+    /// Makes everything from `chunk` to a new sentinel at `end` free, if it is anything.
     ///
     /// # Safety
-    /// These bytes must be the allocator's, and in no list, with `below` below them; and the table have a head
-    /// for the gap (I10).
+    /// These bytes must be the allocator's, in no list, and with `below` below them. The table must
+    /// have a head for the gap (I10).
     #[inline]
     pub(crate) unsafe fn add_space(&mut self, chunk: Chunk, end: HeapEnd, below: Below) {
         // SAFETY: required of the caller.
@@ -146,8 +149,8 @@ impl<
         }
     }
 
-    /// The number of heads of a table for a heap of `bytes` bytes, and the size of its chunk, if that is
-    /// at most `room` bytes.
+    /// Returns the number of heads of a new table for a heap of `bytes` bytes, and the size of its
+    /// chunk; `None` if that is more than `room` bytes.
     fn table_within(&self, bytes: usize, room: usize) -> Option<(usize, usize)> {
         [self.heads_to_place(bytes), Bins::<L, P, W, S, C, I>::heads_for(bytes)]
             .iter()
@@ -155,7 +158,8 @@ impl<
             .find(|&(_, need)| need <= room)
     }
 
-    /// Moves the table to a gap that holds one for a heap of `bytes` bytes, if there is one.
+    /// Moves the table to a gap that holds a new one for a heap of `bytes` bytes. Returns whether
+    /// there was such a gap.
     #[cold]
     fn move_table_to_gap(&mut self, bytes: usize) -> bool {
         let heads = self.heads_to_place(bytes);
@@ -173,12 +177,12 @@ impl<
         }
     }
 
-    /// Moves the table, or what stands for it, to the payload of an allocated chunk, and gives it `heads`
-    /// heads. Frees the chunk where it was.
+    /// Moves the table, or what stands for it, to the payload of an allocated chunk, and gives it
+    /// `heads` heads. Frees the old chunk.
     ///
     /// # Safety
-    /// The chunk must be the allocator's, as large as a table with so many heads, which must be at least as
-    /// many as before.
+    /// The chunk must be the allocator's and large enough for that many heads, which must not be
+    /// fewer than before.
     #[cold]
     unsafe fn move_table(&mut self, chunk: Chunk, heads: usize) {
         let old = self.table();
@@ -186,8 +190,8 @@ impl<
         let has_slab_books = self.has_slab_books();
         let offset = Bins::<L, P, W, S, C, I>::table_offset(heads);
         let new = chunk.payload().wrapping_add(offset).cast::<Table<W, C>>();
-        // SAFETY: the payload is the allocator's, with room for all of it; the old table has a front, and
-        // what it says that it has.
+        // SAFETY: the payload is the allocator's and has room for all of it; the old table has a
+        // front, and the heads that this counts (I10).
         unsafe {
             let old_size = Table::<W, C>::FRONT + old_heads * WORD;
             copy_nonoverlapping(old.cast::<u8>(), new.cast::<u8>(), old_size);
@@ -205,7 +209,7 @@ impl<
                 let chunk = Self::chunk_of_table(old);
                 let header = chunk.header();
                 if Self::WATCHES {
-                    // What lies below the table could not fall free, and may not have noticed.
+                    // A slab below the table is to notice from now on when it falls empty (I14).
                     self.watch_below(chunk);
                 }
                 self.free(chunk, header);
@@ -213,17 +217,17 @@ impl<
         }
     }
 
-    /// Moves the table down over what is free below it, if it lies directly below what is free below a
-    /// sentinel, and reaches above `limit`.
+    /// Moves the table down into the gap below it, if nothing but free space lies between it and a
+    /// sentinel, and it reaches above `limit`.
     ///
     /// # Safety
-    /// `sentinel` must be one, with no empty slab directly below it or the gap below it.
+    /// `sentinel` must be a sentinel, with no empty slab directly below it or below its gap.
     pub(crate) unsafe fn lower_table(&mut self, sentinel: Chunk, limit: usize) {
         if Self::IS_TABLE_INSIDE {
             return;
         }
-        // SAFETY: there is a heap, and so a table (I10), in an allocated chunk, whose bytes, and those of a
-        // gap below it, are the allocator's.
+        // SAFETY: there is a heap, and so a table (I10), whose chunk is the allocator's, as is a
+        // gap below it.
         unsafe {
             let old = Self::chunk_of_table(self.table());
             let size = old.header().size();
@@ -244,10 +248,10 @@ impl<
         }
     }
 
-    /// The chunk that has a table in its payload.
+    /// Returns the chunk in whose payload a table is.
     ///
     /// # Safety
-    /// `table` must be, or have been until now, the table in a heap.
+    /// `table` must be the table in a heap, or have been until now.
     pub(crate) unsafe fn chunk_of_table(table: *mut Table<W, C>) -> Chunk {
         // SAFETY: required of the caller.
         unsafe {

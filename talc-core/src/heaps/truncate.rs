@@ -7,13 +7,14 @@ use crate::memory::header::Header;
 use crate::memory::heap::{HeapBase, HeapEnd};
 use crate::{Bins, Counters, RawTalc};
 
-/// How much of a heap is in use, as [`RawTalc::reserved`] returns it.
+/// How much of a heap is in use. Returned by [`RawTalc::reserved`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reserved {
-    /// Where the reserved part of the heap ends: the lowest heap end that
-    /// [`truncate`](RawTalc::truncate) can reach.
+    /// The end of the reserved part of the heap, which is the lowest end that
+    /// [`truncate`](RawTalc::truncate) can give it.
     pub up_to: NonNull<u8>,
-    /// Whether any of the heap is reserved. If not, a truncation down to `up_to` deletes the heap.
+    /// Whether any part of the heap is reserved. If not, a truncation down to `up_to` removes the
+    /// heap.
     pub any: bool,
 }
 
@@ -26,19 +27,20 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Moves the end of a heap down to `new_end`, or as far down as nothing is
-    /// [reserved](Self::reserved), and answers where it is now; `None` if nothing was reserved and
-    /// not even the smallest chunk is left, and the heap is gone.
+    /// Moves the end of a heap down to `new_end`, or to the end of what is
+    /// [reserved](Self::reserved) if that is higher. Returns the new end; `None` if the heap is
+    /// gone, because nothing is reserved and not even the smallest chunk would be left.
     ///
-    /// The answer may be below `new_end` by less than [`CHUNK_UNIT`]` + 16` bytes. A `new_end` that
+    /// The new end may be less than [`CHUNK_UNIT`]` + 16` bytes below `new_end`. A `new_end` that
     /// is not below `end` does nothing. Null truncates as far as possible.
     ///
-    /// Memory from the answer up to `end` is the caller's again; all of the region if the heap is
-    /// gone. A heap that holds the table is never gone: the table reserves it, and is moved down if
-    /// there is room for it below.
+    /// The memory from the new end up to `end` is the caller's again; if the heap is gone, all of
+    /// its region. The heap that holds the table is never gone: the table is reserved, but is moved
+    /// down if there is room for it below.
     ///
     /// # Complexity
-    /// O(1); O(classes) for each empty slab that was kept above `new_end`; O(bins) if the table is moved.
+    /// O(1), and O(classes) for each empty slab that was kept above `new_end`; O(bins) if the table
+    /// is moved.
     ///
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
@@ -50,10 +52,10 @@ impl<
         new_end
     }
 
-    /// [`truncate`](Self::truncate), without reporting.
+    /// As [`truncate`](Self::truncate), without reporting.
     ///
     /// # Safety
-    /// As for that.
+    /// As for [`truncate`](Self::truncate).
     unsafe fn truncate_heap(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
         let old = HeapEnd::from_public(end);
         // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5). There is a
@@ -62,7 +64,7 @@ impl<
             if self.is_misused_end(end) || new_end as usize >= old.addr() {
                 return Some(end);
             }
-            // A heap end moves by nothing or by a whole chunk unit (see `CHUNK_UNIT`).
+            // A heap end moves by nothing or by at least `CHUNK_UNIT`.
             let target = (new_end as usize & !(GRAIN - 1)).min(old.addr() - CHUNK_UNIT);
             self.close_slabs_below(old.sentinel(), target);
             self.lower_table(old.sentinel(), target);
@@ -92,14 +94,14 @@ impl<
         }
     }
 
-    /// [Extends](Self::extend) or [truncates](Self::truncate) a heap, whichever leads from `end`
-    /// to `new_end`.
+    /// [Extends](Self::extend) or [truncates](Self::truncate) a heap, depending on whether
+    /// `new_end` is above or below `end`.
     ///
     /// # Complexity
-    /// O(1).
+    /// As for the method that is called.
     ///
     /// # Safety
-    /// As for the one of the two that is called.
+    /// As for the method that is called.
     #[must_use = "the heap end may have moved, and the heap may be gone"]
     pub unsafe fn resize(&mut self, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.

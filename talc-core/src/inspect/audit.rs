@@ -1,4 +1,4 @@
-//! Checking every invariant, over everything there is.
+//! Checking every invariant over all heaps.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use crate::memory::slab::{Slab, State, Tag, FIRST_SLOT, QUIET};
 use crate::table::Table;
 use crate::{Bins, RawTalc};
 
-/// A broken invariant, as [`RawTalc::audit`] found it.
+/// A broken invariant. Returned by [`RawTalc::audit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// The number of the invariant in the documentation of [`RawTalc`]; 0 for the counters.
@@ -29,7 +29,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A set of gaps or slabs, as far as two equal ones have the same sums.
+/// A set of gaps or slabs, by sums that equal sets have in common.
 #[derive(Default, PartialEq, Eq, Clone, Copy)]
 struct Set {
     count: usize,
@@ -45,7 +45,7 @@ impl Set {
     }
 }
 
-/// What a walk over all heaps has come across.
+/// What a walk over all heaps has found.
 #[derive(Default)]
 struct Found {
     heaps: usize,
@@ -55,7 +55,7 @@ struct Found {
     current: Set,
     partial: Set,
     spare: Set,
-    /// Of all slabs.
+    /// In all slabs.
     free_slot_bytes: usize,
     small_chunks: usize,
 }
@@ -72,9 +72,11 @@ impl<
     /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
     ///
     /// # Errors
-    /// The first fault that is found. Memory may have been corrupted long before. What leads out of
-    /// the heaps is not followed, except with [`CompactBins`](crate::CompactBins) in release builds,
-    /// where it is not known how far they reach, and the check itself can crash.
+    /// Returns the first fault that is found. Memory may have been corrupted long before.
+    ///
+    /// Pointers out of the heaps are not followed, except with [`CompactBins`](crate::CompactBins)
+    /// in release builds: there the bounds of the heaps are not known, and the check itself can
+    /// crash.
     ///
     /// # Complexity
     /// O(n) in chunks and gaps.
@@ -112,7 +114,7 @@ impl<
         self.audit_counters(&found)
     }
 
-    /// Checks each list. Returns what gaps are in them.
+    /// Checks each list. Returns the gaps in them.
     fn audit_bins(&self) -> Result<Set, Fault> {
         let mut in_bins = Set::default();
         if !self.is_metadata_established() {
@@ -120,8 +122,8 @@ impl<
         }
         for bin in 0..Bins::<L, P, W, S, C, I>::COUNT {
             let has_head = Self::IS_TABLE_INSIDE || bin < self.books().heads.into();
-            // SAFETY: the table exists, and gaps come from this bin's list; they are looked at
-            // before their links are followed.
+            // SAFETY: the table exists, and gaps come from this bin's list; they are checked before
+            // their links are followed.
             unsafe {
                 let mut is_empty = true;
                 let mut next = if has_head { Table::first(self.table(), bin) } else { None };
@@ -146,11 +148,11 @@ impl<
         Ok(in_bins)
     }
 
-    /// Checks the table of slabs against those that are in the heaps.
+    /// Compares the slabs in the table with those in the heaps.
     fn audit_slabs(&self, found: &Found) -> Result<(), Fault> {
         let fault = Err(Fault { invariant: 13, address: 0 });
         if !self.is_metadata_established() || !self.has_slab_books() {
-            // Nothing may be where no table has it.
+            // Without books, there must be no slab and no counted chunk.
             return if [found.current, found.partial, found.spare] == [Set::default(); 3]
                 && found.small_chunks == 0
             {
@@ -162,7 +164,8 @@ impl<
         let mut current = Set::default();
         let mut partial = Set::default();
         let mut spare = Set::default();
-        // SAFETY: the table exists, and has only slabs; links are followed only to where slabs can be.
+        // SAFETY: the table exists, and has only slabs (I13); links are followed only to where
+        // slabs can be.
         unsafe {
             let books = self.slab_books();
             for class in 0..C {
@@ -235,7 +238,7 @@ impl<
         Ok(())
     }
 
-    /// Checks the chunks of one heap, and notes what is found. Returns the heap end.
+    /// Checks the chunks of one heap, and adds them to `found`. Returns the heap end.
     ///
     /// # Safety
     /// `first` must be the first chunk of a heap.
@@ -284,13 +287,13 @@ impl<
         }
     }
 
-    /// Whether what stands above a chunk lies between the heaps' lowest base and highest end, if they
-    /// are known: else what was overwritten would lead out of them.
+    /// Returns whether the header above a chunk lies between the bounds of the heaps, if they are
+    /// known. A size that was overwritten leads out of them.
     fn has_room_for(&self, chunk: Chunk, header: Header) -> bool {
         header.size().checked_add(WORD).map_or(false, |size| self.is_within(chunk.addr(), size))
     }
 
-    /// Checks a chunk that is a slab or counted.
+    /// Returns whether a chunk that is marked, as a slab or as counted, is sound (I12, I13).
     fn audit_marked(&self, chunk: Chunk, size: usize, found: &mut Found) -> bool {
         if size != S {
             found.small_chunks += 1;
@@ -343,7 +346,7 @@ mod tests {
     use super::*;
     use core::alloc::Layout;
 
-    /// Breaks one word of a healthy heap at a time: each must be noticed.
+    /// Breaks one word of a healthy heap at a time, and each must be noticed.
     #[test]
     fn every_kind_of_damage_is_found() {
         #[repr(align(16))]

@@ -4,8 +4,8 @@ use core::fmt;
 
 /// Statistics of an allocator: what is allocated, available and claimed, now and in total.
 ///
-/// With the feature `counters`, `RawTalc::counters` and the wrappers above it hand them out;
-/// keeping them costs a few additions per operation. All sizes are in bytes; allocations are
+/// With the feature `counters`, `RawTalc::counters` returns them, as do the wrappers above it.
+/// Keeping them costs a few additions per operation. All sizes are in bytes. Allocations are
 /// counted by the size of their layout, gaps by the size of their chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Counters {
@@ -18,12 +18,12 @@ pub struct Counters {
     pub allocated_bytes: usize,
     /// Bytes ever allocated. Growing in place adds the growth.
     pub total_allocated_bytes: u64,
-    /// The most that `allocated_bytes` ever was.
+    /// The highest value that `allocated_bytes` has had.
     pub peak_allocated_bytes: usize,
 
     /// Bytes in gaps and in free slots of slabs, which are available for allocation.
     pub available_bytes: usize,
-    /// Gaps: free chunks, none of which is next to another.
+    /// Gaps: free chunks. No two of them are next to each other.
     pub fragment_count: usize,
 
     /// Heaps that are established now.
@@ -52,19 +52,20 @@ impl Counters {
         total_claimed_bytes: 0,
     };
 
-    /// Bytes that are neither allocated nor available: headers, rounding, and the table.
+    /// Returns the bytes that are neither allocated nor available: headers, rounding, and the
+    /// table.
     #[inline]
     pub const fn overhead_bytes(&self) -> usize {
         self.claimed_bytes.wrapping_sub(self.available_bytes).wrapping_sub(self.allocated_bytes)
     }
 
-    /// Bytes that were allocated and have been freed since.
+    /// Returns the bytes that were allocated and have been freed since.
     #[inline]
     pub const fn total_freed_bytes(&self) -> u64 {
         self.total_allocated_bytes.wrapping_sub(self.allocated_bytes as u64)
     }
 
-    /// Bytes that were claimed and have been given back since.
+    /// Returns the bytes that were claimed and have been given back since.
     #[inline]
     pub const fn total_released_bytes(&self) -> u64 {
         self.total_claimed_bytes.wrapping_sub(self.claimed_bytes as u64)
@@ -77,8 +78,8 @@ impl Default for Counters {
     }
 }
 
-/// What happens, as the algorithm reports it. Callers that break rules can make counts fall below
-/// zero, which must not be a panic under a lock.
+/// Events, as the algorithm reports them. Callers that break rules can make counts fall below zero,
+/// which must not panic under a lock.
 impl Counters {
     #[inline]
     pub(crate) fn allocated(&mut self, size: usize) {
@@ -105,13 +106,13 @@ impl Counters {
         self.allocated_bytes = self.allocated_bytes.wrapping_sub(by);
     }
 
-    /// A slot is allocated: its bytes are available no longer.
+    /// Slots were allocated, or their slab closed: their bytes are no longer available.
     #[inline]
     pub(crate) fn slots_taken(&mut self, bytes: usize) {
         self.available_bytes = self.available_bytes.wrapping_sub(bytes);
     }
 
-    /// Slots are freed or come into being with a slab: their bytes are available.
+    /// Slots were freed, or their slab opened: their bytes are available.
     #[inline]
     pub(crate) fn slots_added(&mut self, bytes: usize) {
         self.available_bytes = self.available_bytes.wrapping_add(bytes);
@@ -148,7 +149,7 @@ impl Counters {
     }
 }
 
-/// A table for a person to read.
+/// Writes a table for people to read.
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = |f: &mut fmt::Formatter<'_>, name, now: usize, total: Option<u64>| match total {

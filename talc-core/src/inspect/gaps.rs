@@ -1,4 +1,4 @@
-//! What fits into the gaps that there are.
+//! Questions about gaps: what fits, and how large the largest one is.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -19,9 +19,11 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Returns whether a gap surely holds `layout`, other than those from `beside.0` up to `beside.1`, if they
-    /// are given. `false` is no proof that nothing does: an allocation also looks at gaps that may fit,
-    /// and this only at the first few ones.
+    /// Returns whether a gap was found that surely holds `layout`, other than those from `beside.0`
+    /// up to `beside.1`, if these are given.
+    ///
+    /// `false` does not prove that the layout does not fit: this inspects only the first few gaps
+    /// that surely hold it, and an allocation also inspects gaps that may.
     ///
     /// # Complexity
     /// O(1).
@@ -40,11 +42,11 @@ impl<
         self.search(bin, usize::MAX, GAPS_FOR_HAS, is_elsewhere).is_some()
     }
 
-    /// Returns the size in bytes of the largest layout, of no special alignment, that fits into a gap;
-    /// `None` if there is no gap.
+    /// Returns the size in bytes of the largest layout, with an alignment of up to 16, that fits
+    /// into a gap; `None` if there is no gap.
     ///
     /// # Complexity
-    /// O(n) in the gaps of one bin, the one of the largest gaps.
+    /// O(n) in the gaps of the bin that has the largest ones.
     pub fn largest_gap(&self) -> Option<usize> {
         if !self.is_metadata_established() {
             return None;

@@ -1,5 +1,5 @@
-//! Looking at an allocator: counting, walking over everything, checking everything, and asking what
-//! fits. Nothing here changes a heap.
+//! Inspecting an allocator: counting, visiting and checking everything, and asking what fits.
+//! Nothing here changes a heap.
 
 #[cfg(feature = "audit")]
 pub(crate) mod audit;

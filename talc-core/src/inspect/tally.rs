@@ -1,4 +1,4 @@
-//! Keeping the counters, or nothing: the algorithm makes the same calls either way.
+//! Keeping the counters, or nothing. The algorithm makes the same calls either way.
 
 use crate::Counters;
 

@@ -1,4 +1,4 @@
-//! Looking at heaps without changing them.
+//! Visiting the parts of all heaps.
 
 use core::fmt;
 use core::ptr::{addr_of, NonNull};
@@ -9,13 +9,13 @@ use crate::memory::heap::HeapBase;
 use crate::memory::slab::Slab;
 use crate::{Bins, RawTalc};
 
-/// A part of a heap, as [`RawTalc::visit`] comes across it.
+/// A part of a heap. Passed by [`RawTalc::visit`] to its visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Part {
-    /// A heap begins: the first byte that the allocator uses of its region.
+    /// The base of a heap: the first byte of its region that the allocator uses.
     Base(NonNull<u8>),
-    /// The chunk that holds the table, unless that is in the allocator's own value.
+    /// The chunk that holds the table, unless the table is in the allocator's own value.
     Table {
         /// The address of the payload.
         payload: NonNull<u8>,
@@ -26,7 +26,7 @@ pub enum Part {
     Allocated {
         /// The address of the payload.
         payload: NonNull<u8>,
-        /// The size of the payload in bytes, which is that of the layout or a bit larger.
+        /// The size of the payload in bytes: that of the layout, or a bit more.
         size: usize,
     },
     /// A slab: a chunk that is cut into equal slots for small allocations.
@@ -37,9 +37,9 @@ pub enum Part {
         size: usize,
         /// The size of a slot in bytes.
         slot_size: usize,
-        /// How many slots there are.
+        /// The number of slots.
         slots: usize,
-        /// How many of them are free.
+        /// The number of free slots.
         free_slots: usize,
     },
     /// A gap.
@@ -49,7 +49,7 @@ pub enum Part {
         /// The size of that payload in bytes.
         size: usize,
     },
-    /// The heap's end.
+    /// The heap end.
     End(NonNull<u8>),
 }
 
@@ -62,8 +62,8 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Calls `visitor` for each part of each heap, from each heap's base upwards; the heap that
-    /// was claimed last comes first. Allocates nothing.
+    /// Calls `visitor` with each part of each heap, from the heap's base upwards. The heap that was
+    /// claimed last comes first. Allocates nothing.
     ///
     /// # Complexity
     /// O(n) in chunks.
@@ -116,13 +116,13 @@ impl<
         });
     }
 
-    /// Whether a chunk holds the table.
+    /// Returns whether a chunk holds the table.
     pub(crate) fn is_table_chunk(&self, chunk: Chunk) -> bool {
-        // SAFETY: as there is a chunk, there is a table.
+        // SAFETY: there is a chunk, and so a table (I10).
         !Self::IS_TABLE_INSIDE && chunk == unsafe { Self::chunk_of_table(self.table()) }
     }
 
-    /// Calls `visitor` for each heap, the one that was claimed last first.
+    /// Calls `visitor` with each heap. The one that was claimed last comes first.
     pub(crate) fn for_each_heap(&self, mut visitor: impl FnMut(*mut HeapBase)) {
         let mut heap = self.books().heaps;
         while !heap.is_null() {
@@ -133,7 +133,7 @@ impl<
     }
 }
 
-/// Calls `visitor` for each chunk from `first` up to the sentinel, which is included, for as long as it
+/// Calls `visitor` with each chunk from `first` up to and including the sentinel, as long as it
 /// returns `true`.
 ///
 /// # Safety
@@ -151,7 +151,7 @@ pub(crate) unsafe fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk,
     }
 }
 
-/// Shows each heap: where it lies, and what is allocated and free in it.
+/// Shows each heap: where it is, and what is allocated and free in it.
 impl<
         const L: usize,
         const P: usize,

@@ -1,8 +1,8 @@
-//! Chunks and heap ends as pointers: all pointer arithmetic of the crate stands here.
+//! Chunks as pointers, and their sizes.
 //!
-//! Provenance: [`RawTalc::claim`](crate::RawTalc::claim) exposes the address of each heap, and a
-//! payload that comes back from a caller, whose pointer may have been narrowed to the payload by
-//! a reference, is turned into a chunk through its address. Everything else moves pointers with
+//! Provenance: [`RawTalc::claim`](crate::RawTalc::claim) exposes the address of each heap. A
+//! pointer that comes back from a caller may have been narrowed to its payload by a reference, so
+//! it is turned into a chunk through its address. Everything else moves pointers with
 //! `wrapping_add` and `wrapping_sub`, which keep the heap's provenance.
 
 use core::mem::size_of;
@@ -10,24 +10,24 @@ use core::ptr::{addr_of, NonNull};
 
 use super::header::Header;
 
-/// One machine word: the size of a header and of a footer.
+/// The size of a machine word, and so of a header and of a footer.
 pub(crate) const WORD: usize = size_of::<usize>();
 
 /// Chunk sizes are multiples of this, in bytes, and payloads are aligned to it.
 pub(crate) const GRAIN: usize = 16;
 
-/// The size of the smallest chunk in bytes: four words, which is what a gap needs for its header,
-/// two links and footer.
+/// The size of the smallest chunk in bytes: four words, as a gap needs them for its header, two
+/// links and footer.
 ///
-/// Heaps are only extended and truncated by nothing or by at least this much.
+/// A heap is extended or truncated by at least this much, or not at all.
 pub const CHUNK_UNIT: usize = 4 * WORD;
 
 const _: () = assert!(CHUNK_UNIT % GRAIN == 0);
 
-/// The largest request in bytes that is looked at, so that its chunk is not larger than `isize::MAX`.
+/// Maximum size of a request in bytes, so that its chunk is not larger than `isize::MAX`.
 pub(crate) const MAX_REQUEST: usize = (isize::MAX as usize & !(GRAIN - 1)) - WORD;
 
-/// The size of the chunk that holds a payload of `size` bytes, where `size <= MAX_REQUEST`.
+/// Returns the size of the chunk that holds a payload of `size` bytes, where `size <= MAX_REQUEST`.
 #[inline]
 pub(crate) const fn chunk_size(size: usize) -> usize {
     let rounded = (size + WORD + (GRAIN - 1)) & !(GRAIN - 1);
@@ -38,8 +38,8 @@ pub(crate) const fn chunk_size(size: usize) -> usize {
     }
 }
 
-/// The size of the chunk that holds a payload of `size` bytes; `None` if that is larger than
-/// [`MAX_REQUEST`]. Layouts of more than `isize::MAX` bytes, which should not exist, are too.
+/// Returns the size of the chunk that holds a payload of `size` bytes; `None` if `size` is larger
+/// than [`MAX_REQUEST`], as in layouts of more than `isize::MAX` bytes, which should not exist.
 #[inline]
 pub(crate) const fn checked_chunk_size(size: usize) -> Option<usize> {
     if size <= MAX_REQUEST {
@@ -49,7 +49,7 @@ pub(crate) const fn checked_chunk_size(size: usize) -> Option<usize> {
     }
 }
 
-/// The links of a gap in its bin's list, where an allocated chunk's payload is.
+/// The links of a gap in its bin's list. They are where an allocated chunk's payload is.
 #[repr(C)]
 pub(crate) struct Links {
     /// First, so that a pointer to a list's head can stand for a pointer to the links before it.
@@ -58,15 +58,15 @@ pub(crate) struct Links {
     pub(crate) back: *mut Links,
 }
 
-/// A chunk, allocated or a gap, or the sentinel: the address of its header.
+/// A chunk, allocated or a gap, or the sentinel, as the address of its header.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chunk(NonNull<u8>);
 
 impl Chunk {
-    /// The chunk whose header is at `header`.
+    /// Returns the chunk whose header is at `header`.
     ///
     /// # Safety
-    /// It must not be null. No header is: below the first one of a heap stands its [`HeapBase`].
+    /// `header` must not be null. No header is: the base of its heap is below it.
     #[inline]
     pub(crate) unsafe fn at(header: *mut u8) -> Self {
         // SAFETY: required of the caller.
@@ -78,7 +78,7 @@ impl Chunk {
         self.0.as_ptr()
     }
 
-    /// The chunk whose payload is at `payload`.
+    /// Returns the chunk whose payload is at `payload`.
     ///
     /// # Safety
     /// `payload` must not be at address [`WORD`], as none inside of a heap is.
@@ -89,7 +89,7 @@ impl Chunk {
         unsafe { Self::at((payload as usize).wrapping_sub(WORD) as *mut u8) }
     }
 
-    /// The gap whose links these are.
+    /// Returns the gap whose links these are.
     ///
     /// # Safety
     /// As for [`of_payload`](Self::of_payload).
@@ -104,20 +104,20 @@ impl Chunk {
         self.ptr().wrapping_add(WORD)
     }
 
-    /// The payload, as an allocation.
+    /// Returns the payload, as an allocation.
     #[inline]
     pub(crate) fn allocation(self) -> NonNull<u8> {
-        // SAFETY: it lies above a header, and no heap reaches beyond the top of the address space.
+        // SAFETY: it is above a header, and no heap reaches beyond the top of the address space.
         unsafe { NonNull::new_unchecked(self.payload()) }
     }
 
-    /// The links of a gap, which stand where an allocated chunk's payload is.
+    /// Returns the links of a gap.
     #[inline]
     pub(crate) fn links(self) -> *mut Links {
         self.payload().cast()
     }
 
-    /// The gap after this one in its list; `None` if it is the last one.
+    /// Returns the gap after this one in its list; `None` if it is the last one.
     ///
     /// # Safety
     /// This must be a gap in a list (I7).
@@ -139,17 +139,17 @@ impl Chunk {
         self.ptr() as usize
     }
 
-    /// The chunk `size` bytes further up: the next one, if `size` is this chunk's.
+    /// Returns the chunk `size` bytes further up, which is the next one if `size` is this chunk's.
     ///
     /// # Safety
-    /// That must not be address 0.
+    /// Its address must not be 0.
     #[inline]
     pub(crate) unsafe fn above(self, size: usize) -> Self {
         // SAFETY: required of the caller.
         unsafe { Self::at(self.ptr().wrapping_add(size)) }
     }
 
-    /// The chunk `size` bytes further down.
+    /// Returns the chunk `size` bytes further down.
     ///
     /// # Safety
     /// As for [`above`](Self::above).
@@ -159,40 +159,44 @@ impl Chunk {
         unsafe { Self::at(self.ptr().wrapping_sub(size)) }
     }
 
+    /// Reads the header.
+    ///
     /// # Safety
-    /// The header must lie inside of a heap, and be initialised (I2).
+    /// The header must be in a heap, and be initialised (I2).
     #[inline]
     pub(crate) unsafe fn header(self) -> Header {
         // SAFETY: required of the caller; headers are word-aligned (I2).
         unsafe { self.ptr().cast::<Header>().read() }
     }
 
+    /// Writes the header.
+    ///
     /// # Safety
-    /// The header must lie inside of a heap, outside of every payload (I2).
+    /// The header must be in a heap, outside of every payload (I2).
     #[inline]
     pub(crate) unsafe fn set_header(self, header: Header) {
         // SAFETY: required of the caller; headers are word-aligned (I2).
         unsafe { self.ptr().cast::<Header>().write(header) }
     }
 
-    /// The size of the gap below, from its footer.
+    /// Returns the size of the gap below, from its footer.
     ///
     /// # Safety
-    /// This chunk must have a gap below (I4, I5).
+    /// There must be a gap below this chunk (I4, I5).
     #[inline]
     pub(crate) unsafe fn size_below(self) -> usize {
         // SAFETY: the word below a header whose BELOW_FREE flag is set is a footer (I5).
         unsafe { self.ptr().wrapping_sub(WORD).cast::<usize>().read() }
     }
 
-    /// Writes a gap: header and footer.
+    /// Writes a gap's header and footer.
     ///
     /// # Safety
     /// The `header.size()` bytes from this chunk on must belong to the allocator, outside of every
     /// payload (I2, I9).
     #[inline]
     pub(crate) unsafe fn set_gap(self, header: Header) {
-        // SAFETY: header and footer lie inside of the bytes that the caller vouches for.
+        // SAFETY: header and footer are in the bytes that the caller vouches for.
         unsafe {
             let above = self.above(header.size());
             self.set_header(header);
@@ -203,7 +207,7 @@ impl Chunk {
     /// Marks the chunk as having a gap below, or not.
     ///
     /// # Safety
-    /// As for [`set_header`](Self::set_header), and the header must be initialised.
+    /// As for [`set_header`](Self::set_header); and the header must be initialised.
     #[inline]
     pub(crate) unsafe fn set_below_free(self, is_free: bool) {
         // SAFETY: required of the caller.
@@ -217,8 +221,8 @@ impl Chunk {
         }
     }
 
-    /// How many bytes a chunk of alignment `align` must leave free at the start of this gap, so
-    /// that its payload is aligned and the bytes left are a gap or nothing.
+    /// Returns how many bytes a chunk of alignment `align` must leave free at the start of this
+    /// gap, so that its payload is aligned and the bytes left are a gap or nothing.
     #[inline]
     pub(crate) fn front_for(self, align: usize) -> usize {
         if align <= GRAIN {
@@ -233,8 +237,9 @@ impl Chunk {
         }
     }
 
-    /// How many bytes of this gap of `size` bytes lie below the highest slab of `slab` bytes that
-    /// it can hold, so that the bytes left on both sides are gaps or nothing.
+    /// Returns how many bytes of this gap of `size` bytes are below the highest slab of `slab`
+    /// bytes that it can hold, so that the bytes left on both sides are gaps or nothing; `None` if
+    /// it holds none.
     pub(crate) fn front_for_slab(self, size: usize, slab: usize) -> Option<usize> {
         let lowest = self.payload() as usize;
         let highest = (lowest + size).checked_sub(slab)?;
@@ -252,7 +257,7 @@ impl Chunk {
     }
 }
 
-/// The most that [`Chunk::front_for`] returns.
+/// Returns the maximum of what [`Chunk::front_for`] returns.
 #[inline]
 pub(crate) const fn max_front(align: usize) -> usize {
     if align <= GRAIN {

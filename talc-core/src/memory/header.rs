@@ -1,4 +1,4 @@
-//! The word in front of every payload: a size and four flags.
+//! The header, which is the word in front of every payload: a size and four flags.
 
 /// A chunk's header: its size in bytes, a multiple of [`GRAIN`](super::chunk::GRAIN), and flags in
 /// the low four bits.
@@ -10,8 +10,8 @@
 /// | 1      | 0      | > 0  | a gap |
 /// | 0      | 1      | 0    | the sentinel at the heap end |
 ///
-/// `BELOW_FREE` and `BASE` are independent of these: the chunk below, in the same heap, is a gap;
-/// the chunk is the first one of its heap.
+/// `BELOW_FREE` and `BASE` are independent of these. They say that the chunk below, in the same
+/// heap, is a gap; and that the chunk is the first one of its heap.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Header(usize);
@@ -26,8 +26,8 @@ impl Header {
     /// The sentinel at a heap end, above an allocated chunk.
     pub(crate) const SENTINEL: Self = Self(Self::MARK);
 
-    /// What debug builds leave where a freed chunk's header was: a chunk that is free and empty
-    /// does not exist, so a second free of the same pointer is recognised.
+    /// What debug builds leave in place of a freed chunk's header. No chunk is free and empty, so a
+    /// second free of the same pointer is recognised.
     pub(crate) const FREED: Self = Self(Self::FREE);
 
     #[inline]
@@ -60,7 +60,7 @@ impl Header {
         self.0 & Self::BASE != 0
     }
 
-    /// Whether this allocated chunk has a mark.
+    /// Returns whether this allocated chunk has a mark.
     #[inline]
     pub(crate) const fn is_marked(self) -> bool {
         self.0 & Self::MARK != 0
@@ -76,8 +76,8 @@ impl Header {
         self.0 & !Self::BELOW_FREE == Self::MARK
     }
 
-    /// Whether this is the sentinel's header, or that of a slab of `slab` bytes: of all marked
-    /// chunks only these have no part of their size below that of a slab.
+    /// Returns whether this is the header of the sentinel, or of a slab of `slab` bytes. Of all
+    /// marked chunks, only their sizes are multiples of a slab's.
     #[inline]
     pub(crate) const fn is_sentinel_or_slab(self, slab: usize) -> bool {
         self.0 & slab.wrapping_sub(1) & !Self::BELOW_FREE == Self::MARK
@@ -93,15 +93,15 @@ impl Header {
         Self(self.0 & !Self::BELOW_FREE)
     }
 
-    /// What stands below the chunk.
+    /// Returns what stands below the chunk.
     #[inline]
     pub(crate) const fn below(self) -> Below {
         Below(self.0)
     }
 }
 
-/// What stands below a chunk in its heap, as the flags `BELOW_FREE` and `BASE` of its header say it.
-/// The other bits may be any.
+/// What stands below a chunk in its heap, as the flags `BELOW_FREE` and `BASE` of its header. The
+/// other bits can be anything.
 #[derive(Clone, Copy)]
 pub(crate) struct Below(usize);
 

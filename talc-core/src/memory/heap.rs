@@ -1,4 +1,4 @@
-//! The ends of heaps: what stands at the base of one, and where it ends.
+//! Both ends of a heap: its base, and the heap end.
 
 use core::mem::size_of;
 use core::ptr::NonNull;
@@ -10,30 +10,30 @@ use super::chunk::{Chunk, GRAIN, WORD};
 pub(crate) struct HeapEnd(*mut u8);
 
 impl HeapEnd {
-    /// The heap end that a caller hands back.
+    /// Returns the heap end that a caller has passed.
     #[inline]
     pub(crate) fn from_public(end: NonNull<u8>) -> Self {
         Self(end.as_ptr() as usize as *mut u8)
     }
 
-    /// The heap end whose sentinel is `sentinel`.
+    /// Returns the heap end whose sentinel is `sentinel`.
     #[inline]
     pub(crate) fn of_sentinel(sentinel: Chunk) -> Self {
         Self(sentinel.payload())
     }
 
-    /// The highest heap end in the `size` bytes at `base`; where they reach beyond the address space,
-    /// below its top.
+    /// Returns the highest heap end in the `size` bytes at `base`, also if they reach beyond the
+    /// address space.
     #[inline]
     pub(crate) fn of_region(base: *mut u8, size: usize) -> Self {
         let top = (base as usize).saturating_add(size) & !(GRAIN - 1);
         Self(base.wrapping_add(top.wrapping_sub(base as usize)))
     }
 
-    /// The sentinel below this heap end.
+    /// Returns the sentinel below this heap end.
     ///
     /// # Safety
-    /// This must be the end of a heap, or of where one will lie.
+    /// This must be the end of a heap, or of a future one.
     #[inline]
     pub(crate) unsafe fn sentinel(self) -> Chunk {
         // SAFETY: below a heap end there is a whole chunk and its header (I1).
@@ -45,7 +45,7 @@ impl HeapEnd {
         self.0 as usize
     }
 
-    /// The heap end at `addr`, a multiple of [`GRAIN`], in or just past the same heap.
+    /// Returns the heap end at `addr`, a multiple of [`GRAIN`], in or just past the same heap.
     #[inline]
     pub(crate) fn at(self, addr: usize) -> Self {
         Self(self.0.wrapping_add(addr.wrapping_sub(self.addr())))
@@ -54,56 +54,56 @@ impl HeapEnd {
     #[inline]
     pub(crate) fn public(self) -> NonNull<u8> {
         debug_assert!(!self.0.is_null());
-        // SAFETY: a sentinel lies below each heap end, so that the address is not 0 (I1).
+        // SAFETY: a sentinel is below each heap end, so the address is not 0 (I1).
         unsafe { NonNull::new_unchecked(self.0) }
     }
 }
 
-/// What stands at the base of a heap, in front of its first chunk: its place in the list of heaps.
+/// What stands at the base of a heap, in front of its first chunk: its links in the list of heaps.
 #[repr(C)]
 pub(crate) struct HeapBase {
     pub(crate) next: *mut HeapBase,
-    /// Null if it is the first one in the list.
+    /// Null in the first heap of the list.
     pub(crate) back: *mut HeapBase,
 }
 
 const _: () = assert!(size_of::<HeapBase>() == 2 * WORD);
 
 impl HeapBase {
-    /// The first chunk of a heap.
+    /// Returns the first chunk of a heap.
     ///
     /// # Safety
-    /// `this` must be the base of a heap, or of where one will lie.
+    /// `this` must be the base of a heap, or of a future one.
     #[inline]
     pub(crate) unsafe fn first_chunk(this: *mut Self) -> Chunk {
-        // SAFETY: above a base, and so not null.
+        // SAFETY: it is above a base, and so not null.
         unsafe { Chunk::at(this.cast::<u8>().wrapping_add(size_of::<Self>())) }
     }
 
-    /// The base of a heap in a region that begins at `region`, a multiple of [`GRAIN`].
+    /// Returns the base of a heap in a region that begins at `region`, a multiple of [`GRAIN`].
     #[inline]
     pub(crate) fn of_region(region: *mut u8) -> *mut Self {
         const CHUNK: usize = (size_of::<HeapBase>() + WORD + (GRAIN - 1)) / GRAIN * GRAIN - WORD;
         region.wrapping_add(CHUNK - size_of::<Self>()).cast()
     }
 
-    /// The base of the heap whose first chunk is `first`.
+    /// Returns the base of the heap whose first chunk is `first`.
     #[inline]
     pub(crate) fn of_first_chunk(first: Chunk) -> *mut Self {
         first.ptr().wrapping_sub(size_of::<Self>()).cast()
     }
 }
 
-/// Where a heap in the `size` bytes at `base` would lie: its base and its end, wide enough for
-/// chunks of `chunks` bytes; `None` if the region is too small.
+/// Returns the first chunk and the end of a heap in the `size` bytes at `base`; `None` if it has no
+/// room for `chunks` bytes of chunks.
 ///
-/// Pure arithmetic on addresses: nothing is read or written.
+/// This is arithmetic on addresses only: nothing is read or written.
 pub(crate) fn place_heap(base: *mut u8, size: usize, chunks: usize) -> Option<(Chunk, HeapEnd)> {
     let end = HeapEnd::of_region(base, size);
     let payload =
         (base as usize).checked_add(size_of::<HeapBase>() + WORD)?.checked_add(GRAIN - 1)?
             & !(GRAIN - 1);
-    // The sentinel's header takes the place of one more chunk's header.
+    // The sentinel is where one more chunk's header would be.
     let least_end = payload.checked_add(chunks)?;
     if end.addr() < least_end {
         return None;
@@ -113,14 +113,14 @@ pub(crate) fn place_heap(base: *mut u8, size: usize, chunks: usize) -> Option<(C
     Some((first, end))
 }
 
-/// What a heap has around its chunks: its base and its sentinel.
+/// The bytes of a heap around its chunks: its base and its sentinel.
 pub(crate) const HEAP_WORDS: usize = size_of::<HeapBase>() + WORD;
 
-/// The most that [`place_heap`] spends around the chunks of a heap, in bytes, whatever the
+/// Maximum number of bytes that [`place_heap`] spends around the chunks of a heap, whatever the
 /// alignment of its region.
 pub(crate) const HEAP_OVERHEAD: usize = size_of::<HeapBase>() + WORD + (GRAIN - 1);
 
-/// What it spends where the region begins and ends at multiples of [`GRAIN`].
+/// The number of bytes that it spends if the region begins and ends at multiples of [`GRAIN`].
 pub(crate) const ALIGNED_HEAP_OVERHEAD: usize =
     (size_of::<HeapBase>() + WORD + (GRAIN - 1)) / GRAIN * GRAIN;
 
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn heaps_at_both_ends_of_the_address_space() {
         let top = usize::MAX as *mut u8;
-        // The last grain of the address space is never part of a heap: its end would be 0.
+        // The last grain of the address space is never part of a heap, whose end would be 0.
         let (first, end) = place_heap(top.wrapping_sub(4095), 1 << 20, CHUNK_UNIT).unwrap();
         assert_eq!(end.addr(), usize::MAX & !(GRAIN - 1));
         assert!(first.addr() > usize::MAX - 4096 && first.addr() < end.addr());

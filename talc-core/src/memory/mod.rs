@@ -1,5 +1,5 @@
-//! What lies in a heap, piece by piece: a header, a chunk, a slab, the two ends. Nothing here knows an
-//! allocator: these are addresses and the words at them.
+//! The pieces of a heap: headers, chunks, slabs, the two ends. Nothing here knows an allocator:
+//! these are addresses and the words at them.
 
 pub(crate) mod chunk;
 pub(crate) mod header;

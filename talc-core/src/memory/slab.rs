@@ -1,4 +1,4 @@
-//! Slabs: chunks cut into equal slots for small objects, which so need no header each.
+//! Slabs: chunks cut into equal slots, so that small objects need no headers.
 //!
 //! ```text
 //!   k * SLAB                                                        (k + 1) * SLAB
@@ -12,10 +12,10 @@
 //! ```
 //!
 //! A slab is the payload of a chunk of exactly `SLAB` bytes, and begins at a multiple of `SLAB`:
-//! slabs that are neighbours leave no hole, and a slot's address leads to its slab. Slots are at
-//! 8 mod 16 and payloads of chunks at 0 mod 16, so that a pointer says what it points to.
+//! neighbouring slabs leave no hole, and a slot's address leads to its slab. Slots are at 8 mod 16
+//! and payloads of chunks at 0 mod 16, so a pointer tells what it points to.
 //!
-//! A slab is in one of four states, and counts its slots in use so that the count falls to zero when
+//! A slab is in one of four states. It counts in such a way that the count falls to zero when
 //! something is to be done:
 //!
 //! | state     | what it means | `count` |
@@ -25,7 +25,7 @@
 //! | `PARTIAL` | some slots are free; it is in its class's list | the slots in use |
 //! | `SPARE`   | all slots are free; it is in the list of spares, for any class | 0 |
 //!
-//! So deallocating counts down and tests for zero, whatever the state.
+//! So deallocating counts down and tests for zero in every state.
 
 use core::mem::size_of;
 use core::ptr::{addr_of, null_mut};
@@ -36,18 +36,18 @@ use crate::tuning::FRESH_AT_ONCE;
 /// What stands at the start of a slab.
 #[repr(C)]
 pub(crate) struct Slab {
-    /// The neighbours in the class's circular list of partial slabs. In front of what each call uses,
-    /// which so is not where pages begin; ARCHITECTURE.md says why.
+    /// The neighbours in the class's circular list of partial slabs. They come first so that the
+    /// fields that each call uses are not where pages begin; ARCHITECTURE.md says why.
     pub(crate) next: *mut Slab,
     pub(crate) back: *mut Slab,
     /// The free list, threaded through the slots.
     pub(crate) free: *mut Slot,
     pub(crate) count: u32,
-    /// The offset of the first slot that was never used; there may be none left.
+    /// The offset of the first slot that was never used, if there is one left.
     pub(crate) fresh: u16,
     pub(crate) class: u8,
     pub(crate) state: State,
-    /// The slab's own address, changed in a way that says that it is a slab, or was one.
+    /// The slab's own address, combined with a number that says that it is a slab, or was one.
     tag: usize,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Slot {
     pub(crate) next: *mut Slot,
 }
 
-/// See the [module](self). A number and not an enumeration, as a stray write may make it any.
+/// See the [module](self). Not an enumeration, as a stray write can leave any number here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct State(u8);
@@ -67,25 +67,25 @@ impl State {
     pub(crate) const FULL: Self = Self(1);
     pub(crate) const PARTIAL: Self = Self(2);
     pub(crate) const SPARE: Self = Self(3);
-    /// What stands for a slab where a class has none.
+    /// The state of what stands for a slab if a class has none.
     pub(crate) const NONE: Self = Self(4);
 }
 
-/// What a current slab counts in addition to its slots in use, where nothing is to be done when
-/// it falls empty: more than there are slots (see `Bins::CHECKED`), and little for WebAssembly, where
-/// small numbers take fewer bytes.
+/// What a current slab counts in addition to its slots in use, if nothing is to be done when it
+/// falls empty. More than there are slots (see `Bins::CHECKED`), and small, as small numbers take
+/// fewer bytes in WebAssembly.
 pub(crate) const QUIET: u32 = 1 << 12;
 
-/// What there is at an address where a slab may be.
+/// What is at an address where a slab may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tag {
     Slab,
-    /// A slab until it was closed, and what has been there since has left its tag as it was.
+    /// What was a slab until it was closed. Nothing has overwritten the tag since.
     Closed,
     Other,
 }
 
-/// What tags are made of: of a slab, and of what was one.
+/// The numbers in the tags of a slab, and of what was one.
 const LIVE: usize = 0x5AB5_1AB5;
 const CLOSED: usize = 0xC105_ED5B;
 
@@ -95,7 +95,7 @@ pub(crate) const FIRST_SLOT: usize = {
     (end - GRAIN / 2 + (GRAIN - 1)) / GRAIN * GRAIN + GRAIN / 2
 };
 
-/// Whether `ptr` is a slot: slots are at 8 mod 16, payloads of chunks at 0 mod 16.
+/// Returns whether `ptr` is a slot: slots are at 8 mod 16, payloads of chunks at 0 mod 16.
 #[inline]
 pub(crate) fn is_slot(ptr: *mut u8) -> bool {
     ptr as usize & (GRAIN / 2) != 0
@@ -114,20 +114,22 @@ impl Slab {
         tag: 0,
     };
 
-    /// What a class has for a current slab where it has none: nothing is ever free in it, and
-    /// nothing may be written to it. Known by its state, as there may be several of it.
+    /// What stands for the current slab of a class that has none. Nothing is ever free in it, and
+    /// it must not be written to. It is recognised by its state, as there may be several copies of
+    /// it.
     pub(crate) const NOTHING: *mut Self = {
         let nothing: &'static Self = &Self { state: State::NONE, ..Self::ZERO };
         nothing as *const Self as *mut Self
     };
 
-    /// A current slab of `class` none of whose slots has been used, and that counts from `count`.
+    /// Returns a current slab of `class`, of which no slot has been used, and whose count starts at
+    /// `count`.
     pub(crate) const fn new(class: usize, count: u32) -> Self {
-        // Classes and slabs are few and small enough for this (see `Bins::CHECKED`).
+        // Classes are few enough, and slabs small enough (see `Bins::CHECKED`).
         Self { class: class as u8, fresh: FIRST_SLOT as u16, count, ..Self::ZERO }
     }
 
-    /// Notes in a slab that it is one.
+    /// Writes the tag of a slab.
     ///
     /// # Safety
     /// `this` must be a slab.
@@ -137,18 +139,18 @@ impl Slab {
         unsafe { (*this).tag = this as usize ^ LIVE };
     }
 
-    /// Notes in what was a slab until now that it is one no longer.
+    /// Writes the tag of what was a slab until now.
     ///
     /// # Safety
-    /// `this` must have been a slab, and still be the allocator's.
+    /// `this` must have been a slab, and must still be the allocator's.
     #[inline]
     pub(crate) unsafe fn untag(this: *mut Self) {
         // SAFETY: required of the caller.
         unsafe { (*this).tag = this as usize ^ CLOSED };
     }
 
-    /// What the tag says. It lies between the start of a slab and its first slot: where a slot is
-    /// mapped, so is the tag, which is all that is read.
+    /// Returns what the tag says. Nothing else is read. The tag is between the start of a slab and
+    /// its first slot: if a slot is mapped, so is the tag.
     ///
     /// # Safety
     /// The tag must be readable.
@@ -161,7 +163,7 @@ impl Slab {
         }
     }
 
-    /// Whether no slot of a current slab is in use.
+    /// Returns whether no slot of a current slab is in use.
     ///
     /// # Safety
     /// `this` must be a slab in that state.
@@ -171,26 +173,26 @@ impl Slab {
         unsafe { (*this).count & !QUIET == 0 }
     }
 
-    /// The size of the slots of a class.
+    /// Returns the size of the slots of a class.
     #[inline]
     pub(crate) const fn slot_size(class: usize) -> usize {
         (class + 1) * GRAIN
     }
 
-    /// How many slots of a class a slab of `slab` bytes has.
+    /// Returns how many slots of a class a slab of `slab` bytes has.
     pub(crate) const fn slots(slab: usize, class: usize) -> usize {
         // The last word of its block is the header of the chunk above.
         (slab - WORD - FIRST_SLOT) / Self::slot_size(class)
     }
 
-    /// The slab of `slab` bytes that has a slot at `ptr`.
+    /// Returns the slab of `slab` bytes in which there is a slot at `ptr`.
     #[inline]
     pub(crate) fn of_slot(ptr: *mut u8, slab: usize) -> *mut Self {
         // The round trip through an address takes up the provenance that `claim` exposed.
         (ptr as usize & !(slab - 1)) as *mut Self
     }
 
-    /// The chunk that a slab is the payload of.
+    /// Returns the chunk whose payload a slab is.
     ///
     /// # Safety
     /// `this` must be a slab.
@@ -200,13 +202,13 @@ impl Slab {
         unsafe { Chunk::of_payload(this.cast()) }
     }
 
-    /// Puts some slots that were never used into the empty free list, and returns whether there
-    /// are any.
+    /// Puts some slots that were never used into the empty free list. Returns whether there are
+    /// any.
     ///
     /// # Safety
     /// `this` must be a slab of `slab` bytes whose free list is empty.
     pub(crate) unsafe fn freshen(this: *mut Self, slab: usize) -> bool {
-        // SAFETY: a slab is nobody's but the allocator's, and so are slots never used (I12).
+        // SAFETY: a slab is the allocator's, and so are slots that were never used (I12).
         unsafe {
             let size = Self::slot_size((*this).class.into());
             let mut fresh = usize::from((*this).fresh);
@@ -219,14 +221,14 @@ impl Slab {
                 fresh += size;
                 left -= 1;
             }
-            // Slabs are small enough for this (see `Bins::CHECKED`).
+            // Slabs are small enough (see `Bins::CHECKED`).
             (*this).fresh = fresh as u16;
             left != FRESH_AT_ONCE
         }
     }
 
-    /// Whether `slot` is one that was used once, if the slab's own words are sound: so one that
-    /// its free list may lead to.
+    /// Returns whether `slot` is a slot that has been used before, and so one that the free list
+    /// may lead to, if the slab's own words are sound.
     ///
     /// # Safety
     /// `this` must be a slab of `slab` bytes.
@@ -243,7 +245,7 @@ impl Slab {
         }
     }
 
-    /// Calls `visitor` for each slot of the free list; stops and returns `false` where it leads
+    /// Calls `visitor` with each slot of the free list. Stops and returns `false` if the list leads
     /// out of the slab or does not end.
     ///
     /// # Safety
@@ -254,7 +256,7 @@ impl Slab {
         mut visitor: impl FnMut(*const Slot),
     ) -> bool {
         let mut left = slab / GRAIN;
-        // SAFETY: required of the caller; slots are only read once they are known to be some.
+        // SAFETY: required of the caller; slots are only read once they are known to be slots.
         unsafe {
             let mut slot: *const Slot = (*this).free;
             while !slot.is_null() {
@@ -269,8 +271,8 @@ impl Slab {
         true
     }
 
-    /// How many slots of a slab of `slab` bytes are free: in its free list or never used; `None`
-    /// if the slab is damaged.
+    /// Returns how many slots of a slab of `slab` bytes are free: in its free list or never used;
+    /// `None` if the slab is damaged.
     ///
     /// # Safety
     /// `this` must be a slab of that size.
@@ -283,7 +285,8 @@ impl Slab {
         }
     }
 
-    /// Whether a slot is free, in the free list or never used; `None` if the slab is damaged.
+    /// Returns whether a slot is free, in the free list or never used; `None` if the slab is
+    /// damaged.
     ///
     /// # Safety
     /// `this` must be a slab of `slab` bytes, and `slot` one of its slots.
@@ -300,8 +303,8 @@ impl Slab {
 
     /// Puts a slab at the end of the circular list whose first one is `*first`.
     ///
-    /// At the end, so that it gathers free slots before its turn comes: else a class in which
-    /// objects are allocated and freed at random takes a slab for each single slot.
+    /// At the end, so that it gathers free slots before its turn comes. Otherwise, a class in which
+    /// objects are allocated and freed at random would take a slab for every single slot.
     ///
     /// # Safety
     /// `first` must be the root of a list of slabs, and `this` a slab in no list.

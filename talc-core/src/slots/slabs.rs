@@ -1,4 +1,4 @@
-//! Slabs: opening one, and what becomes of one that falls empty.
+//! Slabs: opening one, and keeping or closing one that has fallen empty.
 
 use core::alloc::Layout;
 use core::mem;
@@ -17,10 +17,11 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Opens a slab for `class`, if it is worth it. What it returns is not written yet.
+    /// Opens a slab for `class`, if it is worth it. The slab is not initialised.
     ///
     /// # Safety
-    /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there be books of slabs.
+    /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of
+    /// slabs.
     #[inline]
     pub(crate) unsafe fn open_slab(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
         // SAFETY: required of the caller.
@@ -37,14 +38,14 @@ impl<
         }
     }
 
-    /// Keeps an empty slab, that is in no list, for the next allocation that needs one, as long as
-    /// there are few and slabs with free slots take little of the heaps; else gives it back to the
-    /// chunks.
+    /// Keeps an empty slab for the next allocation that needs one, if there are few such slabs, and
+    /// slabs with free slots take little of the heaps; else closes it. Returns what
+    /// [`deallocate`](Self::deallocate) does.
     ///
     /// # Safety
-    /// `slab` must be such a slab.
+    /// `slab` must be a slab without a slot in use that is in no list.
     pub(crate) unsafe fn spare_or_close(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
-        // SAFETY: the slab is nobody's (I12).
+        // SAFETY: all of the slab is the allocator's (I12).
         unsafe {
             if Self::WEIGHS_SLABS && self.is_worth_a_spare() {
                 self.put_spare(slab);
@@ -55,12 +56,12 @@ impl<
         }
     }
 
-    /// Puts an empty slab, that is in no list, into the list of spares.
+    /// Puts an empty slab into the list of spares.
     ///
     /// # Safety
-    /// `slab` must be such a slab.
+    /// As for [`spare_or_close`](Self::spare_or_close).
     unsafe fn put_spare(&mut self, slab: *mut Slab) {
-        // SAFETY: the table exists, as there is a slab, which is nobody's (I12).
+        // SAFETY: there is a slab, and so a table; all of the slab is the allocator's (I12).
         unsafe {
             (*slab).state = State::SPARE;
             (*slab).count = 0;
@@ -70,12 +71,12 @@ impl<
         }
     }
 
-    /// Takes a slab, none of whose slots is in use, from the list of spares.
+    /// Takes a slab, of which no slot is in use, from the list of spares.
     ///
     /// # Safety
-    /// There must be one.
+    /// The list must not be empty.
     pub(crate) unsafe fn take_spare(&mut self) -> *mut Slab {
-        // SAFETY: the list of spares is not empty (I13), and so the table exists.
+        // SAFETY: there is a slab, and so a table; the list of spares has only slabs (I13).
         unsafe {
             let books = self.slab_books_mut();
             let slab = books.spare;
@@ -91,18 +92,18 @@ impl<
     /// `slab` must be a slab.
     pub(crate) unsafe fn uncount_slots(&mut self, slab: *mut Slab) {
         self.tally.record(|counters| {
-            // SAFETY: the slab is one (I12).
+            // SAFETY: required of the caller.
             let class = unsafe { (*slab).class }.into();
             counters.slots_taken(Slab::slots(S, class) * Slab::slot_size(class));
         });
     }
 
-    /// Gives an empty slab, that is in no list and no class's current one, back to the chunks.
+    /// Frees the chunk of an empty slab. Returns what [`deallocate`](Self::deallocate) does.
     ///
     /// # Safety
-    /// `slab` must be such a slab.
+    /// `slab` must be a slab without a slot in use that is in no list, and no class's current one.
     unsafe fn close_slab(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
-        // SAFETY: the slab is the payload of a chunk, and nobody's (I12).
+        // SAFETY: the slab is the payload of a chunk, and all of it is the allocator's (I12).
         unsafe {
             let chunk = Slab::chunk(slab);
             let header = chunk.header();
@@ -121,12 +122,13 @@ impl<
         }
     }
 
-    /// Gives an empty slab that is kept, current or spare, back to the chunks.
+    /// Closes an empty slab that is kept. Returns what [`deallocate`](Self::deallocate) does.
     ///
     /// # Safety
-    /// `slab` must be such a slab.
+    /// `slab` must be a current or spare slab without a slot in use.
     pub(crate) unsafe fn close_kept(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
-        // SAFETY: the slab is nobody's, and the table, which has it, exists (I12, I13).
+        // SAFETY: all of the slab is the allocator's, and the table, which has it, exists (I12,
+        // I13).
         unsafe {
             if (*slab).state == State::CURRENT {
                 self.current((*slab).class.into()).write(Self::NO_SLAB);
@@ -143,17 +145,18 @@ impl<
         }
     }
 
-    /// Gives slabs back that are empty but kept for the next allocation. Stops after one whose
-    /// space reaches a heap end, and returns that heap end: [`truncate`](Self::truncate) may be
-    /// worthwhile. Call it again until it returns `None`.
+    /// Frees slabs that are empty but kept for the next allocation, until the top of a heap falls
+    /// free. Returns the end of that heap, which is an occasion to [`truncate`](Self::truncate) it;
+    /// `None` if no such slab is left.
     ///
-    /// An allocation that does not fit may fit after it. It is never needed to get memory back:
-    /// [`reserved`](Self::reserved) and [`truncate`](Self::truncate) treat such slabs as free.
+    /// Call it until it returns `None`. Then an allocation that did not fit may fit. It is never
+    /// needed to get memory back: [`reserved`](Self::reserved) and [`truncate`](Self::truncate)
+    /// treat such slabs as free.
     ///
     /// # Complexity
-    /// O(1) for each slab that it gives back, and for each class.
+    /// O(classes), and O(1) for each slab that is freed.
     pub fn trim(&mut self) -> Option<NonNull<u8>> {
-        // SAFETY: what the table says of slabs is true (I13).
+        // SAFETY: the table has only slabs, in the states that it says (I13).
         unsafe {
             for class in 0..C {
                 let slab = self.current(class).read();

@@ -1,4 +1,4 @@
-//! Slots: allocating one, freeing one, and where the next ones come from.
+//! Slots: allocating and freeing one, and where the next ones come from.
 
 use core::alloc::Layout;
 use core::ptr::{null_mut, NonNull};
@@ -18,13 +18,13 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// The class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
+    /// Returns the class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
     #[inline]
     pub(crate) fn class_of(layout: Layout) -> usize {
         if layout.align() > GRAIN / 2 {
             return C;
         }
-        // A size of zero shares the slots of the smallest size.
+        // Size zero gets slots of the smallest size.
         layout.size().saturating_sub(1) / GRAIN
     }
 
@@ -38,7 +38,7 @@ impl<
         class: usize,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: what `current` points to is a slab, or what stands for one (I13).
+        // SAFETY: `current` points to a slab, or to what stands for one (I13).
         unsafe {
             let slab = self.current(class).read();
             if (Self::NO_SLAB.is_null() && slab.is_null()) || (*slab).free.is_null() {
@@ -57,7 +57,7 @@ impl<
     /// Its free list must not be empty.
     #[inline]
     unsafe fn take_slot(&mut self, slab: *mut Slab, layout: Layout) -> NonNull<u8> {
-        // SAFETY: what is in a free list is a slot that is the allocator's (I12).
+        // SAFETY: what is in a free list is a slot, and the allocator's (I12).
         unsafe {
             let slot = (*slab).free;
             (*slab).free = (*slot).next;
@@ -92,49 +92,50 @@ impl<
         }
     }
 
-    /// The word that points to a class's current slab. For writing only if the table exists.
+    /// Returns the word that points to a class's current slab. It may be written to only if the
+    /// table exists.
     ///
     /// # Safety
-    /// `class` must be one, less than [`CLASSES`](Bins).
+    /// `class` must be less than [`CLASSES`](Bins).
     #[inline]
     pub(crate) unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
         debug_assert!(class < C);
-        // SAFETY: in bounds of a table and its placeholder, as the class is one.
+        // SAFETY: in bounds of a table and of its placeholder, as required of the caller.
         unsafe { Table::current(self.table_mut()).add(class) }
     }
 
-    /// Whether a class's current slab is none.
+    /// Returns whether `slab` only stands for a class's current slab.
     ///
     /// # Safety
-    /// `slab` must be what the table has for one (I13).
+    /// `slab` must be what the table has for a class (I13).
     #[inline]
     pub(crate) unsafe fn is_none(slab: *const Slab) -> bool {
         if Self::NO_SLAB.is_null() {
             slab.is_null()
         } else {
-            // SAFETY: a slab, or what stands for one.
+            // SAFETY: it is a slab, or what stands for one.
             unsafe { (*slab).state == State::NONE }
         }
     }
 
-    /// The word that points to the first of a class's partial slabs.
+    /// Returns the word that points to the first of a class's partial slabs.
     ///
     /// # Safety
-    /// `class` must be one, less than [`CLASSES`](Bins), and there be books of slabs.
+    /// `class` must be less than [`CLASSES`](Bins), and there must be books of slabs.
     unsafe fn partial(&mut self, class: usize) -> *mut *mut Slab {
         debug_assert!(class < C);
-        // SAFETY: in bounds of the books, as the class is one.
+        // SAFETY: in bounds of the books, as required of the caller.
         unsafe { self.slab_books_mut().partial.as_mut_ptr().add(class) }
     }
 
-    /// Finds another slot for a class whose current slab's free list is empty: of the same slab, of
-    /// a partial one, or of a new one. Returns the current slab, whose free list is no longer empty.
+    /// Finds free slots for a class whose current slab has an empty free list: in the same slab, a
+    /// partial one or a new one. Returns the slab, which then is the current one.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
     unsafe fn refill(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
-        // SAFETY: slabs in the table are slabs (I12, I13). Where the table does not exist, it has
-        // none, and no slab is opened.
+        // SAFETY: slabs in the table are slabs (I12, I13). If the table does not exist, there is no
+        // slab, and none is opened.
         unsafe {
             let old = self.current(class).read();
             if Self::is_none(old) {
@@ -185,13 +186,13 @@ impl<
     /// Frees a slot. Returns what [`deallocate`](Self::deallocate) does.
     ///
     /// # Safety
-    /// `ptr` must be a slot in use, and nobody's.
+    /// `ptr` must be a slot in use that its owner gives up.
     #[inline]
     pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
         let slab = Slab::of_slot(ptr, S);
         let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize).cast::<Slot>();
-        // SAFETY: a slot in use is the allocator's again, and its slab begins at the multiple of
-        // `SLAB` below it (I12).
+        // SAFETY: the slot is the allocator's again, and its slab begins at the multiple of `SLAB`
+        // below it (I12).
         unsafe {
             self.tally.record(|counters| {
                 counters.slots_added(Slab::slot_size((*slab).class.into()));
@@ -207,19 +208,20 @@ impl<
         }
     }
 
-    /// What becomes of a slab whose count has fallen to zero.
+    /// Acts on a slab whose count has fallen to zero. Returns what [`deallocate`](Self::deallocate)
+    /// does.
     ///
     /// # Safety
     /// `slab` must be a slab.
     #[cold]
     #[inline(never)]
     unsafe fn count_has_run_out(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
-        // SAFETY: the slab is one (I12), and its list, if it is in one, that of its class (I13).
+        // SAFETY: it is a slab (I12), and its list, if it is in one, is that of its class (I13).
         unsafe {
             let class = usize::from((*slab).class);
             let touched = match (*slab).state {
                 State::CURRENT if Self::WATCHES => {
-                    // Once is enough, as long as nothing else happens in this heap.
+                    // Once is enough, as long as nothing else changes in this heap.
                     (*slab).count = QUIET;
                     Self::fell_free(self.table_mut(), Slab::chunk(slab))
                 }

@@ -1,20 +1,21 @@
 //! What of a heap is free: gaps, and slabs without a slot in use, which are kept for the next
-//! allocation but stop nobody from taking the heap back.
+//! allocation but do not keep a heap from being taken back.
 //!
-//! A heap in which nothing is in use any more is noticed by the deallocation that made it so. For
-//! chunks, and for slabs that are full or partial, that is easy: their last deallocation runs code
-//! of its own. A current slab only does so if it counts its slots in use and nothing else; but then
-//! it does so again and again where one object comes and goes. So most current slabs are
-//! [`QUIET`], and this is what makes up for it:
+//! The deallocation that leaves nothing in use in a heap notices it. For chunks, and for slabs that
+//! are full or partial, that is easy: their last deallocation runs code of its own. A current
+//! slab's does so only if the slab counts its slots in use and nothing else. But if a single object
+//! comes and goes there, it does so every time. So most current slabs are [`QUIET`], and two rules
+//! make up for it:
 //!
-//! - A slab that becomes current is not quiet; it becomes so when it falls empty for the first time.
-//! - Whatever falls free is followed upwards, over gaps and empty slabs, unless there is something
-//!   below that will be noticed: an allocated chunk. If that ends at something in use, it is no longer
-//!   quiet. If it ends at the heap's end, the caller is told, and [`watch`](RawTalc::watch) does the
-//!   same with what is in use below.
+//! - A slab that becomes current is not quiet. It becomes quiet when it falls empty for the first
+//!   time.
+//! - From whatever falls free, a walk goes upwards over gaps and empty slabs, unless an allocated
+//!   chunk is directly below, which will be noticed. A slab in use where the walk ends is no longer
+//!   quiet. If the walk ends at the heap end, the caller is told, and [`watch`](RawTalc::watch)
+//!   does the same to the slab in use below.
 //!
-//! So as long as anything is in use in a heap, at least one thing is that will be noticed, unless
-//! the caller was told that the heap is free and left it as it is.
+//! So if anything in a heap is in use, so is something that will be noticed (I14), unless the
+//! caller was told that the heap is free, and kept it.
 
 use core::ptr::{null_mut, NonNull};
 
@@ -27,11 +28,11 @@ use crate::{Bins, RawTalc, Reserved};
 
 /// What is free at the top of a heap.
 struct Top {
-    /// The lowest chunk of it; the sentinel if nothing is free there.
+    /// The lowest chunk that is free; the sentinel if none is.
     lowest: Chunk,
-    /// Whether that is the first chunk of the heap.
+    /// Whether this is the first chunk of the heap.
     is_all: bool,
-    /// The current slab directly below, if there is one.
+    /// The slab directly below, if it is a current one.
     slab: Option<*mut Slab>,
 }
 
@@ -44,9 +45,9 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Follows what is free upwards from `chunk`, which has just become free, to a slab that it makes
-    /// notice, or to the heap end, which it returns. Does nothing if there is something in use just
-    /// below, which will be noticed.
+    /// Walks up from `chunk`, which has just become free, over what is free. If the walk ends at a
+    /// current slab, makes that slab notice when it falls empty; if it ends at the heap end,
+    /// returns that. Does nothing if something directly below is in use that will be noticed.
     ///
     /// # Safety
     /// `table` must be the table, and `chunk` an empty slab that is kept, or a gap with a slab above it.
@@ -60,8 +61,8 @@ impl<
         // a slab (I12).
         unsafe {
             let mut header = chunk.header();
-            // Below a gap is a chunk in use; where it is neither a slab nor that of the table, it
-            // will be noticed.
+            // Below a gap is an allocated chunk. It will be noticed, unless it is a slab, or holds
+            // the table.
             let is_above_table = || {
                 let table_chunk = Self::chunk_of_table(table);
                 !Self::IS_TABLE_INSIDE && chunk == table_chunk.above(table_chunk.header().size())
@@ -101,12 +102,12 @@ impl<
         }
     }
 
-    /// Returns how much of a heap is in use: how far down it could be truncated.
+    /// Returns how much of a heap is in use, and so how far down it can be truncated.
     ///
     /// Slabs that are empty but kept for the next allocation are not in use.
     ///
     /// # Complexity
-    /// O(1); where such slabs are on the way, O(classes) for each.
+    /// O(1), and O(classes) for each such slab at the top of the heap.
     ///
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
@@ -115,11 +116,11 @@ impl<
         unsafe { self.reserved_below(&self.top(HeapEnd::from_public(end))) }
     }
 
-    /// What is reserved below the top of a heap: up to the table, if that is next, as far down as it can
-    /// be moved.
+    /// Returns what is reserved below the top of a heap. If the table is directly below, it counts
+    /// as moved down as far as it can be.
     ///
     /// # Safety
-    /// It must be what is free at the top of a heap.
+    /// `top` must be what is free at the top of a heap.
     unsafe fn reserved_below(&self, top: &Top) -> Reserved {
         let mut up_to = top.lowest;
         if !Self::IS_TABLE_INSIDE {
@@ -135,15 +136,15 @@ impl<
         Reserved { up_to: HeapEnd::of_sentinel(up_to).public(), any: !top.is_all }
     }
 
-    /// Returns what [`reserved`](Self::reserved) does, and makes sure that a later deallocation
-    /// returns this heap end when everything in use in this heap has been freed.
+    /// Returns what [`reserved`](Self::reserved) does, and makes sure that the deallocation that
+    /// leaves nothing in use in this heap returns its end.
     ///
     /// The driver of `talc-sources` calls it before it tells a source that the top of a heap is
-    /// free. A source calls it for a heap that was free and is kept. In WebAssembly it promises
-    /// nothing with [`CompactBins`](crate::CompactBins).
+    /// free. A source calls it for a heap that was free and is kept. In WebAssembly, it makes sure
+    /// of nothing with [`CompactBins`](crate::CompactBins).
     ///
     /// # Complexity
-    /// That of [`reserved`](Self::reserved).
+    /// As for [`reserved`](Self::reserved).
     ///
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
@@ -158,19 +159,20 @@ impl<
         }
     }
 
-    /// Makes a deallocation that empties a slab return `end`, if it has no other heap end to return;
-    /// `None` ends that.
+    /// Makes every deallocation that empties a slab return `end`, unless it has another heap end to
+    /// return. `None` ends this.
     ///
-    /// For sources that keep a free heap until there is room elsewhere: as long as something is in use
-    /// at the top of another heap, nothing else says that there is. In WebAssembly it does nothing with
-    /// [`CompactBins`](crate::CompactBins), nor anywhere without slabs.
+    /// This is for sources that keep a free heap until there is room elsewhere: as long as
+    /// something is in use at the top of each other heap, nothing else tells them. It does nothing
+    /// without slabs, nor with [`CompactBins`](crate::CompactBins) in WebAssembly.
     ///
     /// # Complexity
     /// O(1).
     ///
     /// # Safety
-    /// There must be a heap; `end`, if there is one, must be the current end of a heap of this
-    /// `RawTalc`, and this be called again when it is no longer.
+    /// - There must be a heap.
+    /// - `end`, if it is given, must be the current end of a heap of this `RawTalc`. This method
+    ///   must be called again before that changes.
     pub unsafe fn remind(&mut self, end: Option<NonNull<u8>>) {
         if Self::WATCHES && self.has_slab_books() {
             // SAFETY: there are books of slabs.
@@ -178,7 +180,7 @@ impl<
         }
     }
 
-    /// What is free at the top of a heap.
+    /// Returns what is free at the top of a heap.
     ///
     /// # Safety
     /// `end` must be the current end of a heap.
@@ -194,10 +196,10 @@ impl<
         }
     }
 
-    /// Follows what is free downwards from a chunk or a sentinel.
+    /// Walks down from a chunk or a sentinel, over what is free.
     ///
     /// # Safety
-    /// `chunk` must be one.
+    /// `chunk` must be a chunk or a sentinel.
     unsafe fn free_below_chunk(&self, chunk: Chunk) -> Top {
         let mut lowest = chunk;
         // SAFETY: a gap below a chunk, a sentinel or a slab has a footer (I5).
@@ -215,7 +217,8 @@ impl<
         }
     }
 
-    /// Makes the slab notice that is in use below what is free below `chunk`, if it is one.
+    /// Makes the slab below what is free below `chunk`, if there is a current one, notice when it
+    /// falls empty.
     ///
     /// # Safety
     /// `chunk` must be a chunk.
@@ -228,7 +231,7 @@ impl<
         }
     }
 
-    /// The gap directly below a chunk or a sentinel, if there is one.
+    /// Returns the gap directly below a chunk or a sentinel, if there is one.
     ///
     /// # Safety
     /// `chunk` must be a chunk or a sentinel.
@@ -243,9 +246,9 @@ impl<
         }
     }
 
-    /// The slab directly below a chunk, if it is a current or a spare one.
+    /// Returns the slab directly below a chunk, if it is a current or a spare one.
     ///
-    /// What is below an allocated chunk may be anything: so the table is asked.
+    /// Bytes below an allocated chunk can be anything, so this looks into the table.
     fn kept_slab_below(&self, chunk: Chunk) -> Option<*mut Slab> {
         let end = chunk.payload() as usize;
         if S == 0 || end % S != 0 {
@@ -253,7 +256,7 @@ impl<
         }
         let below = end - S;
         for class in 0..C {
-            // SAFETY: in bounds of the table, as the class is one.
+            // SAFETY: in bounds of the table, as `class` is less than `C`.
             let slab = unsafe { Table::current(self.table()).add(class).read() };
             if slab as usize == below {
                 return Some(slab);
@@ -271,10 +274,10 @@ impl<
         (!spare.is_null()).then_some(spare)
     }
 
-    /// Closes the empty slabs directly below a chunk or a sentinel, as long as they reach above `limit`.
+    /// Closes the empty slabs directly below a chunk or a sentinel that reach above `limit`.
     ///
     /// # Safety
-    /// `chunk` must be one, and no slab.
+    /// `chunk` must be a chunk or a sentinel, and no slab.
     pub(crate) unsafe fn close_slabs_below(&mut self, chunk: Chunk, limit: usize) {
         // SAFETY: a gap below a chunk or below a slab has a footer (I5).
         unsafe {

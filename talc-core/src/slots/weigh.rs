@@ -1,4 +1,4 @@
-//! Whether a slab is worth it, and the counts that say so.
+//! The counts that decide whether a slab is worth it.
 
 use core::alloc::Layout;
 
@@ -17,18 +17,19 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Whether a class is worth a slab: if the slabs with free slots take little of the heaps, or the
-    /// class already has more chunks than would fill a slab. So a small heap does not pay for slabs
-    /// that it hardly fills.
+    /// Returns whether a class is worth a slab: if slabs with free slots take little of the heaps,
+    /// or if the class already has more chunks than fill a slab. So a small heap does not pay for
+    /// slabs that it hardly fills.
     ///
     /// # Safety
-    /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there be books of slabs.
+    /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of
+    /// slabs.
     pub(crate) unsafe fn is_worth_a_slab(&mut self, class: usize, layout: Layout) -> bool {
         let index = Self::small_chunk_index(chunk_size(layout.size()));
         // SAFETY: required of the caller.
         unsafe {
             if index < C {
-                // Without a division, as many allocations may come here in vain.
+                // No division, as many allocations may come here in vain.
                 let chunks = self.small_chunks(index).read() as usize;
                 if chunks.saturating_sub(WANTED) * Slab::slot_size(class) >= S {
                     return true;
@@ -38,7 +39,7 @@ impl<
         }
     }
 
-    /// Whether a slab that has fallen empty is worth keeping as a spare.
+    /// Returns whether a slab that has fallen empty is worth keeping as a spare.
     ///
     /// # Safety
     /// There must be a slab.
@@ -48,12 +49,12 @@ impl<
         books.spares < MAX_SPARES && self.is_cheap(books.open - 1)
     }
 
-    /// Whether one more slab with free slots, beside `others`, would take little of the heaps.
+    /// Returns whether one slab with free slots more than `others` takes little of the heaps.
     fn is_cheap(&self, others: usize) -> bool {
         others * OPEN_PART + FIRST_PART <= self.books().heap_bytes / S
     }
 
-    /// Notes that there are more slabs, or fewer, that are current, partial or spare.
+    /// Notes that there are this many more slabs, or fewer, that are current, partial or spare.
     ///
     /// # Safety
     /// There must be books of slabs.
@@ -66,18 +67,18 @@ impl<
         }
     }
 
-    /// The number of live chunks of a small size.
+    /// Returns the number of live chunks of a small size, for writing.
     ///
     /// # Safety
-    /// `index` must be less than [`CLASSES`](Bins), and there be books of slabs.
+    /// `index` must be less than [`CLASSES`](Bins), and there must be books of slabs.
     unsafe fn small_chunks(&mut self, index: usize) -> *mut u32 {
         debug_assert!(index < C);
-        // SAFETY: in bounds of the books, as the index is one.
+        // SAFETY: in bounds of the books, as required of the caller.
         unsafe { self.slab_books_mut().small_chunks.as_mut_ptr().add(index) }
     }
 
-    /// The place in the books of live chunks of `size` bytes; [`CLASSES`](Bins) or more if they are
-    /// too large to be counted.
+    /// Returns the index of chunks of `size` bytes in the books; [`CLASSES`](Bins) or more if they
+    /// are too large to be counted.
     #[inline]
     pub(crate) fn small_chunk_index(size: usize) -> usize {
         if !Self::WEIGHS_SLABS {
@@ -86,7 +87,7 @@ impl<
         (size - CHUNK_UNIT) / GRAIN
     }
 
-    /// Counts a new chunk, if it is one that slots could hold.
+    /// Counts and marks a new chunk, if a slot could hold it.
     ///
     /// # Safety
     /// `chunk` must be an allocated chunk that is not counted yet.
@@ -106,11 +107,11 @@ impl<
         }
     }
 
-    /// Counts a chunk no longer.
+    /// Takes a chunk out of the count, if it was counted.
     ///
     /// # Safety
-    /// `header` must be that of an allocated chunk that is not a slab, which the caller will
-    /// write anew.
+    /// `header` must be that of an allocated chunk that is not a slab. The caller must overwrite
+    /// it.
     #[inline]
     pub(crate) unsafe fn uncount_small_chunk(&mut self, header: Header) {
         if Self::WEIGHS_SLABS && header.is_marked() {

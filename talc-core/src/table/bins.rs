@@ -10,26 +10,27 @@ use crate::memory::heap::{HEAP_OVERHEAD, HEAP_WORDS};
 use crate::memory::slab::{Slab, QUIET};
 use crate::tuning::COMPLETE_BESIDE;
 
-/// The shape of the free lists of a [`RawTalc`](crate::RawTalc), its type parameter: how gaps are
-/// sorted by size, whether there are slabs, and where the table of all that is.
+/// The shape of the free lists of a [`RawTalc`](crate::RawTalc), which is its type parameter: how
+/// gaps are sorted by size, whether there are slabs, and where the table of both is.
 ///
-/// - `LINEAR`: gaps of less than this many times 16 bytes have a bin for each size, so that a gap
-///   is found again by an allocation like the one that left it. A power of two.
-/// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two. If `LINEAR` is
-///   more than twice as much, the last quarter of the bins are half as many per doubling. More bins
-///   fit more tightly; fewer are smaller.
-/// - `WORDS`: bitmap words. There are `64 * WORDS` bins, of one machine word each.
+/// - `LINEAR`: gaps smaller than this many times 16 bytes have a bin for each size, so that an
+///   allocation finds the gap that an equal one has left. A power of two.
+/// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two. If `LINEAR`
+///   is more than twice as much, the last quarter of the bins has half as many per doubling. More
+///   bins fit more tightly; fewer make a smaller table.
+/// - `WORDS`: the number of bitmap words. There are `64 * WORDS` bins, with one machine word for
+///   each.
 /// - `SLAB`: the size of a slab in bytes, a power of two; 0 for no slabs.
-/// - `CLASSES`: how many classes of slots the slabs have: sizes of 16 bytes, 32, and so on up to
-///   `16 * CLASSES`. At least two of the largest must fit into a slab.
-/// - `INSIDE`: 0 for a table in a heap; 1 for a table in the allocator's own value, as
-///   [`CompactBins`] have it.
+/// - `CLASSES`: the number of classes of slots: 16 bytes, 32, and so on up to `16 * CLASSES`. At
+///   least two of the largest must fit into a slab.
+/// - `INSIDE`: 0 for a table in a heap; 1 for a table in the allocator's own value, as with
+///   [`CompactBins`].
 ///
-/// A table in a heap is placed in the first heap that is claimed. It has a head only for those bins
-/// that a gap in the heaps can be in. If a larger heap comes, the table moves to one with more heads.
+/// A table in a heap is placed in the first one that is claimed. It has heads only for the bins of
+/// gaps that its heaps can have. When a larger heap comes, a table with more heads takes its place.
 ///
-/// Gaps beyond the range of the bins share the last one, of which a search inspects
-/// [`SEARCH_LIMIT`](crate::SEARCH_LIMIT) gaps: choose `WORDS` so that such gaps are rare.
+/// Gaps beyond the range of the bins share the last one, and a search inspects at most
+/// [`SEARCH_LIMIT`](crate::SEARCH_LIMIT) of them. Choose `WORDS` so that such gaps are rare.
 ///
 /// ```
 /// use talc_core::{Bins, RawTalc};
@@ -45,30 +46,31 @@ pub struct Bins<
     const CLASSES: usize = 0,
     const INSIDE: usize = 0,
 > {
-    /// Where the table is, or what stands for it, if it is not inside.
+    /// The table, or what stands for it, if it is not inside.
     placed: *mut Table<WORDS, CLASSES>,
     inside: [Whole<WORDS, CLASSES>; INSIDE],
 }
 
-/// A bin for each size below 1 KiB, sixteen per doubling up to 256 KiB, eight up to 64 MiB, and slabs
-/// of 4 KiB for sizes of up to 256 bytes.
+/// A bin for each size below 1 KiB, sixteen per doubling up to 256 KiB, eight up to 64 MiB; slabs
+/// of 4 KiB for sizes up to 256 bytes.
 #[cfg(target_pointer_width = "64")]
 pub type DefaultBinning = Bins<64, 16, 4, 4096, 16>;
 
-/// A bin for each size below 512 bytes, eight per doubling up to 128 KiB, four up to 32 MiB, and slabs
-/// of 4 KiB for sizes of up to 256 bytes. On 64-bit targets there are twice as many bins.
+/// A bin for each size below 512 bytes, eight per doubling up to 128 KiB, four up to 32 MiB; slabs
+/// of 4 KiB for sizes up to 256 bytes. On 64-bit targets there are twice as many bins.
 #[cfg(target_pointer_width = "32")]
 pub type DefaultBinning = Bins<32, 8, 2, 4096, 16>;
 
-/// The shape of the free lists if each byte of code counts: 64 bins, in the allocator's own value
-/// instead of a heap.
+/// The shape of the free lists for the least code: 64 bins, in the allocator's own value instead of
+/// a heap.
 ///
-/// The parameters are those of [`Bins`]. What differs for the sake of code:
+/// The parameters are those of [`Bins`]. To save code, some things differ:
 ///
 /// - If no gap surely fits, and for over-aligned layouts, an allocation inspects the first gap of
-///   each bin from that of its size on; [`Bins`] inspect more of them before it fails.
-/// - Slabs open as soon as a class is used, and close as soon as they are empty, except the one that
-///   its class allocates from. So they suit heaps that are large beside `SLAB * CLASSES`, or that grow.
+///   each bin from that of its size on, and no others before it fails.
+/// - A slab is opened as soon as its class is used, and closed as soon as it is empty, unless its
+///   class allocates from it. This suits heaps that are large beside `SLAB * CLASSES`, or that
+///   grow.
 /// - Nothing grows [downwards](crate::RawTalc::try_grow_downwards).
 ///
 /// ```
@@ -84,10 +86,10 @@ pub type CompactBins<
     const CLASSES: usize = 0,
 > = Bins<LINEAR, PER_DOUBLING, 1, SLAB, CLASSES, 1>;
 
-/// Four bins per doubling up to 2 MiB: for microcontrollers, with little code, and no slabs.
+/// Four bins per doubling up to 2 MiB and no slabs: little code, for microcontrollers.
 pub type SmallBinning = CompactBins<8, 4>;
 
-// SAFETY: it is a pointer to what belongs to its owner, or holds it.
+// SAFETY: the table belongs to the owner of this value, whether it is in the value or in a heap.
 unsafe impl<
         const L: usize,
         const P: usize,
@@ -119,23 +121,24 @@ impl<
         const I: usize,
     > Bins<L, P, W, S, C, I>
 {
-    /// How many bytes suffice for a first heap, wherever its region begins: with them, all of the heap
-    /// may be the table, and nothing can be allocated yet.
+    /// How many bytes suffice for a first heap, wherever its region begins. The table may take all
+    /// of such a heap, so that nothing can be allocated yet.
     pub const MIN_FIRST_HEAP_SIZE: usize = HEAP_OVERHEAD + Self::min_first_chunks();
 
-    /// How many bins there are.
+    /// The number of bins.
     pub(crate) const COUNT: usize = 64 * W;
 
     /// Whether the table is inside.
     pub(crate) const IS_INSIDE: bool = I == 1;
 
-    /// Without a table, if that is placed in a heap.
+    /// Without a table in a heap.
     pub(crate) const NEW: Self = Self {
         placed: if Self::IS_INSIDE { null_mut() } else { Table::PLACEHOLDER },
         inside: [Self::EMPTY_TABLE; I],
     };
 
-    /// The same, and the table is to be complete from the first heap on, if there is room.
+    /// As [`NEW`](Self::NEW), for a table that is complete from the first heap on, if there is
+    /// room.
     pub(crate) const NEW_COMPLETE: Self = Self {
         placed: if Self::IS_INSIDE { null_mut() } else { Table::PLACEHOLDER_OF_ALL },
         inside: [Self::EMPTY_TABLE; I],
@@ -171,8 +174,8 @@ impl<
         }
     };
 
-    /// The table; if it has not been placed yet, what stands for it. For writing only if `this` is,
-    /// and it has.
+    /// Returns the table; if it has not been placed yet, what stands for it. It may be written to
+    /// only if it has been placed, and `this` is for writing.
     ///
     /// # Safety
     /// `this` must be a valid pointer.
@@ -193,21 +196,21 @@ impl<
         self.placed = table;
     }
 
-    /// The bin of gaps of `size` bytes.
+    /// Returns the bin of gaps of `size` bytes.
     #[inline]
     pub(crate) const fn bin_of(size: usize) -> usize {
         Spread::<L, P, W>::index(size / GRAIN)
     }
 
-    /// The first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if there
-    /// is none.
+    /// Returns the first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if
+    /// there is none.
     #[inline]
     pub(crate) const fn bin_above(size: usize) -> usize {
         Spread::<L, P, W>::index(size / GRAIN - 1) + 1
     }
 
-    /// How many heads a table in a heap must have, so that gaps in a heap of `bytes` bytes are in a
-    /// list: all of them, where that is little.
+    /// Returns how many heads a table must have for the gaps of a heap of `bytes` bytes: all heads,
+    /// if that is little beside the heap.
     pub(crate) const fn heads_for(bytes: usize) -> usize {
         if bytes / COMPLETE_BESIDE >= Self::table_chunk(Self::COUNT) {
             Self::COUNT
@@ -216,13 +219,13 @@ impl<
         }
     }
 
-    /// Whether a table with that many heads has books about slabs: where a heap can be larger than
-    /// two of them. In smaller ones there are never enough objects of a class to be worth a slab.
+    /// Returns whether a table with that many heads has books of slabs: if its heaps can be larger
+    /// than two slabs. Smaller ones never have enough objects of a class for a slab.
     pub(crate) const fn has_slab_books(heads: usize) -> bool {
         S != 0 && (Self::IS_INSIDE || heads > Self::bin_of(2 * S))
     }
 
-    /// How far above the payload of its chunk a table with that many heads is.
+    /// Returns the offset, in the payload of its chunk, of a table with that many heads.
     pub(crate) const fn table_offset(heads: usize) -> usize {
         if Self::has_slab_books(heads) {
             size_of::<SlabBooks<C>>()
@@ -231,7 +234,7 @@ impl<
         }
     }
 
-    /// The size of the chunk that holds a table with that many heads; 0 if the table is inside.
+    /// Returns the size of the chunk of a table with that many heads; 0 if the table is inside.
     pub(crate) const fn table_chunk(heads: usize) -> usize {
         if Self::IS_INSIDE {
             0
@@ -240,17 +243,17 @@ impl<
         }
     }
 
-    /// The size of the chunk that holds the table of a heap with `chunks` bytes for chunks.
+    /// Returns the size of the chunk of the table that a heap with `chunks` bytes of chunks needs.
     const fn table_chunk_for(chunks: usize) -> usize {
         Self::table_chunk(Self::heads_for(chunks + HEAP_WORDS))
     }
 
-    /// The bytes for chunks from which on any heap holds the table that it needs.
+    /// Returns the least bytes of chunks with which every heap, and every larger one, holds the
+    /// table that it needs.
     const fn min_first_chunks() -> usize {
         let mut chunks = CHUNK_UNIT;
         let mut step = 0;
-        // A larger heap needs a larger table, but not by as much: except where books about slabs are
-        // added.
+        // A table grows by less than its heap, except where books of slabs are added.
         while step < 2 {
             while Self::table_chunk_for(chunks) > chunks {
                 chunks = Self::table_chunk_for(chunks);
@@ -283,7 +286,7 @@ mod tests {
             assert!(bin >= last, "bins must grow with sizes");
             last = bin;
             if above < Bins::<L, P, W>::COUNT {
-                // No smaller size may be found from `above` on, and this one's own bin is there
+                // No smaller size may be in a bin from `above` on, and this one's own bin is there
                 // or just below.
                 assert!(Bins::<L, P, W>::bin_of(size - GRAIN) < above);
                 assert!(bin == above || bin + 1 == above);
@@ -324,7 +327,7 @@ mod tests {
         check_min::<64, 16, 8, 32768, 256>();
     }
 
-    /// In the documents, and as README.md of `benches` compares.
+    /// These sizes are in the documents.
     #[test]
     fn the_tables_are_as_small_as_documented() {
         let default = DefaultBinning::MIN_FIRST_HEAP_SIZE;

@@ -1,7 +1,7 @@
-//! The lists: each bin's gaps, and the bitmap that says which bins are not empty.
+//! The lists of gaps, one for each bin, and the bitmap of the bins that are not empty.
 //!
 //! A list is linked through the payloads of its gaps, from a head of one word to null. The first
-//! gap's `back` is null, too: nothing points into the table, which may be moved.
+//! gap's `back` is null, too: nothing points into the table, so that it can be moved.
 //!
 //! ```text
 //!   heads[bin] ──► gap ──next──► gap ──next──► null
@@ -16,7 +16,7 @@ use crate::memory::chunk::{Chunk, Links};
 impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     const BINS: usize = 64 * WORDS;
 
-    /// The address of a list's head.
+    /// Returns the address of a list's head.
     ///
     /// # Safety
     /// `this` must be a table that has a head for `bin`.
@@ -27,21 +27,21 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         unsafe { Self::heads(this).add(bin) }
     }
 
-    /// The address of the bitmap word of `bin`, and the bin's bit in it.
+    /// Returns the address of the bitmap word of `bin`, and the bin's bit in it.
     ///
     /// # Safety
     /// As for [`head`](Self::head).
     #[inline]
     unsafe fn map_word(this: *mut Self, bin: usize) -> (*mut u64, u64) {
         debug_assert!(bin < Self::BINS);
-        // The compiler does not always know that it is 0.
+        // The compiler does not always know that this is 0.
         let index = if WORDS == 1 { 0 } else { bin / 64 };
         // SAFETY: in bounds, as required of the caller.
         let word = unsafe { Self::map(this).add(index) };
         (word, 1 << (bin % 64))
     }
 
-    /// `links`, or what takes a write to its `back` if it is null.
+    /// Returns `links`, or something that takes a write to its `back` if it is null.
     ///
     /// # Safety
     /// `this` must be a table.
@@ -56,7 +56,8 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         }
     }
 
-    /// The first bin from `bin` on that is not empty. At most one step for each bitmap word.
+    /// Returns the first bin from `bin` on that is not empty, in at most one step for each bitmap
+    /// word.
     ///
     /// # Safety
     /// `this` must be a table, or what stands for one.
@@ -66,8 +67,8 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         if word >= WORDS {
             return None;
         }
-        // SAFETY: `word` is in bounds here and below: above the last one stands a word of the books, which
-        // is not 0.
+        // SAFETY: `word` is in bounds here and below: the last word is followed by the books, of
+        // which the first word is not 0 (I10).
         unsafe {
             let map = Self::map(this);
             let mut bits = map.add(word).read() & (!0 << (bin % 64));
@@ -85,7 +86,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         }
     }
 
-    /// The last bin that is not empty.
+    /// Returns the last bin that is not empty.
     ///
     /// # Safety
     /// `this` must be a table.
@@ -96,7 +97,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         Some(word * 64 + 63 - bits(word).leading_zeros() as usize)
     }
 
-    /// The first gap of a bin, if it is not empty.
+    /// Returns the first gap of a bin; `None` if the bin is empty.
     ///
     /// # Safety
     /// `this` must be a table that has a head for `bin`.
@@ -113,7 +114,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         }
     }
 
-    /// The first gap of a bin that is not empty.
+    /// Returns the first gap of a bin that is not empty.
     ///
     /// # Safety
     /// `this` must be a table, and its bit for `bin` set (I8).
@@ -136,7 +137,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
             let head = Self::head(this, bin);
             let first = head.read();
             links.write(Links { next: first, back: null_mut() });
-            // Whether a list is empty is a coin flip, here and below: no branch.
+            // Here and below, whether a list is empty is a coin flip, hence no branch.
             addr_of_mut!((*Self::or_nowhere(this, first)).back).write(links);
             head.write(links);
             let (word, bit) = Self::map_word(this, bin);
@@ -150,10 +151,10 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     /// `this` must be a table, and `gap` a gap in the list of that bin.
     #[inline]
     pub(crate) unsafe fn unlink(this: *mut Self, gap: Chunk, bin: usize) {
-        // SAFETY: both neighbours in a list are links, or a head if there is none below (I7).
+        // SAFETY: both neighbours in a list are links, or its head in front of the first gap (I7).
         unsafe {
-            // Volatile, so that the compiler does not make each caller read them, and pass them on: 40
-            // bytes of the default allocator in WebAssembly.
+            // Volatile, so that the compiler does not make each caller read them and pass them on.
+            // That saves 40 bytes of the default allocator in WebAssembly.
             let next = addr_of!((*gap.links()).next).read_volatile();
             let back = addr_of!((*gap.links()).back).read_volatile();
             let head = Self::head(this, bin);
@@ -161,7 +162,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
             addr_of_mut!((*before).next).write(next);
             addr_of_mut!((*Self::or_nowhere(this, next)).back).write(back);
             let is_empty = back.is_null() & next.is_null();
-            // The bit is set (I8), and so is cleared by this.
+            // The bit is set (I8), so this clears it.
             let (word, _) = Self::map_word(this, bin);
             word.write(word.read() ^ (u64::from(is_empty) << (bin % 64)));
         }
@@ -200,11 +201,11 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         }
     }
 
-    /// Whether the neighbours of `gap` in the list of `bin` point back at it (I7).
+    /// Returns whether the neighbours of `gap` in the list of `bin` point back at it (I7).
     ///
     /// # Safety
-    /// `this` must be a table, and `gap` a gap in the list of that bin whose links, if they are not null, point
-    /// into mapped memory.
+    /// `this` must be a table, and `gap` a gap in the list of that bin, whose links must be null or
+    /// point into mapped memory.
     pub(crate) unsafe fn is_linked(this: *mut Self, bin: usize, gap: Chunk) -> bool {
         // SAFETY: required of the caller.
         unsafe {
@@ -216,7 +217,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         }
     }
 
-    /// Whether the bit of `bin` is set.
+    /// Returns whether the bit of `bin` is set.
     ///
     /// # Safety
     /// `this` must be a table.

@@ -1,4 +1,4 @@
-//! Where gaps and slabs are found again: the table, its lists of gaps, and how its shape is chosen.
+//! The table, by which gaps and slabs are found again: its lists of gaps, and how its shape is chosen.
 //!
 //! ```text
 //!   in a heap:            table
@@ -9,7 +9,7 @@
 //!          └───────────┴────────┴──────────────────┴ ─ ─ ─ ─ ─ ┘
 //! ```
 //!
-//! In the allocator's own value, all of it is there.
+//! In the allocator's own value, it is complete.
 
 pub(crate) mod bins;
 mod lists;
@@ -23,59 +23,58 @@ use crate::memory::slab::Slab;
 
 /// The lists of gaps, and what is known of the heaps. All zero is a table of empty lists.
 ///
-/// In a heap it may end after fewer heads than this: it is only used through raw pointers.
+/// In a heap it may have fewer heads, so it is only used through raw pointers.
 #[repr(C)]
 pub(crate) struct Table<const WORDS: usize, const CLASSES: usize> {
     front: Front<WORDS, CLASSES>,
     heads: [[*mut Links; 64]; WORDS],
 }
 
-/// The part of a [`Table`] that is read before it is known whether there is one: until the table of
-/// a heap has been placed, a constant stands for it, so that allocating needs no test.
+/// The part of a [`Table`] that is read before it is known whether there is one. Until the table is
+/// placed in a heap, a constant stands for this part, so that allocating needs no test.
 #[repr(C)]
 struct Front<const WORDS: usize, const CLASSES: usize> {
-    /// For each class, the slab that it allocates from; what stands for one, if it has none.
+    /// For each class, the slab that it allocates from, or what stands for one.
     current: [*mut Slab; CLASSES],
     /// The bitmap: which lists are not empty.
     map: [u64; WORDS],
-    /// Begins with a word that is not 0, where the map has several: a search ends there.
+    /// Begin with a word that is not 0 if the map has several words: it ends a search of the map.
     books: Books,
-    /// What is written to where there is no link to write to, so that no branch is needed.
+    /// Written to where there is no link to write to, which saves a branch.
     nowhere: usize,
 }
 
 /// What is known of the heaps.
 #[repr(C)]
 pub(crate) struct Books {
-    /// The lowest address of all heaps that there have ever been, and the highest heap end. First,
-    /// as no heap begins at address 0 (see [`Front`]).
+    /// The lowest base of all heaps that there have ever been, and the highest heap end. First, as no
+    /// heap begins at address 0 (see [`Front`]).
     pub(crate) lowest: usize,
     pub(crate) highest: usize,
-    /// The root of the list of heaps. Null if there is no heap, and so, if the table is placed in
-    /// one, no table.
+    /// The root of the list of heaps. Null if there is no heap, and so no table in one.
     pub(crate) heaps: *mut HeapBase,
     /// The sum of all heaps' sizes.
     pub(crate) heap_bytes: usize,
-    /// How many heads the table has: those of the gaps that can be in the heaps. And how many it
-    /// is to have at least, if there is room.
+    /// The number of heads that a table in a heap has: as many as the gaps of the heaps need. And the
+    /// number that it is to have at least, if there is room.
     pub(crate) heads: u16,
     pub(crate) wanted_heads: u16,
 }
 
-/// What is known of slabs other than the current ones. A table in a heap has it if the heap can have
+/// What is known of slabs other than the current ones. A table in a heap has it if a heap can have
 /// slabs.
 #[repr(C)]
 pub(crate) struct SlabBooks<const CLASSES: usize> {
     /// For each class, the first of its partial slabs, in a circular list.
     pub(crate) partial: [*mut Slab; CLASSES],
-    /// For each size of a small chunk, how many live ones slots could hold.
+    /// For each size of a small chunk, the number of live ones that slots could hold.
     pub(crate) small_chunks: [u32; CLASSES],
-    /// How many slabs are current, partial or spare.
+    /// The number of slabs that are current, partial or spare.
     pub(crate) open: usize,
-    /// How many slabs are spare; and the first one, each of which points to the next one.
+    /// The number of spare slabs; and the first one, which is linked to the next one.
     pub(crate) spares: usize,
     pub(crate) spare: *mut Slab,
-    /// What is returned when a slab falls empty and there is nothing else to return; null if nothing is.
+    /// The heap end to return when a slab falls empty and there is no other to return; null for none.
     pub(crate) reminder: *mut u8,
 }
 
@@ -91,10 +90,11 @@ impl Books {
     const ZERO: Self =
         Self { lowest: 0, highest: 0, heaps: null_mut(), heap_bytes: 0, heads: 0, wanted_heads: 0 };
 
-    /// Of no heap, and not beginning with 0.
+    /// The books of no heap, which do not begin with 0.
     const NOTHING: Self = Self { lowest: usize::MAX, ..Self::ZERO };
 
-    /// Whether `size` bytes at `addr` lie between the lowest heap base and the highest heap end.
+    /// Returns whether `size` bytes at `addr` lie between the lowest heap base and the highest heap
+    /// end.
     pub(crate) fn contain(&self, addr: usize, size: usize) -> bool {
         addr >= self.lowest && addr <= self.highest && size <= self.highest - addr
     }
@@ -119,7 +119,7 @@ impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
     const NOTHING: Self =
         Self { current: [Slab::NOTHING; CLASSES], books: Books::NOTHING, ..Self::ZERO };
 
-    /// The same for a table that is to be complete.
+    /// As [`NOTHING`](Self::NOTHING), for a table that is to be complete.
     const NOTHING_OF_ALL: Self = Self {
         books: Books { wanted_heads: (64 * WORDS) as u16, ..Books::NOTHING },
         ..Self::NOTHING
@@ -132,7 +132,7 @@ impl<const WORDS: usize, const CLASSES: usize> Whole<WORDS, CLASSES> {
         table: Table { front: Front::ZERO, heads: [[null_mut(); 64]; WORDS] },
     };
 
-    /// The table.
+    /// Returns the table in it.
     #[inline]
     pub(crate) fn table(this: *mut Self) -> *mut Table<WORDS, CLASSES> {
         let offset = core::mem::size_of::<SlabBooks<CLASSES>>();
@@ -140,7 +140,7 @@ impl<const WORDS: usize, const CLASSES: usize> Whole<WORDS, CLASSES> {
     }
 }
 
-/// Declares functions from a table's address to that of a part of its front.
+/// Declares functions that turn a table's address into that of a part of its front.
 macro_rules! parts {
     ($($(#[$doc:meta])* $name:ident -> $part:ty;)*) => {$(
         $(#[$doc])*
@@ -156,31 +156,31 @@ macro_rules! parts {
 }
 
 impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
-    /// What stands for a table that has not been placed yet. Only its front exists, and nothing may
-    /// be written to it.
+    /// What stands for a table that has not been placed yet. Only its front exists, and it must not be
+    /// written to.
     pub(crate) const PLACEHOLDER: *mut Self = {
         let front: &'static Front<WORDS, CLASSES> = &Front::NOTHING;
         front as *const Front<WORDS, CLASSES> as *mut Self
     };
 
-    /// The same for a table that is to be complete.
+    /// As [`PLACEHOLDER`](Self::PLACEHOLDER), for a table that is to be complete.
     pub(crate) const PLACEHOLDER_OF_ALL: *mut Self = {
         let front: &'static Front<WORDS, CLASSES> = &Front::NOTHING_OF_ALL;
         front as *const Front<WORDS, CLASSES> as *mut Self
     };
 
     parts! {
-        /// The books of the heaps.
+        /// Returns the books of the heaps.
         books -> Books;
-        /// For each class, its current slab.
+        /// Returns the first of the classes' current slabs.
         current -> *mut Slab;
-        /// The bitmap: which lists are not empty.
+        /// Returns the first word of the bitmap.
         map -> u64;
-        /// A word that nobody reads.
+        /// Returns a word that is never read.
         nowhere -> usize;
     }
 
-    /// The books of the slabs.
+    /// Returns the books of the slabs.
     ///
     /// # Safety
     /// `this` must be a table that has them.
@@ -189,7 +189,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         this.cast::<SlabBooks<CLASSES>>().wrapping_sub(1)
     }
 
-    /// The heads of the lists.
+    /// Returns the heads of the lists.
     ///
     /// # Safety
     /// `this` must be a table.
@@ -198,6 +198,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         this.cast::<u8>().wrapping_add(Self::FRONT).cast()
     }
 
-    /// How many bytes a table has in front of its heads.
+    /// The number of bytes in front of the heads.
     pub(crate) const FRONT: usize = core::mem::size_of::<Front<WORDS, CLASSES>>();
 }

@@ -1,6 +1,6 @@
 //! How sizes are spread over bins.
 
-/// What to do with the sizes of each exponent.
+/// How the sizes of an exponent are spread.
 #[derive(Clone, Copy)]
 struct Step {
     shift: u16,
@@ -17,14 +17,16 @@ impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>
 
     const MANTISSA_BITS: u32 = PER_DOUBLING.trailing_zeros();
 
-    /// The index of a size in grains: that of a floating-point number, exponent above mantissa. A
-    /// short linear part is part of that; for a long one, a table says how many bits of mantissa
-    /// each exponent has. Neither way needs a branch, where a comparison of random sizes is one that
-    /// is mispredicted.
+    /// Returns the index of a size in grains.
+    ///
+    /// It is like a floating-point number, with the exponent above the mantissa, of which a short
+    /// linear part is a part. For a long linear part, a table has the bits of mantissa of each
+    /// exponent. Neither needs a branch on the size, which random sizes would make the processor
+    /// mispredict.
     #[inline]
     pub(crate) const fn index(grains: usize) -> usize {
         if LINEAR <= 2 * PER_DOUBLING {
-            // The mantissa itself is linear as far as that.
+            // So far, the mantissa itself is linear.
             let exponent = usize::BITS - 1 - (grains | PER_DOUBLING).leading_zeros();
             let shift = exponent - Self::MANTISSA_BITS;
             let index = ((shift as usize) << Self::MANTISSA_BITS) + (grains >> shift);
@@ -34,7 +36,7 @@ impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>
                 Self::COUNT - 1
             }
         } else {
-            // 0 has a bin of its own, too, without being an exception.
+            // So 0 has a bin of its own without being an exception.
             let exponent = usize::BITS - 1 - (grains | 1).leading_zeros();
             let step = Self::STEPS[exponent as usize];
             (grains >> step.shift) + step.base as usize
@@ -50,12 +52,12 @@ impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>
             let coarse = Self::MANTISSA_BITS.saturating_sub(1);
             let bits = if is_fine { Self::MANTISSA_BITS } else { coarse };
             if first + (1 << bits) <= Self::COUNT {
-                // The smallest size of this exponent comes to 1 << bits by the shift alone.
+                // The shift alone turns the smallest size of this exponent into 1 << bits.
                 let base = (first - (1 << bits)) as u16;
                 steps[exponent as usize] = Step { shift: (exponent - bits) as u16, base };
                 first += 1 << bits;
             } else {
-                // All that is larger is in the last bin.
+                // All larger sizes are in the last bin.
                 let base = Self::COUNT as u16 - 2;
                 steps[exponent as usize] = Step { shift: exponent as u16, base };
             }

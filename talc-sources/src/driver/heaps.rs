@@ -1,4 +1,4 @@
-//! Heaps by hand, and what they can be asked.
+//! Heaps managed by hand, and questions about heaps.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -12,7 +12,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// Establishes a heap: [`RawTalc::claim`].
     ///
     /// # Safety
-    /// That of [`RawTalc::claim`]; and the source must allow [`MANUAL_HEAPS`](Source::MANUAL_HEAPS).
+    /// As for [`RawTalc::claim`]; and [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) of the source must be
+    /// `true`.
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn claim(&mut self, base: *mut u8, size: usize) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
@@ -22,8 +23,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// Extends a heap: [`RawTalc::extend`].
     ///
     /// # Safety
-    /// That of [`RawTalc::extend`]; and the source must allow
-    /// [`MANUAL_HEAPS`](Source::MANUAL_HEAPS).
+    /// As for [`RawTalc::extend`]; and [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) of the source must be
+    /// `true`.
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn extend(&mut self, heap_end: NonNull<u8>, new_end: *mut u8) -> NonNull<u8> {
         // SAFETY: required of the caller.
@@ -33,8 +34,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// Truncates a heap: [`RawTalc::truncate`].
     ///
     /// # Safety
-    /// That of [`RawTalc::truncate`]; and the source must allow
-    /// [`MANUAL_HEAPS`](Source::MANUAL_HEAPS).
+    /// As for [`RawTalc::truncate`]; and [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) of the source must
+    /// be `true`.
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn truncate(
         &mut self,
@@ -48,8 +49,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// Extends or truncates a heap: [`RawTalc::resize`].
     ///
     /// # Safety
-    /// That of [`RawTalc::resize`]; and the source must allow
-    /// [`MANUAL_HEAPS`](Source::MANUAL_HEAPS).
+    /// As for [`RawTalc::resize`]; and [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) of the source must be
+    /// `true`.
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn resize(
         &mut self,
@@ -60,8 +61,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         self.managing(Some(heap_end), |raw| unsafe { raw.resize(heap_end, new_end) })
     }
 
-    /// Manages heaps by hand, which only the source may do if it says so. `unchanged` is the answer
-    /// if nothing is done.
+    /// Manages heaps by hand, if the source allows it. Returns `unchanged` if nothing is done.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn managing<T>(&mut self, unchanged: T, f: impl FnOnce(&mut RawTalc<B>) -> T) -> T {
@@ -71,45 +71,46 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         self.reporting(unchanged, |talc| f(&mut talc.raw))
     }
 
-    /// How much of a heap is in use: [`RawTalc::reserved`].
+    /// Returns how much of a heap is in use: [`RawTalc::reserved`].
     ///
     /// # Safety
-    /// That of [`RawTalc::reserved`].
+    /// As for [`RawTalc::reserved`].
     pub unsafe fn reserved(&self, heap_end: NonNull<u8>) -> Reserved {
         // SAFETY: required of the caller.
         unsafe { self.raw.reserved(heap_end) }
     }
 
-    /// Whether the table exists: [`RawTalc::is_metadata_established`].
+    /// Returns whether the table exists: [`RawTalc::is_metadata_established`].
     pub fn is_metadata_established(&self) -> bool {
         self.raw.is_metadata_established()
     }
 
-    /// How many bytes to claim for a layout: [`RawTalc::claim_size`].
+    /// Returns how many bytes to claim for a layout: [`RawTalc::claim_size`].
     pub fn claim_size(&self, layout: Layout) -> Option<usize> {
         self.raw.claim_size(layout)
     }
 
-    /// By how much to extend a heap for a layout: [`RawTalc::extend_size`].
+    /// Returns by how much to extend a heap for a layout: [`RawTalc::extend_size`].
     ///
     /// # Safety
-    /// That of [`RawTalc::extend_size`].
+    /// As for [`RawTalc::extend_size`].
     pub unsafe fn extend_size(&self, heap_end: NonNull<u8>, layout: Layout) -> Option<usize> {
         // SAFETY: required of the caller.
         unsafe { self.raw.extend_size(heap_end, layout) }
     }
 
-    /// The largest layout that fits without asking the source: [`RawTalc::largest_gap`].
+    /// Returns the size of the largest layout that fits without asking the source:
+    /// [`RawTalc::largest_gap`].
     pub fn largest_gap(&self) -> Option<usize> {
         self.raw.largest_gap()
     }
 
-    /// Shows each part of each heap to `visitor`: [`RawTalc::visit`].
+    /// Calls `visitor` with each part of each heap: [`RawTalc::visit`].
     pub fn visit(&self, visitor: impl FnMut(Part)) {
         self.raw.visit(visitor);
     }
 
-    /// Statistics of all heaps and allocations: [`RawTalc::counters`].
+    /// Returns the statistics of all heaps and allocations: [`RawTalc::counters`].
     #[cfg(feature = "counters")]
     #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
     pub fn counters(&self) -> &talc_core::Counters {
@@ -119,7 +120,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// Checks every invariant: [`RawTalc::audit`].
     ///
     /// # Errors
-    /// The first fault that is found.
+    /// Returns the first fault that is found.
     #[cfg(feature = "audit")]
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
     pub fn audit(&self) -> Result<(), talc_core::Fault> {

@@ -13,14 +13,14 @@ use talc_core::{DefaultBinning, RawTalc};
 use crate::reports::{AbortOnDrop, Reports};
 use crate::{Binning, RawTalcExt, Replaceable, Source};
 
-/// An allocator with a source of memory: asks the source when nothing fits, and tells it when the
-/// top of a heap falls free.
+/// An allocator with a source of memory. It asks the source when nothing fits, and tells it when
+/// the top of a heap falls free.
 ///
-/// This is what the wrappers `TalcCell` and `TalcLock` make usable through shared references, as
-/// `GlobalAlloc` and `Allocator`. Use it directly where you have a mutable one.
+/// The wrappers `TalcCell` and `TalcLock` make it usable through shared references, as
+/// `GlobalAlloc` and `Allocator`. Use it directly if you have a mutable reference.
 ///
-/// The methods are those of [`RawTalc`]; see there for their details and their complexity, to
-/// which an allocation and a deallocation add that of the source.
+/// The methods are those of [`RawTalc`], which has their details and their complexity. Allocating,
+/// freeing and resizing add that of the source.
 ///
 /// # Example
 ///
@@ -50,12 +50,14 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// Creates an allocator without a heap.
     #[inline]
     pub const fn new(source: S) -> Self {
-        // Heaps that a source takes back come and go: the table must not move to one that is to go.
+        // Heaps that a source takes back come and go. The table should not move to one that is to
+        // go.
         let raw = if S::RELEASES { B::NEW_COMPLETE } else { B::NEW };
         Self { raw, source, reports: Reports::new() }
     }
 
-    /// Allocates memory for `layout`; asks the source until it fits or the source has no more.
+    /// Allocates memory for `layout`. Asks the source until it fits or the source has no more.
+    /// Returns `None` if it does not fit.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
@@ -65,8 +67,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         })
     }
 
-    /// Allocates what did not fit: gives empty slabs back, unless the source would rather grow, and
-    /// asks the source.
+    /// Allocates what did not fit: frees empty slabs, unless the source is to grow first, and asks
+    /// the source.
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, layout: Layout) -> Option<NonNull<u8>> {
@@ -94,8 +96,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         }
     }
 
-    /// Allocates memory for `layout` if it fits, without [trimming](Self::trim) and without asking
-    /// the source.
+    /// Allocates memory for `layout`. Returns `None` if it does not fit, without
+    /// [trimming](Self::trim) and without asking the source.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
@@ -105,7 +107,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// Frees an allocation.
     ///
     /// # Panics
-    /// If the source panics in [`release`](Source::release). The allocation is freed all the same.
+    /// Panics if the source panics in [`release`](Source::release). The allocation is freed
+    /// nevertheless.
     ///
     /// # Safety
     /// As for [`RawTalc::deallocate`].
@@ -116,10 +119,9 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         unsafe { self.free(ptr, layout, Self::offer) }
     }
 
-    /// Frees an allocation whose contents have been moved to another one, of which the caller does
-    /// not know yet: a source that panics aborts the program.
+    /// Frees an allocation whose contents were moved to another one, for wrappers.
     ///
-    /// For wrappers.
+    /// A source that panics aborts the program, as the owner does not know the new allocation yet.
     ///
     /// # Safety
     /// As for [`RawTalc::deallocate`].
@@ -130,7 +132,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         unsafe { self.free(ptr, layout, Self::offer_or_abort) }
     }
 
-    /// Frees an allocation, and calls `offer` with what that came to.
+    /// Frees an allocation, and calls `offer` with what [`RawTalc::deallocate`] returns.
     ///
     /// # Safety
     /// As for [`RawTalc::deallocate`].
@@ -171,8 +173,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         }
     }
 
-    /// Grows an allocation into the gap below it by moving it down. Returns where it is then, if that
-    /// was possible.
+    /// Grows an allocation into the gaps around it by moving it down. Returns its new address, if
+    /// that was possible.
     ///
     /// # Safety
     /// As for [`RawTalc::try_grow_downwards`].
@@ -194,8 +196,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
 
     /// Shrinks an allocation without moving it.
     ///
-    /// A source that panics in [`release`](Source::release) aborts the program: nothing may keep the
-    /// caller from learning the allocation's new size.
+    /// A source that panics in [`release`](Source::release) aborts the program, as the caller would
+    /// not learn the allocation's new size.
     ///
     /// # Safety
     /// As for [`RawTalc::shrink`].
@@ -235,8 +237,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         }
     }
 
-    /// Gives slabs back that are empty but kept: [`RawTalc::trim`]. Offers the source each heap
-    /// whose top falls free.
+    /// Frees slabs that are empty but kept: [`RawTalc::trim`]. Offers the source each heap whose
+    /// top falls free.
     ///
     /// It is never needed to get memory back.
     pub fn trim(&mut self) {
@@ -255,7 +257,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         }
     }
 
-    /// The same where an allocation has changed, and its owner must learn of it.
+    /// As [`offer`](Self::offer), if an allocation has changed and its owner must learn of it.
     #[inline]
     fn offer_or_abort(&mut self, touched: Option<NonNull<u8>>) {
         if let (true, Some(end)) = (S::RELEASES, touched) {
@@ -267,21 +269,21 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
 
     #[inline(never)]
     fn release(&mut self, end: NonNull<u8>) {
-        // SAFETY: as in `make_room`; `end` is what the core just answered. What is still in use in
-        // that heap will be noticed, so that the source is told when none of it is.
+        // SAFETY: as in `make_room`; the core has just returned `end`. Something that is still in
+        // use in that heap will be noticed, so the source will be told when nothing is.
         unsafe {
             self.raw.watch(end);
             self.source.release(&mut self.raw, end);
         }
     }
 
-    /// The source.
+    /// Returns the source.
     #[inline]
     pub fn source(&self) -> &S {
         &self.source
     }
 
-    /// The source, to be changed or replaced.
+    /// Returns the source, for changing or replacing it.
     #[inline]
     pub fn source_mut(&mut self) -> &mut S
     where
@@ -291,7 +293,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     }
 }
 
-/// A core of any shape, to be shown.
+/// Shows a core of any shape.
 struct Heaps<'a, B>(&'a RawTalc<B>);
 
 impl<B: Binning> fmt::Debug for Heaps<'_, B> {
@@ -300,7 +302,7 @@ impl<B: Binning> fmt::Debug for Heaps<'_, B> {
     }
 }
 
-/// Shows the heaps. Of the source only the type is shown, which need not implement `Debug`.
+/// Shows the heaps, and of the source only its type, which need not implement `Debug`.
 impl<S: Source<B>, B: Binning> fmt::Debug for Talc<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut talc = f.debug_struct("Talc");

@@ -1,4 +1,4 @@
-//! Reporting broken rules: when an operation looks for them, and when it panics.
+//! Reporting broken rules: when operations look for them, and when they panic.
 
 use core::alloc::Layout;
 
@@ -7,9 +7,9 @@ use crate::reports::Reports;
 use crate::{Binning, RawTalcExt, Report, Source};
 
 impl<S, B> Talc<S, B> {
-    /// Makes the methods of this value keep a broken rule that they find for
-    /// [`deferred`](Self::deferred) to return, or panic again; and returns whether they did. Does
-    /// nothing where nothing is ever found.
+    /// Sets whether methods keep a broken rule that they find for [`deferred`](Self::deferred) to
+    /// return, instead of panicking. Returns whether they did. Does nothing in builds that find
+    /// nothing.
     #[inline]
     pub fn defer_reports(&mut self, are_deferred: bool) -> bool {
         self.raw.defer_reports(are_deferred);
@@ -18,11 +18,11 @@ impl<S, B> Talc<S, B> {
 }
 
 impl<S: Source<B>, B: Binning> Talc<S, B> {
-    /// Calls `f`, and returns what it returns and which rule was found to be broken meanwhile, if
-    /// one was: where else a method would panic, what it was to do is left undone, and this tells.
+    /// Calls `f`. Returns what it returns, and the rule that was found to be broken meanwhile, if
+    /// one was. A method that would otherwise panic does nothing.
     ///
-    /// For wrappers, which must not panic before they have released their lock: the message may have
-    /// to be allocated here. Nothing is ever found in release builds without the feature
+    /// This is for wrappers, which must not panic before they have released their lock, as the
+    /// message may be allocated here. Nothing is ever found in release builds without the feature
     /// `error-scanning`.
     #[inline]
     pub fn deferred<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (T, Option<Report>) {
@@ -37,13 +37,13 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         (result, report)
     }
 
-    /// Whether nothing seems to be wrong with the claim that `ptr` is a live allocation of `layout`;
-    /// else that is reported. Looks for it only if debug assertions are enabled.
+    /// Returns whether `ptr` seems to be a live allocation of `layout`, and reports what is wrong
+    /// if not. Always `true` if debug assertions are disabled.
     ///
-    /// For wrappers, before they read what is in the allocation.
+    /// This is for wrappers, before they read the contents of the allocation.
     ///
     /// # Safety
-    /// That of [`RawTalc::misuse`].
+    /// As for [`RawTalc::misuse`](talc_core::RawTalc::misuse).
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn is_sound(&mut self, ptr: *mut u8, layout: Layout) -> bool {
@@ -61,8 +61,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         unsafe { self.reporting_of(ptr, layout, false, check) }
     }
 
-    /// Whether a broken rule was found and not reported yet, as can only be under
-    /// [`deferred`](Self::deferred).
+    /// Returns whether a broken rule was found and not reported yet. Only in
+    /// [`deferred`](Self::deferred) can this be `true`.
     #[inline]
     pub fn has_report(&self) -> bool {
         self.raw.has_report() || self.reports.has_found()
@@ -77,11 +77,11 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         report
     }
 
-    /// Calls `f` after an audit, with the feature `error-scanning`. Returns `undone` instead if a broken rule
-    /// was found.
+    /// Calls `f`, with the feature `error-scanning` after an audit. Returns `undone` instead of
+    /// calling it if a broken rule was found.
     ///
     /// # Panics
-    /// If a broken rule was found by the audit or by `f`, unless that is deferred.
+    /// Panics if the audit or `f` found a broken rule, unless reports are deferred.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn reporting<T>(&mut self, undone: T, f: impl FnOnce(&mut Self) -> T) -> T {
@@ -105,11 +105,11 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         result
     }
 
-    /// The same for an operation on an allocation: what is wrong with that is more to the point than
-    /// what an audit finds.
+    /// As [`reporting`](Self::reporting), for an operation on an allocation. What is wrong with the
+    /// allocation says more than what an audit finds.
     ///
     /// # Safety
-    /// As for [`RawTalc::misuse`].
+    /// As for [`RawTalc::misuse`](talc_core::RawTalc::misuse).
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) unsafe fn reporting_of<T>(
@@ -132,7 +132,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     }
 }
 
-/// Ends a deferral, also if the source has panicked.
+/// Ends a deferral, even if the source panics.
 struct Deferred<'a, S: Source<B>, B: Binning> {
     talc: &'a mut Talc<S, B>,
     was_deferred: bool,
