@@ -55,13 +55,11 @@ impl<
     pub(crate) const FIRST_COUNT: u32 = if Self::WATCHES { 0 } else { QUIET };
 
     /// Returns the bin of gaps of `size` bytes.
-    #[inline]
     pub(crate) const fn bin_of(size: usize) -> usize {
         Bins::<L, P, W, S, C, I>::bin_of(size)
     }
 
     /// Returns the first bin all of whose gaps hold `size` bytes.
-    #[inline]
     pub(crate) const fn bin_above(size: usize) -> usize {
         Bins::<L, P, W, S, C, I>::bin_above(size)
     }

@@ -172,7 +172,6 @@ impl<B> RawTalc<B> {
     /// O(1).
     #[cfg(feature = "counters")]
     #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
-    #[inline]
     pub const fn counters(&self) -> &Counters {
         self.tally.counters()
     }
@@ -188,7 +187,6 @@ impl<
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
     /// Creates an allocator without a heap. Nothing fits until one is [claimed](Self::claim).
-    #[inline]
     pub const fn new() -> Self {
         Self::of(Bins::NEW)
     }
@@ -198,12 +196,10 @@ impl<
     ///
     /// A complete table need not move when larger heaps are claimed. Use this if heaps come and go, and
     /// one of them may be much larger than the first. With [`CompactBins`] it is [`new`](Self::new).
-    #[inline]
     pub const fn with_complete_table() -> Self {
         Self::of(Bins::NEW_COMPLETE)
     }
 
-    #[inline]
     const fn of(bins: Bins<L, P, W, S, C, I>) -> Self {
         let () = Bins::<L, P, W, S, C, I>::CHECKED;
         Self { bins, tally: Tally::new(), diagnosis: Diagnosis::new() }
@@ -214,14 +210,12 @@ impl<
     ///
     /// From then on, a heap that is no larger than the largest one needs only [`CHUNK_UNIT`] and a few
     /// words; see [`claim`](RawTalc::claim).
-    #[inline]
     pub fn is_metadata_established(&self) -> bool {
         Self::IS_TABLE_INSIDE || !self.books().heaps.is_null()
     }
 
     /// Returns the table for reading; if it does not exist yet, what stands for it, of which only
     /// the front may be read (I10).
-    #[inline]
     fn table(&self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
         unsafe { Bins::table(addr_of!(self.bins) as *mut Bins<L, P, W, S, C, I>) }
@@ -229,14 +223,12 @@ impl<
 
     /// Returns the table for reading and, if it exists, for writing. Any use of this value makes
     /// the pointer invalid, as the table may be a part of it.
-    #[inline]
     fn table_mut(&mut self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
         unsafe { Bins::table(addr_of_mut!(self.bins)) }
     }
 
     /// Returns the books of the heaps for reading.
-    #[inline]
     fn books(&self) -> &Books {
         // SAFETY: they are in the front, which always exists (I10), and nothing writes to it as long
         // as this is borrowed.
@@ -247,14 +239,12 @@ impl<
     ///
     /// # Safety
     /// The table must exist.
-    #[inline]
     unsafe fn books_mut(&mut self) -> &mut Books {
         // SAFETY: the table exists, and nothing else uses it as long as this is borrowed.
         unsafe { &mut *Table::books(self.table_mut()) }
     }
 
     /// Returns whether there are books of slabs. If not, no slab can be opened (I10).
-    #[inline]
     fn has_slab_books(&self) -> bool {
         Self::SLAB != 0
             && (Self::IS_TABLE_INSIDE || {
@@ -267,7 +257,6 @@ impl<
     ///
     /// # Safety
     /// They must [exist](Self::has_slab_books). They do if there is a slab.
-    #[inline]
     unsafe fn slab_books(&self) -> &SlabBooks<C> {
         // SAFETY: required of the caller; nothing writes to them as long as this is borrowed.
         unsafe { &*Table::slabs(self.table()) }
@@ -277,7 +266,6 @@ impl<
     ///
     /// # Safety
     /// As for [`slab_books`](Self::slab_books).
-    #[inline]
     unsafe fn slab_books_mut(&mut self) -> &mut SlabBooks<C> {
         // SAFETY: required of the caller; nothing else uses them as long as this is borrowed.
         unsafe { &mut *Table::slabs(self.table_mut()) }

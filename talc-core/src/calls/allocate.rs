@@ -29,7 +29,6 @@ impl<
     /// `SEARCH_LIMIT` others of almost the size, or of up to the size plus the alignment.
     ///
     /// With [`CompactBins`](crate::CompactBins), it inspects only the first gap of each bin.
-    #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);
         let block = if class < Self::CLASSES {

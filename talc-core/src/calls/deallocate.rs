@@ -34,7 +34,6 @@ impl<
     /// - `ptr` must be a live allocation of this `RawTalc`.
     /// - `layout` must be the layout that it was allocated with or, if it was resized, that layout
     ///   with its current size.
-    #[inline]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         if unsafe { self.is_misused(ptr, layout) } {

@@ -25,7 +25,6 @@ impl<
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
-    #[inline]
     unsafe fn is_misused_to(
         &mut self,
         direction: Ordering,
@@ -52,7 +51,6 @@ impl<
     /// # Safety
     /// - `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
     /// - `new_size >= layout.size()`.
-    #[inline]
     pub unsafe fn try_grow_in_place(
         &mut self,
         ptr: *mut u8,
@@ -171,7 +169,6 @@ impl<
     /// # Safety
     /// - `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
     /// - `new_size <= layout.size()`.
-    #[inline]
     pub unsafe fn shrink(
         &mut self,
         ptr: *mut u8,
@@ -213,7 +210,6 @@ impl<
     ///
     /// # Safety
     /// `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
-    #[inline]
     pub unsafe fn try_realloc_in_place(
         &mut self,
         ptr: *mut u8,

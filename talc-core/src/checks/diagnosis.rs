@@ -77,31 +77,24 @@ impl Diagnosis {
         Self {}
     }
 
-    #[inline]
     pub(crate) fn note(&mut self, _: Misuse) {}
 
-    #[inline]
     pub(crate) const fn has_found(&self) -> bool {
         false
     }
 
-    #[inline]
     pub(crate) const fn is_deferred(&self) -> bool {
         false
     }
 
-    #[inline]
     fn defer(&mut self, _: bool) {}
 
-    #[inline]
     fn take(&mut self) -> Option<Misuse> {
         None
     }
 
-    #[inline]
     fn mute(&mut self) {}
 
-    #[inline]
     fn take_due(&mut self) -> Option<Misuse> {
         None
     }
@@ -113,13 +106,11 @@ impl<B> RawTalc<B> {
     ///
     /// For callers that hold a lock: the message of a panic may be allocated, and if that needs the
     /// same lock, the thread waits for itself. Does nothing in release builds.
-    #[inline]
     pub fn defer_reports(&mut self, is_deferred: bool) {
         self.diagnosis.defer(is_deferred);
     }
 
     /// Returns what a method has found to be wrong, once. That method did nothing else.
-    #[inline]
     pub fn take_report(&mut self) -> Option<Misuse> {
         self.diagnosis.take()
     }
@@ -129,19 +120,16 @@ impl<B> RawTalc<B> {
     ///
     /// [`take_report`](Self::take_report) does so by itself; this is for callers that have found
     /// damage by an audit.
-    #[inline]
     pub fn mute_damage(&mut self) {
         self.diagnosis.mute();
     }
 
     /// Returns whether [`take_report`](Self::take_report) would return something.
-    #[inline]
     pub fn has_report(&self) -> bool {
         self.diagnosis.has_found()
     }
 
     /// Panics if something was found to be wrong, unless reports are deferred.
-    #[inline]
     #[track_caller]
     pub(crate) fn report(&mut self) {
         if let Some(misuse) = self.diagnosis.take_due() {

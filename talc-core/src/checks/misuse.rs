@@ -206,7 +206,6 @@ impl<
     ///
     /// # Safety
     /// As for [`misuse_of_end`](Self::misuse_of_end).
-    #[inline]
     pub(crate) unsafe fn is_heap_end(&self, end: NonNull<u8>) -> bool {
         // SAFETY: required of the caller.
         match if CHECKS { unsafe { self.misuse_of_end(end) } } else { None } {
@@ -221,7 +220,6 @@ impl<
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
-    #[inline]
     pub(crate) unsafe fn is_misused(&mut self, ptr: *mut u8, layout: Layout) -> bool {
         if CHECKS {
             // SAFETY: required of the caller.

@@ -20,7 +20,6 @@ impl<
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
     /// Allocates a chunk.
-    #[inline]
     pub(crate) fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = checked_chunk_size(layout.size())?;
         if Self::SEARCHES_LISTS && layout.align() <= GRAIN && need < LARGE {
@@ -43,7 +42,6 @@ impl<
     /// Allocates a chunk by a search: for large and over-aligned layouts, for small ones if no gap
     /// is surely large enough, and with compact bins for all, to have one way only.
     #[cold]
-    #[inline(never)]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
         let align = layout.align();
         let chunk = if Self::SEARCHES_LISTS {
@@ -59,7 +57,6 @@ impl<
 
     /// Takes a chunk of exactly the size of a slab, aligned to it, that leaves a gap or nothing on
     /// both sides.
-    #[inline]
     pub(crate) fn take_slab(&mut self) -> Option<Chunk> {
         if !Self::SEARCHES_LISTS {
             return self.take_from_heads(S, S, true);

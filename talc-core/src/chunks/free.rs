@@ -22,7 +22,6 @@ impl<
     /// # Safety
     /// The chunk must be the allocator's (I9), and in no list. It may be smaller than a chunk can
     /// be (I2) if there is a gap above it.
-    #[inline]
     pub(crate) unsafe fn free(&mut self, mut chunk: Chunk, header: Header) -> Option<NonNull<u8>> {
         let mut size = header.size();
         let mut below = header.below();

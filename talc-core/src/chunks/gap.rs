@@ -21,7 +21,6 @@ impl<
     /// # Safety
     /// As for [`Chunk::set_gap`]. The header above must already be marked `BELOW_FREE`, and the
     /// table must have a head for the gap (I10).
-    #[inline]
     pub(crate) unsafe fn add_gap(&mut self, gap: Chunk, header: Header) {
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
         unsafe {
@@ -41,7 +40,6 @@ impl<
     ///
     /// # Safety
     /// `gap` must be a gap of `size` bytes, in its list.
-    #[inline]
     pub(crate) unsafe fn remove_gap(&mut self, gap: Chunk, size: usize) {
         // SAFETY: required of the caller; the table exists wherever there is a chunk (I10).
         unsafe { Table::unlink(self.table_mut(), gap, Self::bin_of(size)) };
@@ -53,7 +51,6 @@ impl<
     /// # Safety
     /// The bin must not be empty, all its gaps must be large enough, and `need` must be a chunk
     /// size (I2).
-    #[inline]
     pub(crate) unsafe fn take_first(&mut self, bin: usize, need: usize) -> Chunk {
         // SAFETY: a gap is the allocator's to cut up (I9).
         unsafe {
@@ -71,7 +68,6 @@ impl<
     /// # Safety
     /// `gap` must be a gap of at least `front + need` bytes, in its bin's list. `need` must be a
     /// chunk size (I2), and `front` 0 or a multiple of 16 that is at least [`CHUNK_UNIT`].
-    #[inline]
     pub(crate) unsafe fn take(&mut self, gap: Gap, front: usize, need: usize) -> Chunk {
         let Gap { chunk: mut lowest, size, bin } = gap;
         // SAFETY: required of the caller; the bytes of a gap are the allocator's to cut up (I9).
@@ -96,7 +92,6 @@ impl<
     /// - The bytes must be the allocator's (I9) and in no list.
     /// - `size >= need`, and both must be multiples of 16.
     /// - Above the bytes, there must be an allocated chunk or a sentinel, marked `BELOW_FREE`.
-    #[inline]
     pub(crate) unsafe fn occupy(&mut self, chunk: Chunk, size: usize, need: usize, below: Below) {
         let rest = size - need;
         // SAFETY: all headers written lie at the start, the end or inside of the caller's bytes.

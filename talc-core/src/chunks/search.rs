@@ -29,7 +29,6 @@ impl<
 {
     /// Returns the first gap that `fits` accepts, among the first `depth` ones of each bin from
     /// `bin` on, and `limit` in all.
-    #[inline]
     pub(crate) fn search(
         &mut self,
         mut bin: usize,
@@ -76,7 +75,6 @@ impl<
     /// the bins from that of `need` on.
     ///
     /// If it `is_exact`, the chunk must not be enlarged by a rest that is too small for a gap.
-    #[inline]
     pub(crate) fn search_heads(
         &mut self,
         need: usize,

@@ -60,7 +60,6 @@ impl<
     /// # Safety
     /// These bytes must be the allocator's, and so must the base in front of the first chunk of a
     /// new heap; `below` must be what stands below them.
-    #[inline]
     unsafe fn grow(&mut self, chunk: Chunk, end: HeapEnd, below: Below) -> bool {
         let heap = HeapBase::of_first_chunk(chunk);
         let base = if below.is_base() { heap as usize } else { HeapEnd::of_sentinel(chunk).addr() };
@@ -176,7 +175,6 @@ impl<
     ///
     /// # Safety
     /// What is below `end` must be readable, if it is between the bounds of the heaps.
-    #[inline]
     pub(crate) unsafe fn is_misused_end(&mut self, end: NonNull<u8>) -> bool {
         if CHECKS {
             // SAFETY: required of the caller.

@@ -97,7 +97,6 @@ impl<
     ///
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
-    #[inline]
     unsafe fn free_below(&self, end: NonNull<u8>) -> usize {
         // SAFETY: a sentinel is below the end (I1), a gap below it has a footer (I5).
         unsafe {

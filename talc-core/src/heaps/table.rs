@@ -37,7 +37,6 @@ impl<
 
     /// Returns whether the table exists and has a head for each gap that a heap of `bytes` bytes
     /// can have.
-    #[inline]
     pub(crate) fn has_heads_for(&self, bytes: usize) -> bool {
         Self::IS_TABLE_INSIDE || Self::bin_of(bytes) < self.books().heads.into()
     }
@@ -78,7 +77,6 @@ impl<
     /// # Safety
     /// The new bytes must be the allocator's, and `below` what is below them: the base of a new
     /// heap, or else what the old sentinel, `chunk`, says.
-    #[inline]
     pub(crate) unsafe fn provide_table(
         &mut self,
         chunk: Chunk,
@@ -137,7 +135,6 @@ impl<
     /// # Safety
     /// These bytes must be the allocator's, in no list, and with `below` below them. The table must
     /// have a head for the gap (I10).
-    #[inline]
     pub(crate) unsafe fn add_space(&mut self, chunk: Chunk, end: HeapEnd, below: Below) {
         // SAFETY: required of the caller.
         unsafe {

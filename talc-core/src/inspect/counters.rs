@@ -54,19 +54,16 @@ impl Counters {
 
     /// Returns the bytes that are neither allocated nor available: headers, rounding, and the
     /// table.
-    #[inline]
     pub const fn overhead_bytes(&self) -> usize {
         self.claimed_bytes.wrapping_sub(self.available_bytes).wrapping_sub(self.allocated_bytes)
     }
 
     /// Returns the bytes that were allocated and have been freed since.
-    #[inline]
     pub const fn total_freed_bytes(&self) -> u64 {
         self.total_allocated_bytes.wrapping_sub(self.allocated_bytes as u64)
     }
 
     /// Returns the bytes that were claimed and have been given back since.
-    #[inline]
     pub const fn total_released_bytes(&self) -> u64 {
         self.total_claimed_bytes.wrapping_sub(self.claimed_bytes as u64)
     }
@@ -81,50 +78,42 @@ impl Default for Counters {
 /// Events, as the algorithm reports them. Callers that break rules can make counts fall below zero,
 /// which must not panic under a lock.
 impl Counters {
-    #[inline]
     pub(crate) fn allocated(&mut self, size: usize) {
         self.allocation_count = self.allocation_count.wrapping_add(1);
         self.total_allocation_count = self.total_allocation_count.wrapping_add(1);
         self.grew(size);
     }
 
-    #[inline]
     pub(crate) fn deallocated(&mut self, size: usize) {
         self.allocation_count = self.allocation_count.wrapping_sub(1);
         self.allocated_bytes = self.allocated_bytes.wrapping_sub(size);
     }
 
-    #[inline]
     pub(crate) fn grew(&mut self, by: usize) {
         self.allocated_bytes = self.allocated_bytes.wrapping_add(by);
         self.total_allocated_bytes = self.total_allocated_bytes.wrapping_add(by as u64);
         self.peak_allocated_bytes = self.peak_allocated_bytes.max(self.allocated_bytes);
     }
 
-    #[inline]
     pub(crate) fn shrank(&mut self, by: usize) {
         self.allocated_bytes = self.allocated_bytes.wrapping_sub(by);
     }
 
     /// Slots were allocated, or their slab closed: their bytes are no longer available.
-    #[inline]
     pub(crate) fn slots_taken(&mut self, bytes: usize) {
         self.available_bytes = self.available_bytes.wrapping_sub(bytes);
     }
 
     /// Slots were freed, or their slab opened: their bytes are available.
-    #[inline]
     pub(crate) fn slots_added(&mut self, bytes: usize) {
         self.available_bytes = self.available_bytes.wrapping_add(bytes);
     }
 
-    #[inline]
     pub(crate) fn gap_added(&mut self, size: usize) {
         self.fragment_count = self.fragment_count.wrapping_add(1);
         self.available_bytes = self.available_bytes.wrapping_add(size);
     }
 
-    #[inline]
     pub(crate) fn gap_removed(&mut self, size: usize) {
         self.fragment_count = self.fragment_count.wrapping_sub(1);
         self.available_bytes = self.available_bytes.wrapping_sub(size);

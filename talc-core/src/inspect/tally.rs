@@ -18,7 +18,6 @@ impl Tally {
         &self.counters
     }
 
-    #[inline]
     pub(crate) fn record(&mut self, event: impl FnOnce(&mut Counters)) {
         event(&mut self.counters);
     }
@@ -30,6 +29,5 @@ impl Tally {
         Self {}
     }
 
-    #[inline]
     pub(crate) fn record(&mut self, _event: impl FnOnce(&mut Counters)) {}
 }

@@ -22,7 +22,6 @@ impl<
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of
     /// slabs.
-    #[inline]
     pub(crate) unsafe fn open_slab(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
         // SAFETY: required of the caller.
         unsafe {

@@ -19,7 +19,6 @@ impl<
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
     /// Returns the class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
-    #[inline]
     pub(crate) fn class_of(layout: Layout) -> usize {
         if layout.align() > GRAIN / 2 {
             return C;
@@ -32,7 +31,6 @@ impl<
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
-    #[inline]
     pub(crate) unsafe fn allocate_small(
         &mut self,
         class: usize,
@@ -55,7 +53,6 @@ impl<
     ///
     /// # Safety
     /// Its free list must not be empty.
-    #[inline]
     unsafe fn take_slot(&mut self, slab: *mut Slab, layout: Layout) -> NonNull<u8> {
         // SAFETY: what is in a free list is a slot, and the allocator's (I12).
         unsafe {
@@ -75,7 +72,6 @@ impl<
     /// # Safety
     /// As for [`allocate_small`](Self::allocate_small).
     #[cold]
-    #[inline(never)]
     unsafe fn allocate_small_slowly(
         &mut self,
         class: usize,
@@ -97,7 +93,6 @@ impl<
     ///
     /// # Safety
     /// `class` must be less than [`CLASSES`](Bins).
-    #[inline]
     pub(crate) unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
         debug_assert!(class < C);
         // SAFETY: in bounds of a table and of its placeholder, as required of the caller.
@@ -108,7 +103,6 @@ impl<
     ///
     /// # Safety
     /// `slab` must be what the table has for a class (I13).
-    #[inline]
     pub(crate) unsafe fn is_none(slab: *const Slab) -> bool {
         if Self::NO_SLAB.is_null() {
             slab.is_null()
@@ -187,7 +181,6 @@ impl<
     ///
     /// # Safety
     /// `ptr` must be a slot in use that its owner gives up.
-    #[inline]
     pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
         let slab = Slab::of_slot(ptr, S);
         let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize).cast::<Slot>();
@@ -214,7 +207,6 @@ impl<
     /// # Safety
     /// `slab` must be a slab.
     #[cold]
-    #[inline(never)]
     unsafe fn count_has_run_out(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
         // SAFETY: it is a slab (I12), and its list, if it is in one, is that of its class (I13).
         unsafe {

@@ -52,7 +52,6 @@ impl<
     /// # Safety
     /// `table` must be the table, and `chunk` an empty slab that is kept, or a gap with a slab above it.
     #[cold]
-    #[inline(never)]
     pub(crate) unsafe fn fell_free(
         table: *mut Table<W, C>,
         mut chunk: Chunk,
@@ -235,7 +234,6 @@ impl<
     ///
     /// # Safety
     /// `chunk` must be a chunk or a sentinel.
-    #[inline]
     pub(crate) unsafe fn gap_below(&self, chunk: Chunk) -> Option<Chunk> {
         // SAFETY: required of the caller; a gap below has a footer (I4, I5).
         unsafe {

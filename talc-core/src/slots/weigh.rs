@@ -58,7 +58,6 @@ impl<
     ///
     /// # Safety
     /// There must be books of slabs.
-    #[inline]
     pub(crate) unsafe fn add_open(&mut self, slabs: isize) {
         if Self::WEIGHS_SLABS {
             // SAFETY: required of the caller.
@@ -79,7 +78,6 @@ impl<
 
     /// Returns the index of chunks of `size` bytes in the books; [`CLASSES`](Bins) or more if they
     /// are too large to be counted.
-    #[inline]
     pub(crate) fn small_chunk_index(size: usize) -> usize {
         if !Self::WEIGHS_SLABS {
             return usize::MAX;
@@ -91,7 +89,6 @@ impl<
     ///
     /// # Safety
     /// `chunk` must be an allocated chunk that is not counted yet.
-    #[inline]
     pub(crate) unsafe fn count_small_chunk(&mut self, chunk: Chunk) {
         if !Self::WEIGHS_SLABS || !self.has_slab_books() {
             return;
@@ -112,7 +109,6 @@ impl<
     /// # Safety
     /// `header` must be that of an allocated chunk that is not a slab. The caller must overwrite
     /// it.
-    #[inline]
     pub(crate) unsafe fn uncount_small_chunk(&mut self, header: Header) {
         if Self::WEIGHS_SLABS && header.is_marked() {
             // SAFETY: as for counting it; marked chunks that are no slabs are counted (I12).

@@ -179,7 +179,6 @@ impl<
     ///
     /// # Safety
     /// `this` must be a valid pointer.
-    #[inline]
     pub(crate) unsafe fn table(this: *mut Self) -> *mut Table<W, C> {
         // SAFETY: required of the caller.
         unsafe {
@@ -197,14 +196,12 @@ impl<
     }
 
     /// Returns the bin of gaps of `size` bytes.
-    #[inline]
     pub(crate) const fn bin_of(size: usize) -> usize {
         Spread::<L, P, W>::index(size / GRAIN)
     }
 
     /// Returns the first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if
     /// there is none.
-    #[inline]
     pub(crate) const fn bin_above(size: usize) -> usize {
         Spread::<L, P, W>::index(size / GRAIN - 1) + 1
     }

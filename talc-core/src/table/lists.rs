@@ -20,7 +20,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table that has a head for `bin`.
-    #[inline]
     pub(crate) unsafe fn head(this: *mut Self, bin: usize) -> *mut *mut Links {
         debug_assert!(bin < Self::BINS);
         // SAFETY: in bounds, as required of the caller.
@@ -31,7 +30,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// As for [`head`](Self::head).
-    #[inline]
     unsafe fn map_word(this: *mut Self, bin: usize) -> (*mut u64, u64) {
         debug_assert!(bin < Self::BINS);
         // The compiler does not always know that this is 0.
@@ -45,7 +43,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table.
-    #[inline]
     unsafe fn or_nowhere(this: *mut Self, links: *mut Links) -> *mut Links {
         if links.is_null() {
             // Only `back`, the second word, is ever written.
@@ -61,7 +58,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table, or what stands for one.
-    #[inline]
     pub(crate) unsafe fn first_from(this: *mut Self, bin: usize) -> Option<usize> {
         let mut word = bin / 64;
         if word >= WORDS {
@@ -118,7 +114,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table, and its bit for `bin` set (I8).
-    #[inline]
     pub(crate) unsafe fn first_gap(this: *mut Self, bin: usize) -> Chunk {
         // SAFETY: the list of a bin whose bit is set starts with a gap (I8).
         unsafe { Chunk::of_links(Self::head(this, bin).read()) }
@@ -128,7 +123,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table that has a head for `bin`, and `gap` a gap of that bin that is in no list.
-    #[inline]
     pub(crate) unsafe fn link(this: *mut Self, gap: Chunk, bin: usize) {
         let links = gap.links();
         // SAFETY: the payload of a gap is its links'; what the head points to is a gap's links, if
@@ -149,7 +143,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table, and `gap` a gap in the list of that bin.
-    #[inline]
     pub(crate) unsafe fn unlink(this: *mut Self, gap: Chunk, bin: usize) {
         // SAFETY: both neighbours in a list are links, or its head in front of the first gap (I7).
         unsafe {
@@ -185,7 +178,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table, and its bit for `bin` set (I8).
-    #[inline]
     pub(crate) unsafe fn take_first(this: *mut Self, bin: usize) -> Chunk {
         // SAFETY: the list of a bin whose bit is set starts with a gap (I8); the next one in a list
         // is links, if it is not null (I7).

@@ -133,7 +133,6 @@ impl<const WORDS: usize, const CLASSES: usize> Whole<WORDS, CLASSES> {
     };
 
     /// Returns the table in it.
-    #[inline]
     pub(crate) fn table(this: *mut Self) -> *mut Table<WORDS, CLASSES> {
         let offset = core::mem::size_of::<SlabBooks<CLASSES>>();
         this.cast::<u8>().wrapping_add(offset).cast()
@@ -147,7 +146,6 @@ macro_rules! parts {
         ///
         /// # Safety
         /// `this` must be a table, or what stands for one.
-        #[inline]
         pub(crate) unsafe fn $name(this: *mut Self) -> *mut $part {
             // SAFETY: in bounds of a table's front, as required of the caller; nothing is read.
             unsafe { addr_of_mut!((*this).front.$name).cast() }
@@ -184,7 +182,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table that has them.
-    #[inline]
     pub(crate) unsafe fn slabs(this: *mut Self) -> *mut SlabBooks<CLASSES> {
         this.cast::<SlabBooks<CLASSES>>().wrapping_sub(1)
     }
@@ -193,7 +190,6 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table.
-    #[inline]
     unsafe fn heads(this: *mut Self) -> *mut *mut Links {
         this.cast::<u8>().wrapping_add(Self::FRONT).cast()
     }

@@ -23,7 +23,6 @@ impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>
     /// linear part is a part. For a long linear part, a table has the bits of mantissa of each
     /// exponent. Neither needs a branch on the size, which random sizes would make the processor
     /// mispredict.
-    #[inline]
     pub(crate) const fn index(grains: usize) -> usize {
         if LINEAR <= 2 * PER_DOUBLING {
             // So far, the mantissa itself is linear.
