@@ -57,23 +57,25 @@ mod inspect;
 mod memory;
 mod slots;
 mod table;
+mod tally;
 mod tuning;
 
 use core::ptr::{addr_of, addr_of_mut};
 
 use checks::diagnosis::Diagnosis;
-use inspect::tally::Tally;
+use memory::chunk::Chunk;
 use table::{Books, SlabBooks, Table};
+use tally::Tally;
 
 pub use calls::resize::NoRoom;
 pub use checks::misuse::Misuse;
-pub use heaps::truncate::Reserved;
+pub use heaps::reserved::Reserved;
 #[cfg(feature = "audit")]
 pub use inspect::audit::Fault;
-pub use inspect::counters::Counters;
 pub use inspect::visit::Part;
 pub use memory::chunk::CHUNK_UNIT;
 pub use table::bins::{Bins, CompactBins, DefaultBinning, SmallBinning};
+pub use tally::counters::Counters;
 pub use tuning::SEARCH_LIMIT;
 
 /// The allocator: heaps of memory that are cut into chunks, and nothing around them.
@@ -226,6 +228,19 @@ impl<
     fn table_mut(&mut self) -> *mut Table<W, C> {
         // SAFETY: a reference is a valid pointer.
         unsafe { Bins::table(addr_of_mut!(self.bins)) }
+    }
+
+    /// Returns the chunk in whose payload a table is.
+    ///
+    /// # Safety
+    /// `table` must be the table in a heap, or have been until now.
+    unsafe fn chunk_of_table(table: *mut Table<W, C>) -> Chunk {
+        // SAFETY: required of the caller.
+        unsafe {
+            let heads = (*Table::books(table)).heads;
+            let offset = Bins::<L, P, W, S, C, I>::table_offset(heads.into());
+            Chunk::of_payload(table.cast::<u8>().wrapping_sub(offset))
+        }
     }
 
     /// Returns the books of the heaps for reading.

@@ -175,4 +175,22 @@ impl<
         }
         is_sound
     }
+
+    /// Returns whether the first gap of a bin is sound. If not, notes it, and abandons the bin.
+    ///
+    /// # Safety
+    /// The table must exist, and its bit for `bin` must be set.
+    pub(crate) unsafe fn first_is_sound(&mut self, bin: usize) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            let is_sound = self.head_is_sound(bin)
+                && !Table::head(self.table(), bin).read().is_null()
+                && self.gap_is_sound(Table::first_gap(self.table(), bin));
+            if !is_sound {
+                Table::abandon(self.table_mut(), bin);
+                self.diagnosis.note(Misuse::Damaged);
+            }
+            is_sound
+        }
+    }
 }

@@ -1,10 +1,7 @@
 //! Freeing a chunk: it becomes a gap, and is joined with the gaps next to it.
 
-use core::ptr::NonNull;
-
 use crate::memory::chunk::Chunk;
 use crate::memory::header::Header;
-use crate::memory::heap::HeapEnd;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -16,13 +13,13 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
-    /// Makes an allocated chunk, whose header is or would be `header`, a gap. Returns what
-    /// [`deallocate`](RawTalc::deallocate) does.
+    /// Makes an allocated chunk, whose header is or would be `header`, a gap. Returns the gap that it
+    /// is now in, and its size.
     ///
     /// # Safety
     /// The chunk must be the allocator's (I9), and in no list. It may be smaller than a chunk can
     /// be (I2) if there is a gap above it.
-    pub(crate) unsafe fn free(&mut self, mut chunk: Chunk, header: Header) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn make_gap(&mut self, mut chunk: Chunk, header: Header) -> (Chunk, usize) {
         let mut size = header.size();
         let mut below = header.below();
         // SAFETY: above a chunk stands a chunk or the sentinel (I2); below a chunk that says so
@@ -47,18 +44,7 @@ impl<
                 size += size_below;
             }
             self.add_gap(chunk, Header::gap(size, below));
-            // The footer that has just been written is beside this header.
-            let above = chunk.above(size);
-            let header = above.header();
-            if !Self::WATCHES {
-                header.is_sentinel().then(|| HeapEnd::of_sentinel(above).public())
-            } else if !header.is_sentinel_or_slab(S) {
-                None
-            } else if header.is_sentinel() {
-                Some(HeapEnd::of_sentinel(above).public())
-            } else {
-                Self::fell_free(self.table_mut(), chunk)
-            }
+            (chunk, size)
         }
     }
 }

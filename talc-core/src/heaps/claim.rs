@@ -169,20 +169,4 @@ impl<
         self.report();
         new.public()
     }
-
-    /// Returns whether `end` is not the end of a heap, or what is below it is damaged, and notes
-    /// it. Always `false` in release builds.
-    ///
-    /// # Safety
-    /// What is below `end` must be readable, if it is between the bounds of the heaps.
-    pub(crate) unsafe fn is_misused_end(&mut self, end: NonNull<u8>) -> bool {
-        if CHECKS {
-            // SAFETY: required of the caller.
-            if let Some(misuse) = unsafe { self.misuse_of_end(end) } {
-                self.diagnosis.note(misuse);
-                return true;
-            }
-        }
-        false
-    }
 }

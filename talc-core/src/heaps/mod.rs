@@ -2,6 +2,7 @@
 
 mod books;
 mod claim;
+pub(crate) mod reserved;
 pub(crate) mod sizing;
 mod table;
-pub(crate) mod truncate;
+mod truncate;

@@ -244,17 +244,4 @@ impl<
             }
         }
     }
-
-    /// Returns the chunk in whose payload a table is.
-    ///
-    /// # Safety
-    /// `table` must be the table in a heap, or have been until now.
-    pub(crate) unsafe fn chunk_of_table(table: *mut Table<W, C>) -> Chunk {
-        // SAFETY: required of the caller.
-        unsafe {
-            let heads = (*Table::books(table)).heads;
-            let offset = Bins::<L, P, W, S, C, I>::table_offset(heads.into());
-            Chunk::of_payload(table.cast::<u8>().wrapping_sub(offset))
-        }
-    }
 }

@@ -7,17 +7,6 @@ use crate::memory::header::Header;
 use crate::memory::heap::{HeapBase, HeapEnd};
 use crate::{Bins, Counters, RawTalc};
 
-/// How much of a heap is in use. Returned by [`RawTalc::reserved`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reserved {
-    /// The end of the reserved part of the heap, which is the lowest end that
-    /// [`truncate`](RawTalc::truncate) can give it.
-    pub up_to: NonNull<u8>,
-    /// Whether any part of the heap is reserved. If not, a truncation down to `up_to` removes the
-    /// heap.
-    pub any: bool,
-}
-
 impl<
         const L: usize,
         const P: usize,

@@ -3,7 +3,7 @@
 
 #[cfg(feature = "audit")]
 pub(crate) mod audit;
-pub(crate) mod counters;
+
 mod gaps;
-pub(crate) mod tally;
+
 pub(crate) mod visit;

@@ -2,5 +2,5 @@
 
 mod slabs;
 mod slot;
-mod vacancy;
+pub(crate) mod vacancy;
 mod weigh;

@@ -17,23 +17,24 @@
 //! So if anything in a heap is in use, so is something that will be noticed (I14), unless the
 //! caller was told that the heap is free, and kept it.
 
-use core::ptr::{null_mut, NonNull};
+use core::ptr::NonNull;
 
 use crate::checks::CHECKS;
 use crate::memory::chunk::{Chunk, WORD};
+use crate::memory::header::Header;
 use crate::memory::heap::HeapEnd;
 use crate::memory::slab::{Slab, State, QUIET};
 use crate::table::Table;
-use crate::{Bins, RawTalc, Reserved};
+use crate::{Bins, RawTalc};
 
 /// What is free at the top of a heap.
-struct Top {
+pub(crate) struct Top {
     /// The lowest chunk that is free; the sentinel if none is.
-    lowest: Chunk,
+    pub(crate) lowest: Chunk,
     /// Whether this is the first chunk of the heap.
-    is_all: bool,
+    pub(crate) is_all: bool,
     /// The slab directly below, if it is a current one.
-    slab: Option<*mut Slab>,
+    pub(crate) slab: Option<*mut Slab>,
 }
 
 impl<
@@ -45,6 +46,30 @@ impl<
         const I: usize,
     > RawTalc<Bins<L, P, W, S, C, I>>
 {
+    /// Makes an allocated chunk, whose header is or would be `header`, a gap. Returns what
+    /// [`deallocate`](RawTalc::deallocate) does.
+    ///
+    /// # Safety
+    /// As for [`make_gap`](Self::make_gap).
+    pub(crate) unsafe fn free(&mut self, chunk: Chunk, header: Header) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller; above a gap stands a chunk or the sentinel (I2).
+        unsafe {
+            let (gap, size) = self.make_gap(chunk, header);
+            // The footer that has just been written is beside this header.
+            let above = gap.above(size);
+            let header = above.header();
+            if !Self::WATCHES {
+                header.is_sentinel().then(|| HeapEnd::of_sentinel(above).public())
+            } else if !header.is_sentinel_or_slab(S) {
+                None
+            } else if header.is_sentinel() {
+                Some(HeapEnd::of_sentinel(above).public())
+            } else {
+                Self::fell_free(self.table_mut(), gap)
+            }
+        }
+    }
+
     /// Walks up from `chunk`, which has just become free, over what is free. If the walk ends at a
     /// current slab, makes that slab notice when it falls empty; if it ends at the heap end,
     /// returns that. Does nothing if something directly below is in use that will be noticed.
@@ -52,7 +77,7 @@ impl<
     /// # Safety
     /// `table` must be the table, and `chunk` an empty slab that is kept, or a gap with a slab above it.
     #[cold]
-    pub(crate) unsafe fn fell_free(
+    pub(super) unsafe fn fell_free(
         table: *mut Table<W, C>,
         mut chunk: Chunk,
     ) -> Option<NonNull<u8>> {
@@ -101,105 +126,11 @@ impl<
         }
     }
 
-    /// Returns how much of a heap is in use, and so how far down it can be truncated.
-    ///
-    /// Slabs that are empty but kept for the next allocation are not in use.
-    ///
-    /// # Complexity
-    /// O(1), and O(classes) for each such slab at the top of the heap.
-    ///
-    /// # Safety
-    /// `end` must be the current end of a heap of this `RawTalc`.
-    pub unsafe fn reserved(&self, end: NonNull<u8>) -> Reserved {
-        // SAFETY: required of the caller.
-        unsafe { self.reserved_below(&self.top(HeapEnd::from_public(end))) }
-    }
-
-    /// Returns what is reserved below the top of a heap. If the table is directly below, it counts
-    /// as moved down as far as it can be.
-    ///
-    /// # Safety
-    /// `top` must be what is free at the top of a heap.
-    unsafe fn reserved_below(&self, top: &Top) -> Reserved {
-        let mut up_to = top.lowest;
-        if !Self::IS_TABLE_INSIDE {
-            // SAFETY: there is a heap, and so a table (I10).
-            unsafe {
-                let table = Self::chunk_of_table(self.table());
-                let size = table.header().size();
-                if table.above(size) == up_to {
-                    up_to = self.free_below_chunk(table).lowest.above(size);
-                }
-            }
-        }
-        Reserved { up_to: HeapEnd::of_sentinel(up_to).public(), any: !top.is_all }
-    }
-
-    /// Returns what [`reserved`](Self::reserved) does, and makes sure that the deallocation that
-    /// leaves nothing in use in this heap returns its end.
-    ///
-    /// The driver of `talc-sources` calls it before it tells a source that the top of a heap is
-    /// free. A source calls it for a heap that was free and is kept. In WebAssembly, it makes sure
-    /// of nothing with [`CompactBins`](crate::CompactBins).
-    ///
-    /// # Complexity
-    /// As for [`reserved`](Self::reserved).
-    ///
-    /// # Safety
-    /// `end` must be the current end of a heap of this `RawTalc`.
-    pub unsafe fn watch(&mut self, end: NonNull<u8>) -> Reserved {
-        // SAFETY: required of the caller; what the table has are slabs (I13).
-        unsafe {
-            let top = self.top(HeapEnd::from_public(end));
-            if let (true, Some(slab)) = (Self::WATCHES, top.slab) {
-                (*slab).count &= !QUIET;
-            }
-            self.reserved_below(&top)
-        }
-    }
-
-    /// Makes every deallocation that empties a slab return `end`, unless it has another heap end to
-    /// return. `None` ends this.
-    ///
-    /// This is for sources that keep a free heap until there is room elsewhere: as long as
-    /// something is in use at the top of each other heap, nothing else tells them. It does nothing
-    /// without slabs, nor with [`CompactBins`](crate::CompactBins) in WebAssembly.
-    ///
-    /// # Complexity
-    /// O(1).
-    ///
-    /// # Safety
-    /// - There must be a heap.
-    /// - `end`, if it is given, must be the current end of a heap of this `RawTalc`. This method
-    ///   must be called again before that changes.
-    pub unsafe fn remind(&mut self, end: Option<NonNull<u8>>) {
-        if Self::WATCHES && self.has_slab_books() {
-            // SAFETY: there are books of slabs.
-            unsafe { self.slab_books_mut().reminder = end.map_or(null_mut(), NonNull::as_ptr) };
-        }
-    }
-
-    /// Returns what is free at the top of a heap.
-    ///
-    /// # Safety
-    /// `end` must be the current end of a heap.
-    unsafe fn top(&self, end: HeapEnd) -> Top {
-        // SAFETY: a sentinel is below the end (I1).
-        unsafe {
-            let sentinel = end.sentinel();
-            if self.is_heap_end(end.public()) {
-                self.free_below_chunk(sentinel)
-            } else {
-                Top { lowest: sentinel, is_all: false, slab: None }
-            }
-        }
-    }
-
     /// Walks down from a chunk or a sentinel, over what is free.
     ///
     /// # Safety
     /// `chunk` must be a chunk or a sentinel.
-    unsafe fn free_below_chunk(&self, chunk: Chunk) -> Top {
+    pub(crate) unsafe fn free_below_chunk(&self, chunk: Chunk) -> Top {
         let mut lowest = chunk;
         // SAFETY: a gap below a chunk, a sentinel or a slab has a footer (I5).
         unsafe {

@@ -1,5 +1,7 @@
 //! Keeping the counters, or nothing. The algorithm makes the same calls either way.
 
+pub(crate) mod counters;
+
 use crate::Counters;
 
 /// Keeps [`Counters`] with the feature `counters`; has no size and does nothing without it.
