@@ -172,7 +172,7 @@ impl<
     /// # Safety
     /// - There must be a heap.
     /// - `end`, if it is given, must be the current end of a heap of this `RawTalc`. This method
-    ///   must be called again before that changes.
+    ///   must be called again when it no longer is.
     pub unsafe fn remind(&mut self, end: Option<NonNull<u8>>) {
         if Self::WATCHES && self.has_slab_books() {
             // SAFETY: there are books of slabs.
