@@ -3,10 +3,10 @@
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
 use std::ptr::NonNull;
 
-/// Every arena begins at a multiple of this, so that no allocator is favoured by the base address.
+/// Every arena begins at a multiple of this, so that its address favours no allocator.
 pub const ARENA_ALIGN: usize = 1 << 21;
 
-/// Part of an arena: what an allocator is given to manage.
+/// Part of an arena, for an allocator to manage.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
     /// First byte.
@@ -16,12 +16,12 @@ pub struct Region {
 }
 
 impl Region {
-    /// The first `size` bytes of this region (all of it when it is shorter).
+    /// Returns the first `size` bytes of this region, or all of it if it is shorter.
     pub fn first(self, size: usize) -> Self {
         Self { base: self.base, size: size.min(self.size) }
     }
 
-    /// One past the last byte.
+    /// Returns the address just past the last byte.
     pub fn end(self) -> *mut u8 {
         self.base.wrapping_add(self.size)
     }
@@ -34,7 +34,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Maps `size` bytes and touches each page, so that page faults are nobody's cost.
+    /// Maps `size` bytes and touches each page, so that no allocator pays for page faults.
     pub fn new(size: usize) -> Self {
         let arena = Self::untouched(size);
         for offset in (0..size).step_by(4096) {
@@ -44,7 +44,7 @@ impl Arena {
         arena
     }
 
-    /// Maps `size` bytes of which only those that are used will take memory.
+    /// Maps `size` bytes, of which only those that are used take memory.
     pub fn untouched(size: usize) -> Self {
         let layout = Layout::from_size_align(size.max(1), ARENA_ALIGN).expect("arena size");
         // SAFETY: the layout's size is not zero.
@@ -53,7 +53,7 @@ impl Arena {
         Self { base, layout }
     }
 
-    /// All of the arena. Whoever gets it must be done before the next allocator does.
+    /// Returns all of the arena. Only one allocator at a time may use it.
     pub fn region(&mut self) -> Region {
         Region { base: self.base.as_ptr(), size: self.layout.size() }
     }

@@ -1,5 +1,5 @@
-//! What is kept in git of a run, in as few lines as its numbers need: a number that has not changed
-//! changes no line.
+//! The form in which results are kept in git, in as few lines as their numbers need. A number that
+//! has not changed changes no line.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! Bytes that an allocator holds which takes blocks from another one and gives them back.
+//! Bytes held by an allocator that takes blocks from another one and returns them.
 
 use crate::arena::Region;
 use crate::contender::Contender;
@@ -46,8 +46,8 @@ const PAGE: usize = 4096;
 /// dropped, frees with one of 32.
 const ALIGN: usize = 16;
 
-/// How far above a page the next block begins. How slabs fit into a block hangs on that. The system
-/// places blocks anywhere; here each run is to find the same.
+/// How far above a page the next block begins, on which it depends how slabs fit into a block. The
+/// system places blocks anywhere; here each run must find the same.
 fn offset(fetched: usize) -> usize {
     ALIGN * (1 + fetched * 37 % (PAGE / ALIGN))
 }
@@ -128,7 +128,7 @@ pub struct Held {
     pub samples: Vec<f64>,
 }
 
-/// What an allocator is over that brings its own memory.
+/// The arena of an allocator that brings its own memory.
 const NOWHERE: Region = Region { base: null_mut(), size: 0 };
 
 /// Calls between two samples.

@@ -1,7 +1,7 @@
 //! Contests: all contenders replay the same workload, in turn, round after round.
 //!
-//! The machine may be shared and noisy, so nobody is measured alone: a slow minute is everyone's,
-//! ratios are taken within a round, and medians over the rounds are what is reported.
+//! The machine may be shared and noisy, so contenders take turns: a slow minute affects all of
+//! them. Ratios are taken within a round, and medians over the rounds are reported.
 
 use crate::arena::{Arena, Region};
 use crate::contender::{baseline, Entry, Kind};
@@ -29,16 +29,16 @@ pub struct Row {
     pub name: &'static str,
     /// Its sort.
     pub kind: Kind,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What came of a contender in a contest.
+/// The outcome for a contender in a contest.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It finished.
     Timed(Timing),
-    /// It is slower than this many nanoseconds per call, and was stopped.
+    /// It was stopped, as it takes more than this many nanoseconds per call.
     SlowerThan(f64),
     /// It failed, for this reason.
     Failed(String),
@@ -60,7 +60,8 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Of the times of each round, and in the same rounds the baseline's, and the loop's alone.
+    /// Made of the times of each round, those of the baseline in the same rounds, and those of the
+    /// loop alone.
     pub fn of(mine: &[f64], base: &[f64], around: &[f64]) -> Self {
         let ratios: Vec<f64> = base.iter().zip(mine).map(|(base, mine)| base / mine).collect();
         let net = base.iter().zip(mine).zip(around);
@@ -76,7 +77,7 @@ impl Timing {
 }
 
 impl Row {
-    /// Times the baseline's speed, if both were timed.
+    /// Returns the speed over the baseline's, if both were timed.
     pub fn speedup(&self) -> Option<f64> {
         self.timing().map(|timing| timing.speedup).filter(|ratio| ratio.is_finite())
     }
@@ -86,7 +87,7 @@ impl Row {
         self.timing().map(|timing| timing.net_speedup).filter(|ratio| ratio.is_finite())
     }
 
-    /// The times, if it was timed.
+    /// Returns the times, if it was timed.
     pub fn timing(&self) -> Option<Timing> {
         match self.outcome {
             Outcome::Timed(timing) => Some(timing),
@@ -98,14 +99,14 @@ impl Row {
 /// Replays above this are repeated in three rounds only.
 const LONG_REPLAY_NS: f64 = 1e8;
 
-/// What is replayed: one workload round after round, or random actions drawn anew for each round,
-/// as a branch predictor learns part of whatever comes round again.
+/// What is replayed: the same workload in each round, or new random actions for each round, as a
+/// branch predictor learns what is repeated.
 pub struct Subject {
     /// The name in tables.
     pub name: String,
-    /// What is replayed, or, of random actions, one draw: the one that is checked.
+    /// What is replayed; of random actions, those that are checked.
     pub workload: Workload,
-    /// The plan of random actions, if they are.
+    /// The plan, if these are random actions.
     pub plan: Option<Plan>,
 }
 
@@ -126,8 +127,8 @@ impl Subject {
         self.workload.roomy_arena()
     }
 
-    /// What a round replays, if it is not the workload that was checked. The seed of the plan is
-    /// that of the workload, so no round may have it.
+    /// Returns what a round replays, if not the workload that was checked. That workload has the
+    /// seed of the plan, so no round may have it.
     fn draw(&self, round: usize) -> Option<Workload> {
         let draw = |plan: Plan| Plan { seed: plan.seed + 1 + round as u64, ..plan }.build();
         self.plan.map(draw)
@@ -162,7 +163,7 @@ pub fn contest(
         let drawn = subject.draw(round);
         let workload = drawn.as_ref().unwrap_or(&subject.workload);
         for turn in 0..entries.len() {
-            // Another one begins each round, so that nobody always follows the same neighbour.
+            // Another contender begins each round, so that none always follows the same one.
             let index = (turn + round) % entries.len();
             let long = times[index][0].is_some_and(|ns: f64| ns * calls > LONG_REPLAY_NS);
             if outcomes[index].is_some() || (long && round >= 3) {

@@ -1,4 +1,4 @@
-//! What a test can do, in numbers.
+//! The operations of a test, as numbers.
 
 use std::alloc::Layout;
 
@@ -9,7 +9,7 @@ use arbitrary::Arbitrary;
 pub struct Size(pub u32);
 
 impl Size {
-    /// The size itself: about as often between any two powers of two as between any other two.
+    /// Returns the size, which is about equally often between any two neighbouring powers of two.
     pub fn bytes(self) -> usize {
         let Self(bits) = self;
         match bits >> 24 {
@@ -20,7 +20,7 @@ impl Size {
         }
     }
 
-    /// The size, if it is one that heaps in tests can have.
+    /// Returns the size, if heaps in tests can have it.
     pub fn small_bytes(self) -> usize {
         (self.0 as usize & 0x1ffff) >> ((self.0 >> 24) % 16)
     }
@@ -31,7 +31,7 @@ impl Size {
 pub struct Align(pub u8);
 
 impl Align {
-    /// The alignment itself.
+    /// Returns the alignment.
     pub fn bytes(self) -> usize {
         match self.0 {
             0..=199 => 1 << (self.0 % 5),
@@ -46,7 +46,7 @@ impl Align {
 pub struct Pick(pub u16);
 
 impl Pick {
-    /// An index below `len`; `None` if there is none.
+    /// Returns an index below `len`; `None` if `len` is 0.
     pub fn of(self, len: usize) -> Option<usize> {
         (len > 0).then(|| usize::from(self.0) % len)
     }
@@ -60,13 +60,13 @@ pub enum Action {
     Allocate { size: Size, align: Align },
     /// Free an allocation.
     Deallocate { block: Pick },
-    /// Grow one where it stands, if possible.
+    /// Grow one in place, if possible.
     Grow { block: Pick, by: Size },
-    /// Shrink one where it stands.
+    /// Shrink one in place.
     Shrink { block: Pick, to: Size },
     /// Grow one into the gap below it, if possible.
     GrowDownwards { block: Pick, by: Size },
-    /// Grow or shrink one where it stands, or else move it.
+    /// Grow or shrink one in place, or else move it.
     Reallocate { block: Pick, to: Size },
     /// Claim part of a region of memory.
     Claim { region: Pick, offset: Pick, size: Size },
@@ -80,16 +80,16 @@ pub enum Action {
     ClaimFor { region: Pick, offset: Pick, size: Size, align: Align },
     /// Extend a heap by as much as the allocator says a layout needs, and allocate it.
     ExtendFor { heap: Pick, size: Size, align: Align },
-    /// Bring a region of as much as the allocator says a layout needs, and allocate it: above a
-    /// heap, or a heap of its own.
+    /// Bring a region of as much as the allocator says a layout needs, above a heap or as a heap of
+    /// its own, and allocate it.
     ClaimOrExtendFor { region: Pick, offset: Pick, size: Size, align: Align },
-    /// Give back the slabs that are kept.
+    /// Free the slabs that are kept.
     Trim,
     /// Make the backing allocator fail from the n-th call on, or no longer.
     FailAfter { calls: Option<u8> },
 }
 
-/// The layout of a size and an alignment, if there is one.
+/// Returns the layout of a size and an alignment, if there is one.
 pub(crate) fn layout(size: Size, align: Align) -> Option<Layout> {
     Layout::from_size_align(size.bytes(), align.bytes()).ok()
 }

@@ -14,7 +14,7 @@ const REGION: Layout = match Layout::from_size_align(1 << 20, 1 << 20) {
     Err(_) => panic!(),
 };
 
-/// Allocates from the system or from a region of its own, notes what, insists on getting it back
+/// Allocates from the system or from a region of its own, records what, checks that it is returned
 /// with the layout it was allocated with, and fails when it is told to.
 #[derive(Debug, Default)]
 pub struct Backing {
@@ -39,13 +39,13 @@ impl Backing {
         backing
     }
 
-    /// Where the blocks are that have not been given back.
+    /// Returns where the blocks are that have not been returned.
     pub fn blocks(&self) -> Vec<Range<usize>> {
         let blocks = self.blocks.borrow();
         blocks.iter().map(|(&addr, layout)| addr..addr + layout.size()).collect()
     }
 
-    /// How many times anything was allocated or given back.
+    /// Returns how many times anything was allocated or returned.
     pub fn calls(&self) -> usize {
         self.calls.get()
     }
@@ -113,7 +113,7 @@ impl Backing {
 impl Drop for Backing {
     fn drop(&mut self) {
         if let Some(region) = self.region {
-            // SAFETY: allocated with this layout; who owns this owns what lies in it.
+            // SAFETY: allocated with this layout; whoever owns this owns its blocks.
             unsafe { System.dealloc(region.as_ptr(), REGION) };
         }
     }

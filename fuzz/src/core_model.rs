@@ -13,7 +13,7 @@ use crate::Shadow;
 /// Bytes in a region; there are [`REGIONS`] of them.
 const REGION: usize = 64 << 10;
 const REGIONS: usize = 4;
-/// What is in memory that is no heap's.
+/// The contents of memory that belongs to no heap.
 const UNCLAIMED: u8 = 0xC5;
 
 /// A [`RawTalc`] with up to four heaps, each in a region of its own, checked at each step.
@@ -51,12 +51,12 @@ impl<B: Binning> Default for CoreModel<B> {
 }
 
 impl<B: Binning> CoreModel<B> {
-    /// An allocator without a heap.
+    /// Creates an allocator without a heap.
     pub fn new() -> Self {
         Self::over(RawTalc::<B>::new())
     }
 
-    /// The same, whose table is complete from the first heap on.
+    /// As [`new`](Self::new), with a table that is complete from the first heap on.
     pub fn with_complete_table() -> Self {
         Self::over(RawTalc::<B>::with_complete_table())
     }
@@ -84,7 +84,7 @@ impl<B: Binning> CoreModel<B> {
     /// Does one action and checks everything.
     ///
     /// # Panics
-    /// If the allocator does anything that it must not do.
+    /// Panics if the allocator does anything that it must not do.
     pub fn step(&mut self, action: &Action) {
         match *action {
             Action::Allocate { size, align } => {
@@ -127,8 +127,8 @@ impl<B: Binning> CoreModel<B> {
         self.check();
     }
 
-    /// Frees everything, and checks that each heap can then be given back, without `trim`, and
-    /// that with it each is one gap.
+    /// Frees everything, and checks that each heap can then be given back without `trim`, and is
+    /// one gap after it.
     pub fn finish(mut self) {
         while let Some((ptr, _)) = self.shadow.pick(Pick(self.steps as u16)) {
             self.deallocate_at(ptr);
@@ -193,7 +193,7 @@ impl<B: Binning> CoreModel<B> {
         self.shadow.count(heap.start as usize..heap.end.as_ptr() as usize)
     }
 
-    /// What its owner does with a heap that he was told is free, and that is in use again.
+    /// Does what the owner of a heap does that was reported as free, and is in use again.
     fn watch_if_first(&mut self, ptr: *mut u8) {
         let heap = self.heap_of(ptr);
         if self.live_in(heap) == 1 {
@@ -201,19 +201,19 @@ impl<B: Binning> CoreModel<B> {
         }
     }
 
-    /// Watching says what asking says.
+    /// Checks that `watch` returns what `reserved` does.
     fn watch(&mut self, end: NonNull<u8>) {
         // SAFETY: the end is current.
         unsafe { assert_eq!(self.talc.reserved(end), self.talc.watch(end)) };
     }
 
-    /// If there are few gaps, the search must have looked at all that may fit; and if a gap is
-    /// twice as large as it need be, its bin has only such that fit.
+    /// Checks a refusal: if there are few gaps, the search must have inspected all that may fit;
+    /// and all gaps in the bin of one that is twice as large as needed fit.
     fn check_that_nothing_fits(&self, layout: Layout) {
         let mut gaps = 0;
         let mut fitting = 0;
         let mut surely_fitting = 0;
-        // What is left beside it must be a gap or nothing, and so must it have been.
+        // What is left beside the allocation must be a gap or nothing.
         let least = layout.size().max(CHUNK_UNIT - std::mem::size_of::<usize>());
         self.talc.visit(|part| {
             if let Part::Gap { payload, size } = part {
@@ -233,7 +233,7 @@ impl<B: Binning> CoreModel<B> {
         assert!(surely_fitting == 0, "{layout:?} surely fits, but was not allocated");
     }
 
-    /// Checks the answer of freeing the block at `ptr`, and does what the driver does with it.
+    /// Checks what freeing the block at `ptr` returned, and does what the driver does with it.
     fn check_touched(&mut self, ptr: *mut u8, touched: Option<NonNull<u8>>) {
         let heap = self.heap_of(ptr);
         // SAFETY: the end is current.
@@ -243,7 +243,7 @@ impl<B: Binning> CoreModel<B> {
             assert!(is_top_free && end == heap.end);
             self.watch(end);
         } else {
-            // Slabs that are kept may lie above it, if it was not the last thing in use.
+            // Slabs that are kept may lie above it, if it was not the last allocation.
             assert!(
                 self.live_in(heap) > 0 || self.holds_table(heap),
                 "{ptr:p} was the last one in its heap"
@@ -440,7 +440,7 @@ impl<B: Binning> CoreModel<B> {
                 self.regions[index].base as usize
             }
         };
-        // What was given back is ours again: write over it.
+        // What was given back is ours again, so it is overwritten.
         let start =
             self.regions[index].base.wrapping_add(new_end - self.regions[index].base as usize);
         // SAFETY: inside of the region, above the heap.
@@ -463,7 +463,7 @@ impl<B: Binning> CoreModel<B> {
         }
     }
 
-    /// The sizing law: a claim of as many bytes as the allocator says makes the layout fit.
+    /// The sizing law: claiming as many bytes as the allocator says makes the layout fit.
     fn claim_for(&mut self, region: Pick, offset: usize, layout: Layout) {
         let Some(size) = self.talc.claim_size(layout) else {
             assert!(
@@ -478,7 +478,7 @@ impl<B: Binning> CoreModel<B> {
         }
     }
 
-    /// The same for extending.
+    /// The sizing law for extending.
     fn extend_for(&mut self, heap: Pick, layout: Layout) {
         let Some((index, heap)) = self.pick_heap(heap) else { return };
         // SAFETY: the end is current.
@@ -495,7 +495,7 @@ impl<B: Binning> CoreModel<B> {
         }
     }
 
-    /// The same for regions that become a part of the heap below them, if there is one.
+    /// The sizing law for regions that become part of the heap below them, if there is one.
     fn claim_or_extend_for(&mut self, region: Pick, offset: usize, layout: Layout) {
         let index = usize::from(region.0) % REGIONS;
         let Region { base, heap } = self.regions[index];
@@ -519,7 +519,7 @@ impl<B: Binning> CoreModel<B> {
         assert!(self.allocate(layout).is_some(), "{size} bytes are too few for {layout:?}");
     }
 
-    /// Checks every invariant and all books.
+    /// Checks every invariant, and everything that the model knows.
     fn check(&mut self) {
         if let Err(fault) = self.talc.audit() {
             panic!("{fault}");

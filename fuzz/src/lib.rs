@@ -1,8 +1,8 @@
 //! Models of the allocator that check it at each step.
 //!
-//! An [`Action`] is one operation with numbers that have yet to be made sense of: any sequence of
-//! actions is a valid test. libFuzzer makes them from bytes, proptest makes them (and shrinks
-//! them) as values, and both run them through the same two models:
+//! An [`Action`] is one operation with numbers that the models interpret, so any sequence of
+//! actions is a valid test. libFuzzer makes them from bytes, proptest makes (and shrinks) them as
+//! values, and both run them through the same two models:
 //!
 //! - [`CoreModel`]: a [`RawTalc`](talc_core::RawTalc) with heaps that are managed by hand;
 //! - [`SourceModel`]: a [`Talc`](talc_sources::Talc) over a source that takes blocks from a
@@ -42,7 +42,7 @@ fn for_each_action(bytes: &[u8], mut step: impl FnMut(&Action)) {
 /// binning.
 ///
 /// # Panics
-/// If the allocator does anything that it must not do.
+/// Panics if the allocator does anything that it must not do.
 pub fn fuzz_core(bytes: &[u8]) {
     fn run<B: Binning>(bytes: &[u8]) {
         run_on(CoreModel::<B>::new(), bytes);
@@ -67,7 +67,7 @@ pub fn fuzz_core(bytes: &[u8]) {
 /// blocks come from the system.
 ///
 /// # Panics
-/// If the allocator or the source does anything that it must not do.
+/// Panics if the allocator or the source does anything that it must not do.
 pub fn fuzz_global_alloc_source(bytes: &[u8]) {
     fuzz_source::<GlobalAllocSource<&'static Backing>>(bytes);
 }
@@ -76,7 +76,7 @@ pub fn fuzz_global_alloc_source(bytes: &[u8]) {
 /// blocks come from the system.
 ///
 /// # Panics
-/// If the allocator or the source does anything that it must not do.
+/// Panics if the allocator or the source does anything that it must not do.
 pub fn fuzz_allocator_source(bytes: &[u8]) {
     fuzz_source::<AllocatorSource<&'static Backing>>(bytes);
 }

@@ -22,27 +22,27 @@ struct Block {
 }
 
 impl Shadow {
-    /// The number of live allocations.
+    /// Returns the number of live allocations.
     pub fn len(&self) -> usize {
         self.blocks.len()
     }
 
-    /// Whether nothing is allocated.
+    /// Returns whether nothing is allocated.
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
 
-    /// The number of live allocations in a range of addresses.
+    /// Returns the number of live allocations in a range of addresses.
     pub fn count(&self, range: Range<usize>) -> usize {
         self.blocks.range(range).count()
     }
 
-    /// The sum of the sizes of all live allocations.
+    /// Returns the sum of the sizes of all live allocations.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// One of the live allocations.
+    /// Returns one of the live allocations.
     pub fn pick(&self, pick: Pick) -> Option<(*mut u8, Layout)> {
         let index = pick.of(self.blocks.len())?;
         self.blocks.values().nth(index).map(|block| (block.ptr, block.layout))
@@ -80,7 +80,7 @@ impl Shadow {
         block.layout
     }
 
-    /// Notes that an allocation was resized where it stands; verifies it and fills what is new.
+    /// Notes that an allocation was resized in place; verifies it and fills what is new.
     pub fn resize(&mut self, ptr: *mut u8, new_size: usize, heaps: &[Range<usize>]) {
         let block = self.blocks[&(ptr as usize)];
         block.verify(block.layout.size().min(new_size));

@@ -46,7 +46,7 @@ impl<S: BlockSource<B>, B: Binning> Default for SourceModel<S, B> {
 }
 
 impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
-    /// An allocator that has no block yet.
+    /// Creates an allocator that has no block yet.
     pub fn new(backing: Backing) -> Self {
         let backing = Box::into_raw(Box::new(backing));
         // SAFETY: lives as long as the source, for which it is `'static`.
@@ -57,7 +57,7 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
     /// Does one action and checks everything.
     ///
     /// # Panics
-    /// If the allocator or the source does anything that it must not do.
+    /// Panics if the allocator or the source does anything that it must not do.
     pub fn step(&mut self, action: &Action) {
         match *action {
             Action::Allocate { size, align }
@@ -87,15 +87,15 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
 
     /// Frees everything, drops the allocator, and checks that no block is left.
     ///
-    /// Takes a reference, as the backing goes with the model: in a call that has the allocator as an
-    /// argument, what it borrows must stay.
+    /// Takes a reference, as the backing is dropped with the model, and must outlive a call that
+    /// has the allocator as an argument.
     pub fn finish(&mut self) {
         for (ptr, layout) in self.shadow.drain() {
             // SAFETY: live until here.
             unsafe { self.talc().deallocate(ptr, layout) };
         }
         self.check();
-        // The block with the table, or one that is kept if none has it, and none besides.
+        // Only the block with the table is left, or one that is kept if none has the table.
         let blocks = self.backing().blocks();
         assert!(blocks.len() <= 1, "free blocks must go back: {blocks:?}");
         self.talc = None;

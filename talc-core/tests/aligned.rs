@@ -1,4 +1,4 @@
-//! Over-aligned layouts among many gaps that do not do.
+//! Over-aligned layouts among many gaps that do not fit.
 
 use std::alloc::Layout;
 
@@ -9,7 +9,7 @@ fn a_claim_of_that_size_suffices<B: Binning>() {
     let mut memory = vec![0_u64; 32 << 10];
     let mut more = vec![0_u64; 16 << 10];
     let mut talc = RawTalc::<B>::new();
-    // SAFETY: nothing else uses the memory; layouts are those of what they are given with.
+    // SAFETY: nothing else uses the memory; each block is freed once, with its layout.
     unsafe {
         talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap();
         // Gaps of many sizes, each below a block that stays.

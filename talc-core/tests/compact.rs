@@ -1,4 +1,4 @@
-//! What only compact bins do, and `claim_or_extend`, which is there for the same sources.
+//! What only compact bins do, and `claim_or_extend`, which serves the same sources.
 
 use std::alloc::Layout;
 use std::ptr::{null_mut, NonNull};
@@ -75,7 +75,7 @@ fn slabs_open_at_once_and_close_when_they_are_empty() {
     assert_eq!(talc.audit(), Ok(()));
 }
 
-/// Where no slab fits, small objects are chunks: memory is used to the end.
+/// If no slab fits, small objects are chunks, so that all memory is used.
 #[test]
 fn a_heap_without_room_for_a_slab_is_filled_all_the_same() {
     let mut memory = memory();
@@ -114,11 +114,11 @@ fn without_a_table_in_it_every_heap_can_be_given_back() {
 
 const PAGE: usize = 4096;
 
-/// What [`claim_or_extend_size`](RawTalc::claim_or_extend_size) asks for is enough and, where that can
-/// be told, not a page too much.
+/// What [`claim_or_extend_size`](RawTalc::claim_or_extend_size) asks for is enough and, if the test
+/// can tell, not a page too much.
 fn regions_join_or_not<B: Binning>() {
     assert!(min_first_heap_size::<B>() <= PAGE);
-    // A heap that has grown may need another table.
+    // A heap that has grown may need a larger table.
     let table = if RawTalc::<B>::new().is_metadata_established() { 0 } else { 2600 };
     for size in (1..3 * PAGE).step_by(61).chain(PAGE - 80..PAGE + 80) {
         for (align, is_foreign) in [(8, false), (256, false), (8, true)] {
@@ -166,7 +166,8 @@ fn regions_join_or_become_heaps() {
     regions_join_or_not::<DefaultBinning>();
 }
 
-/// A layout that looks like a slab is none: it may leave less above it than a chunk needs.
+/// A layout of a slab's size and alignment is no slab: it may leave less above it than a chunk
+/// needs.
 #[test]
 fn a_layout_of_the_size_of_a_slab() {
     fn check<B: Binning>() {
@@ -194,7 +195,7 @@ fn a_layout_of_the_size_of_a_slab() {
     check::<SmallBinning>();
 }
 
-/// Exactly as much as is asked for is enough, in a region that is as aligned as it must be.
+/// Exactly what is asked for is enough, in a region with the required alignment.
 #[test]
 fn what_is_asked_for_without_an_end_is_enough() {
     fn check<B: Binning>() {

@@ -1,4 +1,4 @@
-//! Growing downwards: where an allocation moves to, what comes along, and what is refused.
+//! Growing downwards: where an allocation moves, what moves with it, and what is refused.
 
 use std::alloc::Layout;
 
@@ -17,7 +17,7 @@ fn allocate<const N: usize>(talc: &mut RawTalc, sizes: [usize; N]) -> [*mut u8; 
 fn an_allocation_moves_down_with_its_contents() {
     let mut memory = vec![0_u64; 4096];
     let mut talc = <RawTalc>::new();
-    // SAFETY: nothing else uses the memory; layouts below are those of what they are given with.
+    // SAFETY: nothing else uses the memory; blocks are resized and freed with their layouts.
     unsafe {
         talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap();
         let [below, block, _above] = allocate(&mut talc, [1000, 2000, 1000]);
@@ -33,7 +33,7 @@ fn an_allocation_moves_down_with_its_contents() {
         assert_eq!(moved, below);
         assert!((0..2000).all(|at| moved.add(at).read() == at as u8));
         assert_eq!(talc.audit(), Ok(()));
-        // What is left is above it now.
+        // The rest is above it now.
         assert!(talc.try_grow_in_place(moved, layout(2500), 2900));
         assert_eq!(talc.audit(), Ok(()));
     }
@@ -67,7 +67,7 @@ fn slots_and_alignments_stay() {
         let [slot] = allocate(&mut talc, [16]);
         assert_eq!(talc.try_grow_downwards(slot, layout(16), 100), None);
 
-        // The one place below that is aligned is taken.
+        // The only aligned address below is taken.
         let aligned = Layout::from_size_align(2000, 4096).unwrap();
         let block = talc.try_allocate(aligned).unwrap().as_ptr();
         assert_eq!(talc.try_grow_downwards(block, aligned, 2100), None);

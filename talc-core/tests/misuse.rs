@@ -1,11 +1,11 @@
-//! Broken rules that are recognised, and pointers that are nobody's.
+//! Broken rules that are recognised, and pointers that belong to no allocation.
 
 use std::alloc::Layout;
 
 use talc_core::{CompactBins, DefaultBinning, Misuse, RawTalc, SmallBinning};
 use talc_sources::{Binning, RawTalcExt};
 
-/// Pointers that were never allocated: none is read that lies outside of the heaps.
+/// Pointers that were never allocated: nothing outside of the heaps is read.
 fn foreign_pointers_are_not_read<B: Binning>() {
     let mut memory = vec![0_u64; 4 << 10];
     let mut talc = RawTalc::<B>::new();
@@ -43,7 +43,7 @@ fn foreign_pointers_are_not_read<B: Binning>() {
 
 #[test]
 fn foreign_pointers() {
-    // Of compact bins only debug builds know where their heaps are.
+    // With compact bins, only debug builds know the bounds of the heaps.
     if cfg!(debug_assertions) {
         foreign_pointers_are_not_read::<SmallBinning>();
         foreign_pointers_are_not_read::<CompactBins<8, 4, 4096, 16>>();
@@ -51,8 +51,8 @@ fn foreign_pointers() {
     foreign_pointers_are_not_read::<DefaultBinning>();
 }
 
-/// Inside of a heap, an address in a slab that is not the start of a slot is no allocation, and a slot
-/// is none after it was freed, nor after its slab was closed.
+/// An address in a slab is no allocation if no slot starts there, or if the slot was freed or its
+/// slab was closed.
 #[test]
 fn what_is_no_allocation_in_a_heap() {
     let mut memory = vec![0_u64; 32 << 10];
@@ -82,8 +82,8 @@ fn what_is_no_allocation_in_a_heap() {
     }
 }
 
-/// A heap whose owner has unmapped it, without truncating it first: he breaks a rule, but frees of what
-/// is in other heaps do not look there.
+/// An owner who unmaps a heap without truncating it first breaks a rule, but freeing what is in
+/// other heaps does not read there.
 #[test]
 #[cfg(debug_assertions)]
 fn other_heaps_are_not_looked_at() {
@@ -97,7 +97,7 @@ fn other_heaps_are_not_looked_at() {
         talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap();
         let layouts = [8, 40, 100, 300, 5000].map(|size| Layout::from_size_align(size, 8).unwrap());
         let blocks = layouts.map(|layout| {
-            // Nothing from the heap that goes away.
+            // Nothing in the heap that will be unmapped.
             let range = memory.as_ptr_range();
             loop {
                 let block = talc.try_allocate(layout).unwrap().as_ptr();
@@ -113,7 +113,8 @@ fn other_heaps_are_not_looked_at() {
     }
 }
 
-/// Each rule of the methods that take a heap end or a region: the sentence, and nothing is done.
+/// Each broken rule of the methods that take a heap end or a region has its message, and nothing is
+/// done.
 #[test]
 #[cfg(debug_assertions)]
 fn heap_ends_and_regions() {
@@ -121,7 +122,7 @@ fn heap_ends_and_regions() {
     let mut memory = vec![0_u128; 2 << 10];
     let base = memory.as_mut_ptr().cast::<u8>();
     let mut talc = <RawTalc>::new();
-    // SAFETY: nothing else uses the memory. Rules are broken where that is reported.
+    // SAFETY: nothing else uses the memory; rules are only broken in ways that are reported.
     unsafe {
         let end = talc.claim(base, 8 << 10).unwrap();
         talc.defer_reports(true);
@@ -153,7 +154,7 @@ fn heap_ends_and_regions() {
     assert_eq!(talc.audit(), Ok(()));
     let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         talc.defer_reports(false);
-        // SAFETY: nothing is done with it but a report.
+        // SAFETY: nothing is done but report it.
         unsafe { talc.deallocate(base.wrapping_add(1), Layout::new::<u8>()) }
     }));
     assert!(message.unwrap_err().downcast_ref::<String>().unwrap().contains("not allocated here"));

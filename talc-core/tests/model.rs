@@ -1,4 +1,5 @@
-//! The core against its model, over all binnings: random actions, which shrink when they fail.
+//! The core against its model, with several binnings: random actions, which are shrunk when they
+//! fail.
 
 use fuzz::{Action, Align, CoreModel, Pick, Size};
 use proptest::prelude::*;
@@ -58,7 +59,7 @@ proptest! {
         run::<SmallBinning>(&actions);
     }
 
-    /// That of WebAssembly.
+    /// The binning of the WebAssembly allocators.
     #[test]
     fn compact_slabs(actions in actions()) {
         run::<CompactBins<8, 4, 4096, 16>>(&actions);
@@ -69,7 +70,7 @@ proptest! {
         run::<CompactBins<16, 2, 256, 3>>(&actions);
     }
 
-    /// One bin for each doubling, and so long lists.
+    /// One bin for each doubling, which makes long lists.
     #[test]
     fn coarse_binning(actions in actions()) {
         run::<Bins<1, 1, 1>>(&actions);
@@ -80,7 +81,7 @@ proptest! {
         run::<CompactBins<1, 1>>(&actions);
     }
 
-    /// Slabs that are so small that all of their states come by often.
+    /// Slabs so small that all of their states occur often.
     #[test]
     fn smallest_slabs(actions in actions()) {
         run::<Bins<32, 8, 2, 256, 3>>(&actions);

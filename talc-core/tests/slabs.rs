@@ -15,7 +15,7 @@ fn empty_slabs_are_kept_for_any_size_until_trim() {
     let mut memory = vec![0_u64; 128 << 10];
     let mut talc = <RawTalc>::new();
     let (large, small) = (Layout::new::<[u8; 200]>(), Layout::new::<[u8; 40]>());
-    // SAFETY: nothing else uses the memory; layouts are those of what they are given with.
+    // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
     unsafe {
         talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap();
         let blocks: Vec<_> = (0..60).map(|_| talc.try_allocate(large).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! The table in a heap: as large as the heaps need, moved when a larger one comes.
+//! The table in a heap: it is as large as the heaps need, and moves when a larger heap comes.
 
 use std::alloc::Layout;
 use std::ptr::{null_mut, NonNull};
@@ -29,7 +29,7 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).unwrap()
 }
 
-/// Blocks with contents that are checked and freed.
+/// Blocks with contents, which are checked when they are freed.
 #[derive(Default)]
 struct Blocks(Vec<(NonNull<u8>, Layout)>);
 
@@ -101,13 +101,13 @@ fn a_heap_that_grows_moves_it_seldom() {
                 }
             }
             assert!(end.as_ptr() as usize > base as usize + (100 << 10));
-            // Each time for a heap twice as large, up to 64 KiB; or for less as long as a step is too small
-            // for that.
+            // It moves each time that the heap has doubled, up to 64 KiB; or more often, as long as
+            // a step is too small for that.
             let most = if step < 2048 { 30 } else { 6 };
             assert!(places.len() <= most, "moved {} times from {first}", places.len() - 1);
             blocks.free(&mut talc, |_| true);
             assert_eq!(talc.audit(), Ok(()));
-            // Whatever way it went, it ends up at the bottom.
+            // Wherever it has been, it ends up at the bottom.
             let end = talc.truncate(end, null_mut()).expect("the table stays");
             assert_eq!(end.as_ptr() as usize, talc.reserved(end).up_to.as_ptr() as usize);
             assert!(end.as_ptr() as usize <= base as usize + talc.table_size() + 64);
@@ -131,7 +131,7 @@ fn a_larger_heap_takes_it_and_the_first_one_goes() {
         let second_end = talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
         assert!(talc.table_size() > before);
         assert_eq!(talc.audit(), Ok(()));
-        // Gaps of before are still found.
+        // Older gaps are still found.
         let block = talc.try_allocate(layout(300)).unwrap();
         let first_range = first.0.as_ptr() as usize..end.as_ptr() as usize;
         assert!(first_range.contains(&(block.as_ptr() as usize)));
@@ -158,7 +158,7 @@ fn a_complete_one_never_moves() {
         talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
         assert_eq!(table(&talc), place);
     }
-    // Where that has no room, one that fits has to do.
+    // If there is no room for a complete one, the table has what fits.
     let mut third = memory();
     let mut talc = <RawTalc>::with_complete_table();
     let least = DefaultBinning::MIN_FIRST_HEAP_SIZE;
@@ -167,7 +167,7 @@ fn a_complete_one_never_moves() {
     assert_eq!(talc.audit(), Ok(()));
 }
 
-/// If there is no room for another table, nothing happens; with as much as is asked for, it does.
+/// Without room for a larger table, nothing happens; with what is asked for, the heap is extended.
 #[test]
 fn without_room_the_end_stays() {
     let mut memory = memory();
@@ -209,8 +209,7 @@ fn any_two_heaps() {
     }
 }
 
-/// What lies between heaps of a size that the table knows and none is what an allocator without slabs
-/// has, too.
+/// An allocator without slabs moves its table, too.
 #[test]
 fn without_slabs() {
     let mut memory = memory();

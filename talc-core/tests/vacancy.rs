@@ -1,5 +1,5 @@
-//! A heap in which nothing is in use can be given back, without `trim`, whatever slabs are kept in it;
-//! and the deallocation that made it so says it.
+//! A heap in which nothing is in use can be given back without `trim`, whatever slabs are kept in
+//! it; and the deallocation that leaves nothing in use returns its end.
 
 use std::alloc::Layout;
 use std::ptr::{null_mut, NonNull};
@@ -16,8 +16,8 @@ fn memory() -> Box<Memory> {
     Box::new(Memory([0; SIZE]))
 }
 
-/// Fills the first heap, so that objects of `size` bytes lie in the second one; frees them in turn, or
-/// in reverse; and takes that heap back.
+/// Fills the first heap, so that objects of `size` bytes are in the second one; frees these in
+/// order or in reverse, and takes the second heap back.
 fn a_second_heap_goes_back<B: Binning>(size: usize, reversed: bool) {
     let (mut first, mut second) = (memory(), memory());
     let mut talc = RawTalc::<B>::new();
@@ -49,7 +49,7 @@ fn a_second_heap_goes_back<B: Binning>(size: usize, reversed: bool) {
         assert_eq!(talc.audit(), Ok(()));
         assert_eq!(talc.truncate(end, null_mut()), None, "{size} bytes");
         assert_eq!(talc.audit(), Ok(()));
-        // The region is the owner's: what he writes there is nobody's loss.
+        // The region is its owner's again, who may write to it.
         second.0.fill(0xAB);
         for block in fill {
             talc.deallocate(block.as_ptr(), Layout::new::<[u64; 20]>());
@@ -70,8 +70,8 @@ fn second_heaps_go_back() {
     }
 }
 
-/// The deallocation that leaves nothing in use says so, also where slabs of other classes are kept
-/// above and below, and were used again after they had fallen empty.
+/// The deallocation that leaves nothing in use returns the heap end, even if slabs of other classes
+/// are kept above and below, and were used again after they had fallen empty.
 #[test]
 fn the_last_deallocation_says_so() {
     the_last_one_says_so::<DefaultBinning>();
@@ -92,7 +92,7 @@ fn the_last_one_says_so<B: Binning>() {
                 .map(|n| layouts[(round * 3 + n) % layouts.len()])
                 .map(|layout| (talc.try_allocate(layout).unwrap(), layout))
                 .collect();
-            // As its owner does with a heap that was free.
+            // As the owner of a heap that was free does.
             talc.watch(end);
             let first = round % live.len();
             live.rotate_left(first);
@@ -109,7 +109,7 @@ fn the_last_one_says_so<B: Binning>() {
     }
 }
 
-/// What the documentation of `truncate` says of its answer, for every end.
+/// What the documentation of `truncate` says about its result, for every end.
 #[test]
 fn a_truncation_is_as_exact_as_documented() {
     fn check<B: Binning>() {

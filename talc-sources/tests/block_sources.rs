@@ -1,5 +1,5 @@
-//! What holds of the block sources as types and values: `Send`, constructors, moves, drop order,
-//! other binnings, and that their heaps must not be managed by hand.
+//! The block sources as types and values: `Send`, constructors, moves, drop order, other binnings,
+//! and that their heaps must not be managed by hand.
 #![allow(clippy::undocumented_unsafe_blocks)] // Frees are of what the same test allocated.
 
 mod common;
@@ -31,7 +31,7 @@ const _: () = {
     is_send::<Talc<AllocatorSource<&'static Backing>, SmallBinning>>();
 };
 
-/// Says of a type whether it is `Replaceable` and `Send`, also where it is not.
+/// Tells whether a type is `Replaceable` and `Send`, even if it is not.
 macro_rules! implements {
     ($type:ty: $bound:path) => {{
         #[allow(dead_code)]
@@ -91,7 +91,7 @@ fn block_sizes_must_be_powers_of_two() {
     }
 }
 
-/// A debug assertion with a sentence; looking at heaps is not forbidden.
+/// Managing heaps panics in debug builds; inspecting them is allowed.
 fn heaps_by_hand_are_a_broken_rule<K: BlockSource>() {
     let backing = Backing::new();
     let mut talc = Talc::<_>::new(K::over(&backing, 4096));
@@ -116,7 +116,7 @@ fn heaps_by_hand_are_a_broken_rule<K: BlockSource>() {
         }
         assert!(region.iter().all(|&byte| byte == 0));
     }
-    // The allocator is as usable as before.
+    // The allocator is still usable.
     unsafe { talc.deallocate(block, bytes(100)) };
     assert_eq!(talc.audit(), Ok(()));
 }
@@ -137,7 +137,7 @@ fn a_talc_may_move_anywhere<K: BlockSource>() {
         talc.deallocate(block, bytes(5000));
         assert_eq!(talc.audit(), Ok(()));
         let block = talc.allocate(bytes(5000)).unwrap().as_ptr();
-        // Swapped whole, source and all, they stay each their own.
+        // Whole allocators can be swapped: each one keeps its source.
         core::mem::swap(&mut talc, &mut moved[0].0);
         moved[0].0.deallocate(block, bytes(5000));
         assert_eq!(moved[0].0.audit(), Ok(()));
@@ -191,7 +191,7 @@ fn other_binnings_work() {
     check::<DefaultBinning>();
 }
 
-/// Where no block holds the table, the only one may fall free each time.
+/// If no block holds the table, the only block may fall free each time.
 #[test]
 fn a_pair_in_the_only_block_does_not_thrash() {
     fn check<B: Binning>() {
@@ -210,7 +210,7 @@ fn a_pair_in_the_only_block_does_not_thrash() {
     check::<DefaultBinning>();
 }
 
-/// An allocator that writes down what happens to it.
+/// An allocator that records what happens to it.
 struct Watched(Rc<RefCell<Vec<&'static str>>>);
 
 unsafe impl Allocator for Watched {

@@ -46,7 +46,7 @@ fn takes_a_block_when_needed<K: BlockSource>() {
         assert!(backing.owns(block.as_ptr(), 10));
         assert_eq!((backing.calls(), backing.bytes()), (1, BLOCK));
 
-        // As long as it fits, the same block serves.
+        // As long as allocations fit, the same block serves them.
         let again = talc.allocate(bytes(10)).unwrap();
         assert_eq!(backing.calls(), 1);
 
@@ -106,7 +106,8 @@ fn fails_cleanly_at_each_call<K: BlockSource>() {
     assert!(needed.unwrap() >= 4, "the sequence must need several blocks");
 }
 
-/// In whichever order they fall free, and without `trim`: all but that of the table.
+/// All blocks but that of the table are returned, in whatever order they fall free, and without
+/// `trim`.
 fn gives_free_blocks_back<K: BlockSource>() {
     let layout = bytes(3500);
     for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]] {
@@ -126,7 +127,8 @@ fn gives_free_blocks_back<K: BlockSource>() {
     }
 }
 
-/// Small objects come from slabs, which are kept when they are empty: but not a block for them.
+/// Small objects come from slabs, which are kept when they are empty; but no block is kept for
+/// them.
 fn empty_slabs_keep_no_block<K: BlockSource>() {
     let sizes = [8, 16, 40, 100, 200, 256, 300, 1000];
     for order in 0..4 {
@@ -182,7 +184,7 @@ fn keeps_one_block_beside_many<K: BlockSource>() {
     unsafe { talc.deallocate(table.as_ptr(), bytes(1200)) };
 }
 
-/// One is in use while the other is not, in turns.
+/// One block is in use while the other is not, in turns.
 fn a_used_spare_makes_room_for_another<K: BlockSource>() {
     let backing = Backing::new();
     let mut talc = talc::<K>(&backing);
@@ -257,7 +259,7 @@ fn impossible_layouts_get_none<K: BlockSource>() {
         backing.take_largest();
         for layout in impossible_layouts() {
             assert_eq!(talc.allocate(layout), None, "{layout:?}");
-            // What was asked for, if anything was, would have been enough, and not much more.
+            // If anything was asked for, it would have been enough, and not much more.
             let (asked, overhead) = (backing.take_largest(), 2 * layout.align() + 3 * BLOCK);
             assert!(asked == 0 || (asked > layout.size() && asked - layout.size() <= overhead));
         }
@@ -300,7 +302,7 @@ fn any_power_of_two_is_a_block_size<K: BlockSource>() {
         }
         assert_eq!(talc.audit(), Ok(()));
     }
-    // A block that is as large as half of the address space cannot be had, and is not asked for.
+    // A block as large as half of the address space cannot exist, and is not asked for.
     let backing = Backing::new();
     let mut talc = Talc::<_>::new(K::over(&backing, 1 << (usize::BITS - 1)));
     assert!(talc.allocate(bytes(1)).is_none());

@@ -28,7 +28,7 @@ fn claims_when_it_is_first_needed() {
         assert_eq!(talc.audit(), Ok(()));
         talc.deallocate(block.as_ptr(), bytes(1000));
 
-        // It is all there ever is.
+        // There is never any more.
         assert!(talc.allocate(bytes(10_000)).is_none());
         assert!(talc.allocate(bytes(1000)).is_some());
     }
@@ -96,12 +96,12 @@ fn a_region_that_is_too_small_stays_untouched() {
         assert!(!talc.is_metadata_established());
         assert!(talc.source_mut().take_claim().is_none(), "nothing was claimed");
         assert_eq!(talc.audit(), Ok(()));
-        // It asks no second time.
+        // It does not claim twice.
         assert!(talc.allocate(bytes(1)).is_none());
     }
     assert!(region.iter().all(|&byte| byte == 0x55));
 
-    // The documented minimum is enough for the heap, wherever it lies, and not for more.
+    // The documented minimum is enough for the heap, wherever it is, and for nothing more.
     for offset in 0..32 {
         let base = unsafe { region.as_mut_ptr().add(offset) };
         let mut talc = Talc::<_>::new(unsafe { Claim::new(base, MINIMUM) });
@@ -115,7 +115,7 @@ fn a_region_that_is_too_small_stays_untouched() {
 
 #[test]
 fn regions_are_kept_to() {
-    // At each offset, filled completely: not a byte outside of the region changes.
+    // At each offset, the heap is filled completely, and no byte outside of the region changes.
     let mut memory = [0x55_u8; 4096];
     for offset in 0..32 {
         let size = 3500 + offset;

@@ -1,5 +1,5 @@
-//! Sources that users write: a short one, one that recovers memory instead of bringing new, one
-//! that panics, one that maps and unmaps, and what the driver tells them.
+//! Sources that users write: a short one, one that recovers memory instead of bringing new memory,
+//! one that panics, one that maps and unmaps; and what the driver tells them.
 #![allow(clippy::undocumented_unsafe_blocks)] // Regions are local, frees of what was allocated.
 
 mod common;
@@ -19,7 +19,7 @@ fn region() -> Region {
     Box::new([0; 8000])
 }
 
-/// Brings what it has, a region at a time. For the default binning, as users begin.
+/// Brings what it has, one region at a time. For the default binning only, as users begin.
 struct Regions(Vec<NonNull<[u8; 8000]>>);
 
 unsafe impl Source for Regions {
@@ -41,7 +41,7 @@ fn a_source_in_ten_lines() {
     assert!(talc.allocate(bytes(5000)).is_none());
     assert_eq!(talc.audit(), Ok(()));
 
-    // What never fits makes the source bring all it has, and then fails: it does not loop.
+    // A layout that never fits makes the source bring all it has, and then fails, without looping.
     let mut more = [region(), region()];
     let mut talc =
         Talc::<_>::new(Regions(more.iter_mut().map(|r| NonNull::from(&mut **r)).collect()));
@@ -49,7 +49,7 @@ fn a_source_in_ten_lines() {
     assert_eq!(talc.source().0.len(), 0);
 }
 
-/// Frees what is in a cache into the allocator, oldest first. Generic over the binning.
+/// Frees the contents of a cache into the allocator, oldest first. Generic over the binning.
 struct Cache<'a>(&'a Cell<Vec<(*mut u8, Layout)>>);
 
 unsafe impl<B: Binning> Source<B> for Cache<'_> {
@@ -60,7 +60,7 @@ unsafe impl<B: Binning> Source<B> for Cache<'_> {
         }
         let (block, layout) = cached.remove(0);
         self.0.set(cached);
-        // What the core answers is for who truncates heaps: nothing to do here.
+        // What the core returns is for sources that truncate heaps: nothing to do here.
         let _touched = unsafe { talc.deallocate(block, layout) };
         Ok(())
     }
@@ -88,7 +88,7 @@ fn a_source_that_recovers_memory() {
         assert_eq!(talc.audit(), Ok(()));
         cache.set(left);
 
-        // All of it is not enough for this; nothing is lost.
+        // All of it is not enough for this, but nothing is lost.
         assert!(talc.allocate(bytes(100_000)).is_none());
         assert!(cache.take().is_empty());
         unsafe { talc.deallocate(large.as_ptr(), bytes(1400)) };
@@ -99,7 +99,7 @@ fn a_source_that_recovers_memory() {
     check::<SmallBinning>();
 }
 
-/// Panics when it is asked or told something, each time that a switch was set.
+/// Panics when it is called, once for each time that a switch is set.
 struct Panics<'a> {
     regions: Regions,
     on_acquire: &'a Cell<bool>,
@@ -132,7 +132,7 @@ fn a_source_may_panic() {
         // The same request works, as soon as the source does.
         live.push(talc.allocate(bytes(5000)).unwrap());
     }
-    // It is the source's business what becomes of the free space; the free itself is done.
+    // What becomes of the free space is up to the source; the allocation is freed.
     on_release.set(true);
     let top = live.pop().unwrap().as_ptr();
     let message = panic_message(|| unsafe { talc.deallocate(top, bytes(5000)) });
@@ -143,7 +143,7 @@ fn a_source_may_panic() {
     assert_eq!(talc.audit(), Ok(()));
 }
 
-/// Where an allocation is being resized its owner must learn of it: a panic would keep that from him.
+/// The owner of an allocation that is resized must learn of it, so a panic aborts.
 #[test]
 fn a_source_that_panics_while_resizing_aborts() {
     let resizes: [fn(&mut Talc<Panics<'_>>, *mut u8); 3] = [
@@ -168,7 +168,7 @@ fn a_source_that_panics_while_resizing_aborts() {
     }
 }
 
-/// Like an operating system: gives pages at the heap's end and takes them back.
+/// Like an operating system: brings pages at the heap end and takes them back.
 struct Pages {
     base: *mut u8,
     reserved: usize,

@@ -7,8 +7,8 @@ use std::cell::Cell;
 
 /// Lends the arena to dlmalloc from the bottom up, so that its segments are adjacent and merge.
 ///
-/// Each answer is everything that is left: with a fixed arena that is one segment, and with a
-/// growing one it is the step that was just added.
+/// Each call returns everything that is left: of a fixed arena that is one segment, of a growing
+/// one the step that was just added.
 struct Lender {
     base: *mut u8,
     lent: Cell<usize>,
@@ -19,7 +19,7 @@ struct Lender {
 // implementor is the operating system.
 unsafe impl Send for Lender {}
 
-// SAFETY: the answered ranges are disjoint parts of the arena, which outlives the allocator.
+// SAFETY: the ranges returned are disjoint parts of the arena, which outlives the allocator.
 unsafe impl dlmalloc::Allocator for Lender {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
         let start = self.lent.get();

@@ -50,7 +50,7 @@ pub enum Kind {
 
 /// An allocator that can be replayed against.
 ///
-/// A failing request answers null, as in `GlobalAlloc`. Once the first request has been made, the
+/// A failing request returns null, as in `GlobalAlloc`. Once the first request has been made, the
 /// allocator must stay where it is: dlmalloc's lists lead through its own fields.
 pub trait Contender: Sized {
     /// The name in tables and on the command line.
@@ -63,21 +63,22 @@ pub trait Contender: Sized {
     /// A fresh allocator over `arena`, or `None` when the arena is too small even for that.
     ///
     /// # Safety
-    /// - `arena` is valid for reads and writes and used by nobody else while the allocator lives.
+    /// - `arena` must be valid for reads and writes, and not be used by anything else, while the
+    ///   allocator lives.
     unsafe fn over(arena: Region) -> Option<Self>;
 
     /// # Safety
-    /// - `layout`'s size is not zero.
+    /// - `layout`'s size must not be zero.
     unsafe fn alloc(&mut self, layout: Layout) -> *mut u8;
 
     /// # Safety
-    /// - `ptr` is a live block of this allocator, allocated (or reallocated) to `layout`.
+    /// - `ptr` must be a live block of this allocator, allocated or reallocated to `layout`.
     unsafe fn dealloc(&mut self, ptr: *mut u8, layout: Layout);
 
-    /// Null leaves the old block as it was.
+    /// Resizes a block. Returns null, and leaves the old block as it was, if that fails.
     ///
     /// # Safety
-    /// - As for [`Contender::dealloc`], and `new_size` is not zero.
+    /// - As for [`Contender::dealloc`]; and `new_size` must not be zero.
     unsafe fn realloc(&mut self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: passed on.
         unsafe { relocate(self, ptr, layout, new_size) }
@@ -86,7 +87,8 @@ pub trait Contender: Sized {
     /// Moves the end of the arena up to `new_end`.
     ///
     /// # Safety
-    /// - `new_end` is above the present end and the bytes between are like those given to `over`.
+    /// - `new_end` must be above the current end, and the bytes between must be like those given to
+    ///   `over`.
     unsafe fn extend(&mut self, new_end: *mut u8) -> bool {
         let _ = new_end;
         false

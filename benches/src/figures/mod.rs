@@ -1,4 +1,4 @@
-//! The figures, one file each. All of them answer a [`crate::report::Figure`].
+//! The figures, one file each. All of them return a [`crate::report::Figure`].
 
 pub mod counts;
 pub mod fill;
@@ -24,9 +24,9 @@ use std::time::Duration;
 /// What the command line says about all figures.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Contenders whose name contains one of these take part; all do when it is empty.
+    /// Contenders whose name contains one of these take part; all do if it is empty.
     pub only: Vec<String>,
-    /// Workloads whose name contains one of these take part; all do when it is empty.
+    /// Workloads whose name contains one of these take part; all do if it is empty.
     pub traces: Vec<String>,
     /// Rounds per contest, if not the figure's own number.
     pub rounds: Option<usize>,

@@ -1,4 +1,4 @@
-//! Whole programs, end to end, each allocator as their global one: time and peak memory.
+//! Whole programs, end to end, with each allocator as the global one: time and peak memory.
 //!
 //! The programs are a workspace of their own, which is built first.
 
@@ -47,7 +47,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
             progress.step(&format!("{program}, round {}", round + 1));
             for turn in 0..names.len() {
                 let index = (turn + round) % names.len();
-                // A program that is slow beyond measure need not be run often.
+                // A program that is extremely slow need not be run often.
                 let slow = runs[index].first().is_some_and(|run| run.milliseconds > 1000.0);
                 if !slow {
                     runs[index].extend(run(&folder.join(binary(names[index])), program));
@@ -138,7 +138,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
     })
 }
 
-/// Builds the programs and answers where their binaries are.
+/// Builds the programs. Returns where their binaries are.
 fn build() -> Result<PathBuf> {
     eprintln!("programs: building them (minutes, the first time)");
     let manifest = home().join("programs").join("Cargo.toml");

@@ -125,17 +125,18 @@ impl Contests {
         }
     }
 
-    /// Who is faster than we are, on which workloads: a line for each.
+    /// Lists the contenders that are faster than Talc, and on which workloads, in a line for each.
     pub fn losses(&self, figure: &str) -> Vec<String> {
         let rivals = self.rows.first().into_iter().flatten();
-        // Another configuration of ours is no loss.
+        // Another configuration of Talc is no loss.
         let rivals = rivals.filter(|row| row.kind != Kind::Ours || row.name == ours());
         let speeds = rivals.map(|row| (row.name, self.speedups(row.name)));
         losses(figure, &self.workloads, &speeds.collect::<Vec<_>>())
     }
 }
 
-/// Given everyone's speed on each workload, a line for each who is faster than we are anywhere.
+/// Returns, given the speed of each contender on each workload, a line for each one that is faster
+/// than Talc anywhere.
 pub fn losses(
     figure: &str,
     workloads: &[String],
@@ -144,8 +145,8 @@ pub fn losses(
     better(figure, "is faster on", workloads, speeds)
 }
 
-/// Given everyone's score on each workload, a line for each who has a higher one than we have
-/// anywhere. What is within a hundredth is a draw.
+/// Returns, given the score of each contender on each workload, a line for each one that is higher
+/// than Talc's anywhere. Differences of up to a hundredth are a draw.
 pub fn better(
     figure: &str,
     how: &str,

@@ -95,7 +95,7 @@ impl Tournament {
         what: &str,
     ) -> Result<Self> {
         let mut contenders = allocators(options);
-        // Programs take longest to build; and nobody takes part where there is nothing to do.
+        // Programs take longest to build. Without tasks, no module takes part.
         contenders.retain(|each| !(each.variant && contents == Contents::Program));
         contenders.retain(|_| !tasks.is_empty());
         let builder = Builder::new(toolchain);
@@ -176,7 +176,7 @@ impl Tournament {
         figure
     }
 
-    /// Without the configurations that there is no room for.
+    /// Leaves out the configurations for which there is no room.
     fn without_variants(&self, mut chart: Chart) -> Chart {
         let is_variant = |name: &str| {
             self.contenders.iter().any(|contender| contender.name == name && contender.variant)
@@ -185,7 +185,8 @@ impl Tournament {
         chart
     }
 
-    /// A number made of each workload's pages, of one contender; none if the memory did not grow.
+    /// Returns a number made of a contender's pages for each workload; none if the memory did not
+    /// grow.
     fn pages(&self, part: &Part, contender: usize, of: fn(f64) -> f64) -> Vec<Option<f64>> {
         let pages = part.measured.iter().map(|measured| measured[contender].pages());
         pages.map(|pages| pages.filter(|&pages| pages > 0).map(|pages| of(pages as f64))).collect()
@@ -203,7 +204,7 @@ impl Tournament {
         table
     }
 
-    /// Goals, in times of the allocator that each is about.
+    /// Returns the goals, as ratios to the allocator that each is about.
     fn bars(&self) -> Vec<Bar> {
         let Some(part) = self.goal() else { return Vec::new() };
         let place = format!("{}, {}", GOAL.0, GOAL.1);

@@ -51,12 +51,12 @@ pub struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// One that uses these programs.
+    /// Creates a builder that uses these programs.
     pub fn new(toolchain: &'a Toolchain) -> Self {
         Self { toolchain }
     }
 
-    /// Builds a module and answers where it is kept.
+    /// Builds a module. Returns where it is kept.
     pub fn build(&self, contender: Contender, level: Level, contents: Contents) -> Result<PathBuf> {
         let (package, own) = contents.package();
         let features = contender.features.iter().map(|name| format!("contender/{name}"));

@@ -1,9 +1,9 @@
 //! Running modules in their hosts.
 //!
 //! `wasm/runners` has a script for each host. It is given a plan: modules and tasks. For each task
-//! it answers a line with the outcome of each module. A module first shows, in an unmeasured run,
-//! how many operations it can do in the given time; then the modules take turns, each time with a
-//! fresh instance.
+//! it prints a line with the outcome of each module. A first run of each module, not measured,
+//! finds how many operations it can do in the given time. Then the modules take turns, each time
+//! with a fresh instance.
 
 use super::workloads::Task;
 use super::Toolchain;
@@ -40,7 +40,7 @@ pub struct Plan<'a> {
     pub rounds: usize,
 }
 
-/// What a host says of one module and one task.
+/// What a host prints for one module and one task.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Measured {
     /// Operations in each measurement; none if the module was too slow.
@@ -54,7 +54,7 @@ pub struct Measured {
 }
 
 impl Host {
-    /// Measures, and answers a row of modules for each task.
+    /// Measures. Returns a row of modules for each task.
     pub fn run(
         self,
         toolchain: &Toolchain,

@@ -67,7 +67,7 @@ impl Toolchain {
             ),
         ] {
             let wanted = std::fs::read(runners().join(file))?;
-            // A copy in the folder of what is installed says whether that is current.
+            // A copy in the folder tells whether what is installed is current.
             let installed = tools.join(file).with_extension("installed");
             if std::fs::read(&installed).is_ok_and(|present| present == wanted) {
                 continue;
@@ -108,7 +108,7 @@ impl Toolchain {
         output(&mut node).map(|_| ())
     }
 
-    /// node, with the optimising compiler only: it would else compile anew while it measures.
+    /// node, with the optimising compiler only: otherwise it would compile again while it measures.
     pub(super) fn node(&self) -> Command {
         let mut node = Command::new("node");
         node.args(["--no-liftoff", "--no-wasm-lazy-compilation", "--expose-gc"]);

@@ -22,18 +22,18 @@ pub struct Task {
     /// The export that is measured, and how many operations make a measurement.
     run: &'static str,
     operations: usize,
-    /// Whether fewer operations say the same.
+    /// Whether fewer operations are as good.
     steady: bool,
     /// Milliseconds that all operations may take.
     patience: f64,
 }
 
-/// No measurement of a loop need be longer; who is too slow for it does fewer operations.
+/// No measurement of a loop need be longer. A module that is too slow does fewer operations.
 const STEADY_PATIENCE: f64 = 60.0;
-/// Who is slower than this with a list is not measured.
+/// A module that is slower than this with a list is not measured.
 const LIST_PATIENCE: f64 = 500.0;
 
-/// Who is slower than this with a program is not measured.
+/// A module that is slower than this with a program is not measured.
 const PROGRAM_PATIENCE: f64 = 1000.0;
 
 /// Blocks that are live in the random mix, about.

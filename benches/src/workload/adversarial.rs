@@ -1,7 +1,7 @@
 //! Heaps that are hard on purpose, for the worst single operation.
 //!
-//! Each workload first prepares its heap, unmeasured, and then makes the calls that a search
-//! without a bound would answer slowly.
+//! Each workload first prepares its heap, unmeasured, and then makes calls that are slow if a
+//! search has no bound.
 
 use super::{BlockId, Builder, Workload};
 use fastrand::Rng;

@@ -1,9 +1,7 @@
-//! Inspecting an allocator: counting, visiting and checking everything, and asking what fits.
+//! Inspecting an allocator: visiting everything, checking everything, and asking what fits.
 //! Nothing here changes a heap.
 
 #[cfg(feature = "audit")]
 pub(crate) mod audit;
-
 mod gaps;
-
 pub(crate) mod visit;

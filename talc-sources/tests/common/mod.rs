@@ -1,5 +1,5 @@
-//! What several of these tests need: a backing allocator that watches what is done to it, and
-//! layouts at the limits.
+//! What several of these tests need: a backing allocator that checks its callers, and layouts at
+//! the limits.
 #![allow(dead_code, unreachable_pub, unused_imports)] // Every test has a copy, and uses a part of it.
 #![allow(clippy::undocumented_unsafe_blocks)] // Blocks are checked in what is recorded of them.
 
@@ -14,9 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use allocator_api2::alloc::{AllocError, Allocator};
 use talc_sources::{AllocatorSource, GlobalAllocSource, Source};
 
-/// An allocator over `System` that records each live block with its layout. It panics if a block
-/// is freed with another layout than it was allocated with, or was written beyond; it fails when it
-/// is told to; and dropping it asserts that all blocks have been given back.
+/// An allocator over `System` that records each live block with its layout. It panics if a block is
+/// freed with another layout, or was written beyond. It fails when it is told to. Dropping it
+/// asserts that all blocks have been given back.
 #[derive(Default)]
 pub struct Backing(Mutex<State>);
 
@@ -26,7 +26,7 @@ struct State {
     calls: usize,
     frees: usize,
     largest: usize,
-    /// Calls that succeed before all further ones fail.
+    /// How many calls succeed before all others fail.
     lasts_for: Option<usize>,
 }
 
@@ -39,38 +39,38 @@ impl Backing {
         Self::default()
     }
 
-    /// Fails from the call after `calls` successful ones on, until it is told otherwise.
+    /// Fails after `calls` successful calls, until it is told otherwise.
     pub fn set_lasts_for(&self, calls: Option<usize>) {
         let mut state = self.state();
         state.lasts_for = calls.map(|more| state.calls + more);
     }
 
-    /// How often it was asked for memory.
+    /// Returns how often it was asked for memory.
     pub fn calls(&self) -> usize {
         self.state().calls
     }
 
-    /// How many blocks were given back.
+    /// Returns how many blocks were given back.
     pub fn frees(&self) -> usize {
         self.state().frees
     }
 
-    /// How many blocks are in use.
+    /// Returns how many blocks are in use.
     pub fn blocks(&self) -> usize {
         self.state().live.len()
     }
 
-    /// The bytes in blocks that are in use.
+    /// Returns the bytes in blocks that are in use.
     pub fn bytes(&self) -> usize {
         self.state().live.values().map(Layout::size).sum()
     }
 
-    /// The largest size that was asked for since this was last called.
+    /// Returns the largest size that was asked for since the last call of this.
     pub fn take_largest(&self) -> usize {
         std::mem::take(&mut self.state().largest)
     }
 
-    /// Whether all of `bytes` bytes at `address` lie in one block.
+    /// Returns whether all of the `bytes` bytes at `address` are in one block.
     pub fn owns(&self, address: *const u8, bytes: usize) -> bool {
         let address = address as usize;
         let state = self.state();
@@ -160,7 +160,7 @@ unsafe impl GlobalAlloc for ByGlobalAlloc<'_> {
     }
 }
 
-/// What makes a source over a backing allocator, in blocks of a size.
+/// Makes a source over a backing allocator, with blocks of a given size.
 pub trait BlockSource {
     type Source<'a>: Source;
 

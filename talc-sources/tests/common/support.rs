@@ -1,5 +1,5 @@
-//! What does not hang on the crate that is tested; `talc-sync`'s tests include this file too: a
-//! small generator of random numbers, how long a test is, and what a panic said.
+//! What does not depend on the crate that is tested: random numbers, the length of tests, and the
+//! messages of panics. The tests of `talc-sync` include this file, too.
 
 /// A generator of random numbers, the same ones each time (xorshift).
 pub struct Random(pub u64);
@@ -12,20 +12,20 @@ impl Random {
         (self.0 >> 16) as usize % limit
     }
 
-    /// A size from 1 to `1 << doublings` bytes: small ones are as likely as large ones.
+    /// Returns a size from 1 to `1 << doublings` bytes: small ones are as likely as large ones.
     pub fn size(&mut self, doublings: usize) -> usize {
         let below = 1 << self.below(doublings + 1);
         1 + self.below(below)
     }
 }
 
-/// Rounds of a long test: fewer where the tests are slow.
+/// Returns the number of rounds of a long test: fewer where tests are slow.
 pub fn rounds(usual: usize) -> usize {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     cases.map_or(usual, |cases: usize| (usual * cases / 256).clamp(1, usual))
 }
 
-/// The message of a panic of `f`.
+/// Returns the message with which `f` panics.
 pub fn panic_message<T>(f: impl FnOnce() -> T) -> String {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map(|_| ());
     let payload = result.expect_err("this must panic");
@@ -35,9 +35,9 @@ pub fn panic_message<T>(f: impl FnOnce() -> T) -> String {
     }
 }
 
-/// Runs the test that calls this once more in a process of its own, which does `f` and must abort in
-/// it, and returns what that process says. `None` in that process, which comes back only if it does
-/// not, and where there are no processes. `number` tells several calls in one test apart.
+/// Runs the test that calls this again in a process of its own, which calls `f` and must abort
+/// there. Returns what that process writes. Returns `None` in that process, if it does not abort,
+/// and on targets without processes. `number` tells several calls in one test apart.
 pub fn in_a_process_that_aborts(number: usize, f: impl FnOnce()) -> Option<String> {
     const VARIABLE: &str = "TALC_TEST_ABORT";
     let thread = std::thread::current();

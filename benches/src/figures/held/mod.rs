@@ -81,7 +81,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
 /// Some workloads, and what was held.
 struct Section {
     title: &'static str,
-    /// Whether what is counted are pairs at the edge of a block.
+    /// Whether pairs at the edge of a block are counted.
     is_edge: bool,
     rows: Vec<Row>,
 }
@@ -252,7 +252,7 @@ impl Section {
             table.row([
                 workload.clone(),
                 (*source).to_owned(),
-                // How many objects fill a block depends on who cuts it.
+                // How many objects fill a block depends on the crate.
                 if live(ours) == live(theirs) {
                     live(ours)
                 } else {

@@ -22,7 +22,7 @@ pub(super) const SUSPECTS: usize = 24;
 /// Calls of each trace, drawn at random, whose instructions are counted for the percentiles.
 pub(super) const SAMPLE: usize = 500;
 
-/// Who needs longer for a checked replay is left out.
+/// A contender that needs longer for a checked replay is left out.
 const PATIENCE: Duration = Duration::from_millis(600);
 
 /// The calls that are looked at.

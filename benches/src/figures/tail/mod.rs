@@ -160,7 +160,7 @@ impl<'a> Counts<'a> {
     }
 }
 
-/// Quantiles of instructions over several workloads; who has no sample of each of them has none.
+/// Quantiles of instructions over several workloads, for contenders with a sample of each.
 fn percentile_table(contenders: &[(usize, &Entry)], found: &[Vec<Found>]) -> Table {
     const QUANTILES: [(f64, &str); 3] = [(0.5, "median"), (0.99, "99th"), (0.999, "99.9th")];
     let columns = KINDS
@@ -184,7 +184,7 @@ fn percentile_table(contenders: &[(usize, &Entry)], found: &[Vec<Found>]) -> Tab
     table
 }
 
-/// Quantiles over several workloads; who could not replay each of them has none.
+/// Quantiles over several workloads, for contenders that replayed each.
 fn time_table(title: &str, entries: &[Entry], found: &[Vec<Found>]) -> Table {
     let columns = ["nanoseconds per call", "median", "99th", "99.9th", "worst"];
     let mut table = Table::new(title, columns);

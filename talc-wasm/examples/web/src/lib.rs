@@ -1,7 +1,7 @@
 //! A small wiki, compiled to a WebAssembly module: what a page calls.
 //!
 //! The page runs it twice, once with Talc and once with the allocator that Rust has by default.
-//! With Talc, it can also ask what lies where in the heap.
+//! With Talc, it can also show what is where in the heap.
 
 #[cfg(feature = "talc")]
 mod map;
@@ -16,7 +16,7 @@ thread_local! {
     static WIKI: RefCell<Wiki> = const { RefCell::new(Wiki::new()) };
 }
 
-/// Does this many steps of work; answers a checksum of all that was done so far, which does not
+/// Does this many steps of work. Returns a checksum of everything done so far, which does not
 /// depend on the allocator.
 #[no_mangle]
 pub extern "C" fn work(steps: u32) -> u32 {
@@ -27,7 +27,7 @@ pub extern "C" fn work(steps: u32) -> u32 {
     })
 }
 
-/// How many documents there are.
+/// Returns the number of documents.
 #[no_mangle]
 pub extern "C" fn documents() -> usize {
     WIKI.with(|wiki| wiki.borrow().documents())

@@ -1,4 +1,4 @@
-//! The global allocator, and what lies where in its heap.
+//! The global allocator, and what is where in its heap.
 
 use std::ptr::addr_of_mut;
 use talc::base::Part;
@@ -27,7 +27,7 @@ const GAP: u32 = 3;
 /// As many parts as the page can ask for; more are left out.
 const ENTRIES: usize = 1 << 16;
 
-/// A static, as the heap must not change while it is looked at.
+/// This is a static because the heap must not change while it is visited.
 static mut MAP: [Entry; ENTRIES] = {
     const EMPTY: Entry =
         Entry { kind: TABLE, address: 0, size: 0, slot_size: 0, slots: 0, free_slots: 0 };
@@ -40,7 +40,7 @@ extern "C" fn map_entries() -> *const u32 {
     addr_of_mut!(MAP).cast()
 }
 
-/// Looks at the heap; answers how many parts it has.
+/// Looks at the heap. Returns the number of its parts.
 #[no_mangle]
 extern "C" fn map() -> usize {
     let mut count = 0;

@@ -19,7 +19,7 @@ fn words(rng: &mut Rng, count: usize) -> String {
     words.join(" ")
 }
 
-/// What stands above a section.
+/// A heading.
 pub fn heading(rng: &mut Rng) -> String {
     let count = rng.usize(1..5);
     words(rng, count)

@@ -1,5 +1,5 @@
 //! A wiki: documents in Markdown with their HTML, headings, words and properties, which come,
-//! change and go. What is long-lived and what is short-lived, large and small, lies side by side.
+//! change and go. Long-lived and short-lived, large and small objects are side by side.
 
 use crate::text::{heading, paragraph, word};
 use fastrand::Rng;
@@ -7,7 +7,7 @@ use pulldown_cmark::{html, Event, Options, Parser, Tag, TagEnd};
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 
-/// How many documents there are when the wiki is largest, and smallest once it has grown.
+/// The numbers of documents when the wiki is largest, and when it is smallest after it has grown.
 const MOST: usize = 600;
 const FEWEST: usize = 200;
 
@@ -30,13 +30,13 @@ pub struct Wiki {
 }
 
 impl Wiki {
-    /// One without documents.
+    /// Creates a wiki without documents.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self { rng: None, documents: BTreeMap::new(), next: 0, growing: true, checksum: 0 }
     }
 
-    /// A document is written, changed, looked at or removed.
+    /// Writes, changes, reads or removes a document.
     pub fn step(&mut self) {
         let mut rng = self.rng.take().unwrap_or_else(|| Rng::with_seed(7));
         if self.documents.len() >= MOST {
@@ -56,12 +56,12 @@ impl Wiki {
         self.rng = Some(rng);
     }
 
-    /// How many documents there are.
+    /// Returns the number of documents.
     pub fn documents(&self) -> usize {
         self.documents.len()
     }
 
-    /// What came of all steps.
+    /// Returns a checksum of all steps.
     pub fn checksum(&self) -> u32 {
         self.checksum
     }
@@ -72,7 +72,7 @@ impl Wiki {
         }
     }
 
-    /// One of the documents; none if there are none.
+    /// Returns one of the documents; `None` if there are none.
     fn any(&mut self, rng: &mut Rng) -> Option<u32> {
         let from = rng.u32(..self.next.max(1));
         let after = self.documents.range(from..).next();
@@ -128,7 +128,7 @@ impl Wiki {
         self.note(document.expect("one of the documents").source.as_bytes());
     }
 
-    /// The table of contents of everything, as one large text.
+    /// Writes the table of contents of all documents, as one large text.
     fn export(&mut self) {
         let contents: Vec<Value> = self
             .documents
@@ -151,7 +151,7 @@ fn count_words(source: &str) -> BTreeMap<String, u32> {
     words
 }
 
-/// The HTML of a text, and its headings.
+/// Returns the HTML of a text, and its headings.
 fn render(source: &str) -> (String, Vec<String>) {
     let (mut headings, mut current) = (Vec::new(), None);
     let events = Parser::new_ext(source, Options::all()).inspect(|event| match event {
