@@ -6,7 +6,7 @@
 //!   ▼                                                                        ▼
 //!   ┌────────────────────────────┬────────┬────────┬────────┬─ ─ ─ ─┬────────┐
 //!   │ Slab: free list, links,    │ slot   │ slot   │ slot   │ never │ header │
-//!   │ countdown, class, state    │ in use │ free   │ in use │ used  │ above  │
+//!   │ count, class, state, tag   │ in use │ free   │ in use │ used  │ above  │
 //!   └────────────────────────────┴────────┴────────┴────────┴─ ─ ─ ─┴────────┘
 //!                                ▲ slots are at 8 mod 16
 //! ```
