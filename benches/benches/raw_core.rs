@@ -93,7 +93,7 @@ fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).expect("a valid layout")
 }
 
-/// Times `operation` alone, on what `prepare` answers; `undo` gets what it answered.
+/// Times `operation` alone, on what `prepare` returns; `undo` gets what it returned.
 fn alone<I, O>(
     bencher: &mut Bencher<'_>,
     subject: &mut Subject,
@@ -104,14 +104,14 @@ fn alone<I, O>(
     bencher.iter_custom(|iterations| {
         let mut elapsed = Duration::ZERO;
         let mut left = iterations as usize;
-        let mut answers = Vec::with_capacity(BATCH);
+        let mut results = Vec::with_capacity(BATCH);
         while left > 0 {
             let count = left.min(BATCH);
             let inputs: Vec<I> = (0..count).map(|_| prepare(subject)).collect();
             let start = Instant::now();
-            answers.extend(inputs.into_iter().map(|input| operation(subject, black_box(input))));
+            results.extend(inputs.into_iter().map(|input| operation(subject, black_box(input))));
             elapsed += start.elapsed();
-            answers.drain(..).for_each(|answer| undo(subject, answer));
+            results.drain(..).for_each(|result| undo(subject, result));
             left -= count;
         }
         elapsed

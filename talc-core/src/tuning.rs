@@ -31,8 +31,10 @@ pub(crate) const FIRST_PART: usize = 15;
 /// A class also gets a slab if it has this many chunks more than fill a slab.
 pub(crate) const WANTED: usize = 64;
 
-/// Maximum number of spare slabs. It bounds walks over them.
-pub(crate) const MAX_SPARES: usize = 32;
+/// Maximum number of spare slabs. It bounds walks over them: with 32, the worst deallocation of a
+/// recorded program takes 1415 instructions, with 8 it takes 705, and all else is the same. With 4, one
+/// of the programs takes 3% longer.
+pub(crate) const MAX_SPARES: usize = 8;
 
 /// How many slots that were never used are put into the free list at a time: few, so that memory is
 /// not touched before it is needed; enough to be worth the call.

@@ -98,7 +98,7 @@ unsafe impl GlobalAlloc for Switch {
 #[global_allocator]
 static GLOBAL: Switch = Switch;
 
-/// Runs the test of that name in a child, with `CASE` set; answers how it ended, and what it wrote.
+/// Runs the test of that name in a child, with `CASE` set; returns how it ended, and what it wrote.
 ///
 /// `None` where the program cannot start itself, as it is run by an emulator.
 fn child(name: &str) -> Option<(ExitStatus, String)> {

@@ -140,32 +140,17 @@ impl<
                 return Some(old);
             }
             let partial = self.partial(class).read();
-            let slab;
-            if !partial.is_null() {
-                slab = partial;
-                if CHECKS && !self.list_is_sound(slab) {
-                    self.partial(class).write(null_mut());
-                    return None;
-                }
-                Slab::unlink(slab, self.partial(class));
-                (*slab).state = State::CURRENT;
-                (*slab).count = (*slab).count.wrapping_add(Self::FIRST_COUNT);
+            let slab = if partial.is_null() {
+                self.new_slab(class, layout)?
+            } else if !CHECKS || self.list_is_sound(partial) {
+                Slab::unlink(partial, self.partial(class));
+                (*partial).state = State::CURRENT;
+                (*partial).count = (*partial).count.wrapping_add(Self::FIRST_COUNT);
+                partial
             } else {
-                if !Self::WEIGHS_SLABS || self.slab_books().spare.is_null() {
-                    slab = self.open_slab(class, layout)?;
-                } else {
-                    slab = self.take_spare();
-                    self.uncount_slots(slab);
-                }
-                slab.write(Slab::new(class, Self::FIRST_COUNT));
-                if Self::KNOWS_BOUNDS {
-                    Slab::tag(slab);
-                }
-                Slab::freshen(slab, S);
-                self.tally.record(|counters| {
-                    counters.slots_added(Slab::slots(S, class) * Slab::slot_size(class));
-                });
-            }
+                self.partial(class).write(null_mut());
+                return None;
+            };
             if !Self::is_none(old) {
                 // Its free list is empty.
                 (*old).state = State::FULL;
@@ -238,6 +223,33 @@ impl<
             } else {
                 touched
             }
+        }
+    }
+
+    /// Makes a slab for `class`, with slots in its free list, of a spare one or of a gap; `None` if there
+    /// is no room for one, or it is not worth it.
+    ///
+    /// # Safety
+    /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of slabs.
+    unsafe fn new_slab(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
+        // SAFETY: a slab that is spare or has just been opened is the allocator's (I12).
+        unsafe {
+            let slab = if !Self::WEIGHS_SLABS || self.slab_books().spare.is_null() {
+                self.open_slab(class, layout)?
+            } else {
+                let slab = self.take_spare();
+                self.uncount_slots(slab);
+                slab
+            };
+            slab.write(Slab::new(class, Self::FIRST_COUNT));
+            if Self::KNOWS_BOUNDS {
+                Slab::tag(slab);
+            }
+            Slab::freshen(slab, S);
+            self.tally.record(|counters| {
+                counters.slots_added(Slab::slots(S, class) * Slab::slot_size(class));
+            });
+            Some(slab)
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Program {
     pub name: &'static str,
     /// One line for people.
     pub description: &'static str,
-    /// Does the work this many times over and answers a checksum.
+    /// Does the work this many times over and returns a checksum.
     pub run: fn(scale: u32) -> u64,
     /// How many times over makes about a tenth of a second of work.
     pub end_to_end: u32,
