@@ -8,23 +8,18 @@ use crate::memory::slab::{Slab, QUIET};
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
-    /// The size of a slab; 0 if there are none.
-    pub(crate) const SLAB: usize = S;
-
-    /// The number of classes of slots.
-    pub(crate) const CLASSES: usize = C;
-
     /// Whether the table is a part of this value. If not, it is placed in a heap, and until there is
     /// one, a constant stands for it.
-    pub(crate) const IS_TABLE_INSIDE: bool = Bins::<L, P, W, S, C, I>::IS_INSIDE;
+    pub(crate) const IS_TABLE_INSIDE: bool =
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::IS_INSIDE;
 
     /// Whether searches inspect more of a list than its first gap.
     pub(crate) const SEARCHES_LISTS: bool = !Self::IS_TABLE_INSIDE;
@@ -32,7 +27,7 @@ impl<
     /// Whether small chunks and open slabs are counted, to decide when a slab is worth it, and empty
     /// slabs are kept as spares. If not, a slab is opened when one is needed, and closed when it falls
     /// empty.
-    pub(crate) const WEIGHS_SLABS: bool = S != 0 && !Self::IS_TABLE_INSIDE;
+    pub(crate) const WEIGHS_SLABS: bool = SLAB != 0 && !Self::IS_TABLE_INSIDE;
 
     /// Whether an allocation may grow into the gap below it.
     pub(crate) const GROWS_DOWNWARDS: bool = !Self::IS_TABLE_INSIDE;
@@ -40,7 +35,7 @@ impl<
     /// Whether current slabs notice when they fall empty. WebAssembly takes no memory back, so that
     /// compact bins save the code there.
     pub(crate) const WATCHES: bool =
-        S != 0 && !(Self::IS_TABLE_INSIDE && cfg!(target_family = "wasm"));
+        SLAB != 0 && !(Self::IS_TABLE_INSIDE && cfg!(target_family = "wasm"));
 
     /// Whether the bounds of all heaps are known, and slabs are tagged: if pointers are checked, or if
     /// a few more instructions for each heap and slab do not matter.
@@ -56,11 +51,11 @@ impl<
 
     /// Returns the bin of gaps of `size` bytes.
     pub(crate) const fn bin_of(size: usize) -> usize {
-        Bins::<L, P, W, S, C, I>::bin_of(size)
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::bin_of(size)
     }
 
     /// Returns the first bin all of whose gaps hold `size` bytes.
     pub(crate) const fn bin_above(size: usize) -> usize {
-        Bins::<L, P, W, S, C, I>::bin_above(size)
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::bin_above(size)
     }
 }

@@ -180,13 +180,13 @@ impl<B> RawTalc<B> {
 }
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Creates an allocator without a heap. Nothing fits until one is [claimed](Self::claim).
     pub const fn new() -> Self {
@@ -202,8 +202,8 @@ impl<
         Self::of(Bins::NEW_COMPLETE)
     }
 
-    const fn of(bins: Bins<L, P, W, S, C, I>) -> Self {
-        let () = Bins::<L, P, W, S, C, I>::CHECKED;
+    const fn of(bins: Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>) -> Self {
+        let () = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::CHECKED;
         Self { bins, tally: Tally::new(), diagnosis: Diagnosis::new() }
     }
 
@@ -218,14 +218,17 @@ impl<
 
     /// Returns the table for reading; if it does not exist yet, what stands for it, of which only
     /// the front may be read (I10).
-    fn table(&self) -> *mut Table<W, C> {
+    fn table(&self) -> *mut Table<WORDS, CLASSES> {
         // SAFETY: a reference is a valid pointer.
-        unsafe { Bins::table(addr_of!(self.bins) as *mut Bins<L, P, W, S, C, I>) }
+        unsafe {
+            Bins::table(addr_of!(self.bins)
+                as *mut Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>)
+        }
     }
 
     /// Returns the table for reading and, if it exists, for writing. Any use of this value makes
     /// the pointer invalid, as the table may be a part of it.
-    fn table_mut(&mut self) -> *mut Table<W, C> {
+    fn table_mut(&mut self) -> *mut Table<WORDS, CLASSES> {
         // SAFETY: a reference is a valid pointer.
         unsafe { Bins::table(addr_of_mut!(self.bins)) }
     }
@@ -234,11 +237,13 @@ impl<
     ///
     /// # Safety
     /// `table` must be the table in a heap, or have been until now.
-    unsafe fn chunk_of_table(table: *mut Table<W, C>) -> Chunk {
+    unsafe fn chunk_of_table(table: *mut Table<WORDS, CLASSES>) -> Chunk {
         // SAFETY: required of the caller.
         unsafe {
             let heads = (*Table::books(table)).heads;
-            let offset = Bins::<L, P, W, S, C, I>::table_offset(heads.into());
+            let offset = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_offset(
+                heads.into(),
+            );
             Chunk::of_payload(table.cast::<u8>().wrapping_sub(offset))
         }
     }
@@ -261,10 +266,12 @@ impl<
 
     /// Returns whether there are books of slabs. If not, no slab can be opened (I10).
     fn has_slab_books(&self) -> bool {
-        Self::SLAB != 0
+        SLAB != 0
             && (Self::IS_TABLE_INSIDE || {
                 let heads = self.books().heads;
-                Bins::<L, P, W, S, C, I>::has_slab_books(heads.into())
+                Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::has_slab_books(
+                    heads.into(),
+                )
             })
     }
 
@@ -272,7 +279,7 @@ impl<
     ///
     /// # Safety
     /// They must [exist](Self::has_slab_books). They do if there is a slab.
-    unsafe fn slab_books(&self) -> &SlabBooks<C> {
+    unsafe fn slab_books(&self) -> &SlabBooks<CLASSES> {
         // SAFETY: required of the caller; nothing writes to them as long as this is borrowed.
         unsafe { &*Table::slabs(self.table()) }
     }
@@ -281,20 +288,20 @@ impl<
     ///
     /// # Safety
     /// As for [`slab_books`](Self::slab_books).
-    unsafe fn slab_books_mut(&mut self) -> &mut SlabBooks<C> {
+    unsafe fn slab_books_mut(&mut self) -> &mut SlabBooks<CLASSES> {
         // SAFETY: required of the caller; nothing else uses them as long as this is borrowed.
         unsafe { &mut *Table::slabs(self.table_mut()) }
     }
 }
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > Default for RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > Default for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     fn default() -> Self {
         Self::new()

@@ -66,13 +66,13 @@ macro_rules! forward {
             }
 
             impl<
-                    const L: usize,
-                    const P: usize,
-                    const W: usize,
-                    const S: usize,
-                    const C: usize,
-                    const I: usize,
-                > Core for Bins<L, P, W, S, C, I>
+                    const LINEAR: usize,
+                    const PER_DOUBLING: usize,
+                    const WORDS: usize,
+                    const SLAB: usize,
+                    const CLASSES: usize,
+                    const INSIDE: usize,
+                > Core for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>
             {
                 const NEW: RawTalc<Self> = RawTalc::<Self>::new();
                 const NEW_COMPLETE: RawTalc<Self> = RawTalc::<Self>::with_complete_table();

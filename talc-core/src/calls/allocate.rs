@@ -6,13 +6,13 @@ use core::ptr::NonNull;
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Allocates memory for `layout`. Returns `None`, and changes nothing, if it does not fit.
     ///
@@ -31,7 +31,7 @@ impl<
     /// With [`CompactBins`](crate::CompactBins), it inspects only the first gap of each bin.
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);
-        let block = if class < Self::CLASSES {
+        let block = if class < CLASSES {
             // SAFETY: the class is one.
             unsafe { self.allocate_small(class, layout) }
         } else {

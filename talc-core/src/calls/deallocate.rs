@@ -8,13 +8,13 @@ use crate::memory::slab::is_slot;
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Frees an allocation. Returns the end of its heap if everything from the freed memory up to
     /// there is free, which is an occasion to [`truncate`](Self::truncate) it.
@@ -44,7 +44,7 @@ impl<
         // SAFETY: an allocation's pointer is a slot in use (I12), or the payload of an allocated
         // chunk (I2).
         let touched = unsafe {
-            if S != 0 && is_slot(ptr) {
+            if SLAB != 0 && is_slot(ptr) {
                 self.free_slot(ptr)
             } else {
                 let chunk = Chunk::of_payload(ptr);

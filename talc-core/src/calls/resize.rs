@@ -12,13 +12,13 @@ use crate::memory::slab::{is_slot, Slab};
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Returns whether something is wrong with resizing an allocation in one direction, and notes
     /// it. Always `false` in release builds.
@@ -62,9 +62,9 @@ impl<
             self.report();
             return false;
         }
-        if S != 0 && is_slot(ptr) {
+        if SLAB != 0 && is_slot(ptr) {
             // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
-            let class = unsafe { (*Slab::of_slot(ptr, S)).class };
+            let class = unsafe { (*Slab::of_slot(ptr, SLAB)).class };
             let fits = new_size <= Slab::slot_size(class.into());
             if fits {
                 self.tally.record(|counters| counters.grew(new_size - layout.size()));
@@ -121,7 +121,7 @@ impl<
             self.report();
             return None;
         }
-        if !Self::GROWS_DOWNWARDS || (S != 0 && is_slot(ptr)) {
+        if !Self::GROWS_DOWNWARDS || (SLAB != 0 && is_slot(ptr)) {
             return None;
         }
         // SAFETY: an allocation is the payload of an allocated chunk, above which stands a chunk
@@ -181,7 +181,7 @@ impl<
             return None;
         }
         self.tally.record(|counters| counters.shrank(layout.size() - new_size));
-        if S != 0 && is_slot(ptr) {
+        if SLAB != 0 && is_slot(ptr) {
             return None;
         }
         let need = chunk_size(new_size);

@@ -15,13 +15,13 @@ use crate::table::Table;
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Returns whether `size` bytes at `addr` lie between the lowest heap base and the highest heap
     /// end.
@@ -139,9 +139,9 @@ impl<
         unsafe {
             let first = (*slab).free;
             let is_sound = Slab::tagged(slab) == Tag::Slab
-                && usize::from((*slab).class) < C
-                && Slab::has_slot(slab, S, first)
-                && ((*first).next.is_null() || Slab::has_slot(slab, S, (*first).next));
+                && usize::from((*slab).class) < CLASSES
+                && Slab::has_slot(slab, SLAB, first)
+                && ((*first).next.is_null() || Slab::has_slot(slab, SLAB, (*first).next));
             if !is_sound {
                 (*slab).free = core::ptr::null_mut();
                 self.diagnosis.note(Misuse::Damaged);
@@ -152,7 +152,7 @@ impl<
 
     /// Returns whether there can be a slab at this address.
     pub(crate) fn can_be_slab(&self, slab: *mut Slab) -> bool {
-        S != 0 && slab as usize % S == 0 && self.is_within(slab as usize, size_of::<Slab>())
+        SLAB != 0 && slab as usize % SLAB == 0 && self.is_within(slab as usize, size_of::<Slab>())
     }
 
     /// Returns whether the neighbours of a slab in its class's list lead back to it. If not, notes
@@ -164,7 +164,7 @@ impl<
         // SAFETY: required of the caller; neighbours are only read where slabs can be.
         let is_sound = unsafe {
             let (next, back) = ((*slab).next, (*slab).back);
-            usize::from((*slab).class) < C
+            usize::from((*slab).class) < CLASSES
                 && self.can_be_slab(next)
                 && self.can_be_slab(back)
                 && (*next).back == slab

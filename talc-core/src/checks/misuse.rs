@@ -66,13 +66,13 @@ impl fmt::Display for Misuse {
 }
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Returns what seems to be wrong with the claim that `ptr` is a live allocation of `layout`.
     /// `None` is no proof that it is one.
@@ -95,7 +95,7 @@ impl<
         }
         // SAFETY: required of the caller.
         unsafe {
-            if S != 0 && is_slot(ptr) {
+            if SLAB != 0 && is_slot(ptr) {
                 self.misuse_of_slot(ptr, layout)
             } else if addr % GRAIN != 0 {
                 Some(Misuse::NotAnAllocation)
@@ -121,7 +121,7 @@ impl<
             if header.is_gap() {
                 return Some(Misuse::AlreadyFree);
             }
-            if S != 0 && header.is_marked() && header.size() == S {
+            if SLAB != 0 && header.is_marked() && header.size() == SLAB {
                 return Some(Misuse::NotAnAllocation);
             }
             let need = chunk_size(layout.size().min(MAX_REQUEST));
@@ -138,8 +138,8 @@ impl<
     /// # Safety
     /// As for [`misuse`](Self::misuse).
     unsafe fn misuse_of_slot(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
-        let slab = Slab::of_slot(ptr, S);
-        if slab as usize == 0 || !self.is_within(slab as usize - WORD, S) {
+        let slab = Slab::of_slot(ptr, SLAB);
+        if slab as usize == 0 || !self.is_within(slab as usize - WORD, SLAB) {
             return Some(Misuse::NotAnAllocation);
         }
         // SAFETY: the tag is in the same block of `SLAB` bytes as the slot; more is only read if
@@ -154,14 +154,14 @@ impl<
             }
             let header = Slab::chunk(slab).header();
             let class = usize::from((*slab).class);
-            if !header.is_marked() || header.size() != S || class >= C {
+            if !header.is_marked() || header.size() != SLAB || class >= CLASSES {
                 return Some(Misuse::Damaged);
             }
             let slot_size = Slab::slot_size(class);
             let offset = ptr as usize - slab as usize;
             if offset < FIRST_SLOT
                 || (offset - FIRST_SLOT) % slot_size != 0
-                || offset + slot_size > S - WORD
+                || offset + slot_size > SLAB - WORD
             {
                 return Some(Misuse::NotAnAllocation);
             }
@@ -171,7 +171,7 @@ impl<
             if layout.size() > slot_size {
                 return Some(Misuse::WrongSize);
             }
-            match Slab::is_free(slab, S, ptr) {
+            match Slab::is_free(slab, SLAB, ptr) {
                 Some(false) => None,
                 Some(true) => Some(Misuse::AlreadyFree),
                 None => Some(Misuse::Damaged),

@@ -11,13 +11,13 @@ use crate::tuning::{GAPS_FOR_SLAB, LARGE};
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Allocates a chunk.
     pub(crate) fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
@@ -59,11 +59,11 @@ impl<
     /// both sides.
     pub(crate) fn take_slab(&mut self) -> Option<Chunk> {
         if !Self::SEARCHES_LISTS {
-            return self.take_from_heads(S, S, true);
+            return self.take_from_heads(SLAB, SLAB, true);
         }
         let (gap, front) = self.search_lists_for_slab()?;
         // SAFETY: the gap is large enough, and the front such that there is no hole.
-        unsafe { Some(self.take(gap, front, S)) }
+        unsafe { Some(self.take(gap, front, SLAB)) }
     }
 
     /// Takes an aligned chunk from the first gap of a bin, and nothing more than `need` if it
@@ -81,8 +81,8 @@ impl<
         let mut top = None;
         let mut other = None;
         // A gap of about a slab's size was often a slab before.
-        self.search(Self::bin_of(S), 1, GAPS_FOR_SLAB, |gap| {
-            if let Some(front) = gap.chunk.front_for_slab(gap.size, S) {
+        self.search(Self::bin_of(SLAB), 1, GAPS_FOR_SLAB, |gap| {
+            if let Some(front) = gap.chunk.front_for_slab(gap.size, SLAB) {
                 // SAFETY: above a gap stands a chunk or the sentinel (I2).
                 if !unsafe { gap.chunk.above(gap.size).header() }.is_sentinel() {
                     other = Some((gap, front));

@@ -9,13 +9,13 @@ use crate::memory::heap::{place_heap, HeapBase, HeapEnd};
 use crate::{Bins, Counters, Misuse, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Establishes a heap in a region of memory. Returns the heap end; `None` if the region is too
     /// small, which then is left untouched.
@@ -143,7 +143,7 @@ impl<
         if CHECKS {
             // SAFETY: required of the caller.
             let is_misused = end.map_or(false, |end| unsafe { self.is_misused_end(end) });
-            if base as usize % GRAIN != 0 || size < Bins::<L, P, W, S, C, I>::MIN_FIRST_HEAP_SIZE {
+            if base as usize % GRAIN != 0 || size < Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::MIN_FIRST_HEAP_SIZE {
                 self.diagnosis.note(Misuse::UnsuitableRegion);
             }
             if is_misused || self.has_report() {

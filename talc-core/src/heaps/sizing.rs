@@ -8,13 +8,13 @@ use crate::memory::heap::{HeapEnd, ALIGNED_HEAP_OVERHEAD, HEAP_OVERHEAD};
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Returns how many bytes, [claimed](Self::claim) anywhere, make the next allocation succeed if
     /// it is of `layout`; `None` if no number does.
@@ -88,7 +88,7 @@ impl<
             None => {
                 let size = gap.checked_add(ALIGNED_HEAP_OVERHEAD)?;
                 size.checked_add(self.table_room(size))
-                    .map(|size| size.max(Bins::<L, P, W, S, C, I>::MIN_FIRST_HEAP_SIZE))
+                    .map(|size| size.max(Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::MIN_FIRST_HEAP_SIZE))
             }
         }
     }

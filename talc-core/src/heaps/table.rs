@@ -14,13 +14,13 @@ use crate::table::{SlabBooks, Table};
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Returns how many bytes of a heap the table takes; 0 if there is no heap, or if the table is
     /// part of this value.
@@ -47,7 +47,8 @@ impl<
     fn heads_to_place(&self, bytes: usize) -> usize {
         let books = self.books();
         let bytes = if books.heads == 0 { bytes } else { bytes.saturating_mul(2) };
-        Bins::<L, P, W, S, C, I>::heads_for(bytes).max(books.wanted_heads.into())
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::heads_for(bytes)
+            .max(books.wanted_heads.into())
     }
 
     /// Returns how many bytes suffice for a new table, if a heap of `bytes` bytes beside it needs
@@ -62,7 +63,9 @@ impl<
         loop {
             // This room makes the heap larger, which may then need a few more heads.
             let heads = self.heads_to_place(bytes.saturating_add(room));
-            let more = Bins::<L, P, W, S, C, I>::table_chunk(heads) + HOLE;
+            let more =
+                Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_chunk(heads)
+                    + HOLE;
             if more <= room {
                 return room;
             }
@@ -149,10 +152,15 @@ impl<
     /// Returns the number of heads of a new table for a heap of `bytes` bytes, and the size of its
     /// chunk; `None` if that is more than `room` bytes.
     fn table_within(&self, bytes: usize, room: usize) -> Option<(usize, usize)> {
-        [self.heads_to_place(bytes), Bins::<L, P, W, S, C, I>::heads_for(bytes)]
-            .iter()
-            .map(|&heads| (heads, Bins::<L, P, W, S, C, I>::table_chunk(heads)))
-            .find(|&(_, need)| need <= room)
+        [
+            self.heads_to_place(bytes),
+            Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::heads_for(bytes),
+        ]
+        .iter()
+        .map(|&heads| {
+            (heads, Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_chunk(heads))
+        })
+        .find(|&(_, need)| need <= room)
     }
 
     /// Moves the table to a gap that holds a new one for a heap of `bytes` bytes. Returns whether
@@ -160,7 +168,7 @@ impl<
     #[cold]
     fn move_table_to_gap(&mut self, bytes: usize) -> bool {
         let heads = self.heads_to_place(bytes);
-        let need = Bins::<L, P, W, S, C, I>::table_chunk(heads);
+        let need = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_chunk(heads);
         match self.search_lists_for(need, GRAIN) {
             Some(gap) => {
                 // SAFETY: the gap is large enough.
@@ -185,12 +193,13 @@ impl<
         let old = self.table();
         let old_heads = usize::from(self.books().heads);
         let has_slab_books = self.has_slab_books();
-        let offset = Bins::<L, P, W, S, C, I>::table_offset(heads);
-        let new = chunk.payload().wrapping_add(offset).cast::<Table<W, C>>();
+        let offset =
+            Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_offset(heads);
+        let new = chunk.payload().wrapping_add(offset).cast::<Table<WORDS, CLASSES>>();
         // SAFETY: the payload is the allocator's and has room for all of it; the old table has a
         // front, and the heads that this counts (I10).
         unsafe {
-            let old_size = Table::<W, C>::FRONT + old_heads * WORD;
+            let old_size = Table::<WORDS, CLASSES>::FRONT + old_heads * WORD;
             copy_nonoverlapping(old.cast::<u8>(), new.cast::<u8>(), old_size);
             for head in old_heads..heads {
                 Table::head(new, head).write(null_mut());

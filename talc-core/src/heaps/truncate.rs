@@ -8,13 +8,13 @@ use crate::memory::heap::{HeapBase, HeapEnd};
 use crate::{Bins, Counters, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Moves the end of a heap down to `new_end`, or to the end of what is
     /// [reserved](Self::reserved) if that is higher. Returns the new end; `None` if the heap is

@@ -25,7 +25,7 @@ impl fmt::Display for Fault {
         if *invariant == 0 {
             return f.write_str("talc: the counters do not agree with the heaps");
         }
-        write!(f, "talc: invariant I{invariant} of RawTalc is broken at {address:#x}")
+        write!(f, "talc: invariant INSIDE{invariant} of RawTalc is broken at {address:#x}")
     }
 }
 
@@ -61,13 +61,13 @@ struct Found {
 }
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
     ///
@@ -120,7 +120,7 @@ impl<
         if !self.is_metadata_established() {
             return Ok(in_bins);
         }
-        for bin in 0..Bins::<L, P, W, S, C, I>::COUNT {
+        for bin in 0..Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::COUNT {
             let has_head = Self::IS_TABLE_INSIDE || bin < self.books().heads.into();
             // SAFETY: the table exists, and gaps come from this bin's list; they are checked before
             // their links are followed.
@@ -168,13 +168,13 @@ impl<
         // slabs can be.
         unsafe {
             let books = self.slab_books();
-            for class in 0..C {
+            for class in 0..CLASSES {
                 let slab = Table::current(self.table()).add(class).read();
                 if !Self::is_none(slab) {
                     if !self.can_be_slab(slab) || usize::from((*slab).class) != class {
                         return fault;
                     }
-                    current.add(Slab::chunk(slab), S);
+                    current.add(Slab::chunk(slab), SLAB);
                 }
                 let first = books.partial[class];
                 let mut slab = first;
@@ -186,7 +186,7 @@ impl<
                     {
                         return fault;
                     }
-                    partial.add(Slab::chunk(slab), S);
+                    partial.add(Slab::chunk(slab), SLAB);
                     slab = (*slab).next;
                     if slab == first {
                         break;
@@ -198,7 +198,7 @@ impl<
                 if !self.can_be_slab(slab) {
                     return fault;
                 }
-                spare.add(Slab::chunk(slab), S);
+                spare.add(Slab::chunk(slab), SLAB);
                 slab = (*slab).next;
             }
             let counted: usize = books.small_chunks.iter().map(|&count| count as usize).sum();
@@ -295,9 +295,9 @@ impl<
 
     /// Returns whether a chunk that is marked, as a slab or as counted, is sound (I12, I13).
     fn audit_marked(&self, chunk: Chunk, size: usize, found: &mut Found) -> bool {
-        if size != S {
+        if size != SLAB {
             found.small_chunks += 1;
-            return Self::small_chunk_index(size) < C;
+            return Self::small_chunk_index(size) < CLASSES;
         }
         let slab = chunk.payload().cast::<Slab>();
         // SAFETY: the chunk is large enough for a slab; slots are only followed as long as they are
@@ -305,16 +305,16 @@ impl<
         unsafe {
             let class = usize::from((*slab).class);
             let fresh = usize::from((*slab).fresh);
-            if slab as usize % S != 0
-                || class >= C
+            if slab as usize % SLAB != 0
+                || class >= CLASSES
                 || fresh < FIRST_SLOT
-                || fresh > S
+                || fresh > SLAB
                 || (Self::KNOWS_BOUNDS && Slab::tagged(slab) != Tag::Slab)
             {
                 return false;
             }
-            let (slots, slot_size) = (Slab::slots(S, class), Slab::slot_size(class));
-            let free = match Slab::free_slots(slab, S) {
+            let (slots, slot_size) = (Slab::slots(SLAB, class), Slab::slot_size(class));
+            let free = match Slab::free_slots(slab, SLAB) {
                 Some(free) if free <= slots => free,
                 _ => return false,
             };
@@ -322,17 +322,17 @@ impl<
             let count = (*slab).count as usize;
             match (*slab).state {
                 State::CURRENT => {
-                    found.current.add(chunk, S);
+                    found.current.add(chunk, SLAB);
                     let is_quiet = (*slab).count & QUIET != 0;
                     count & !(QUIET as usize) == slots - free && (Self::WATCHES || is_quiet)
                 }
                 State::PARTIAL => {
-                    found.partial.add(chunk, S);
+                    found.partial.add(chunk, SLAB);
                     count == slots - free && free > 0 && count > 0
                 }
                 State::FULL => free == 0 && count == 1,
                 State::SPARE => {
-                    found.spare.add(chunk, S);
+                    found.spare.add(chunk, SLAB);
                     free == slots && count == 0
                 }
                 _ => false,

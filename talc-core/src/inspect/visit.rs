@@ -54,13 +54,13 @@ pub enum Part {
 }
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Calls `visitor` with each part of each heap, from the heap's base upwards. The heap that was
     /// claimed last comes first. Allocates nothing.
@@ -98,13 +98,13 @@ impl<
                     Part::Gap { payload, size }
                 } else if self.is_table_chunk(chunk) {
                     Part::Table { payload, size }
-                } else if header.is_marked() && header.size() == S {
+                } else if header.is_marked() && header.size() == SLAB {
                     let slab = payload.as_ptr().cast::<Slab>();
                     // SAFETY: a marked chunk of this size is a slab (I12).
                     let (class, free_slots) =
-                        unsafe { ((*slab).class.into(), Slab::free_slots(slab, S)) };
+                        unsafe { ((*slab).class.into(), Slab::free_slots(slab, SLAB)) };
                     let free_slots = free_slots.unwrap_or(0);
-                    let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(S, class));
+                    let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(SLAB, class));
                     Part::Slab { payload, size, slot_size, slots, free_slots }
                 } else {
                     Part::Allocated { payload, size }
@@ -153,13 +153,13 @@ pub(crate) unsafe fn for_each_chunk(first: Chunk, mut visitor: impl FnMut(Chunk,
 
 /// Shows each heap: where it is, and what is allocated and free in it.
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > fmt::Debug for RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > fmt::Debug for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut heaps = f.debug_list();

@@ -9,13 +9,13 @@ use crate::memory::slab::{Slab, State};
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Opens a slab for `class`, if it is worth it. The slab is not initialised.
     ///
@@ -30,7 +30,7 @@ impl<
             }
             let chunk = self.take_slab()?;
             let header = chunk.header();
-            debug_assert!(header.size() == S);
+            debug_assert!(header.size() == SLAB);
             chunk.set_header(header.with_mark());
             self.add_open(1);
             Some(chunk.payload().cast())
@@ -93,7 +93,7 @@ impl<
         self.tally.record(|counters| {
             // SAFETY: required of the caller.
             let class = unsafe { (*slab).class }.into();
-            counters.slots_taken(Slab::slots(S, class) * Slab::slot_size(class));
+            counters.slots_taken(Slab::slots(SLAB, class) * Slab::slot_size(class));
         });
     }
 
@@ -157,7 +157,7 @@ impl<
     pub fn trim(&mut self) -> Option<NonNull<u8>> {
         // SAFETY: the table has only slabs, in the states that it says (I13).
         unsafe {
-            for class in 0..C {
+            for class in 0..CLASSES {
                 let slab = self.current(class).read();
                 if !Self::is_none(slab) && Slab::is_empty(slab) {
                     self.current(class).write(Self::NO_SLAB);

@@ -10,18 +10,18 @@ use crate::table::Table;
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Returns the class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
     pub(crate) fn class_of(layout: Layout) -> usize {
         if layout.align() > GRAIN / 2 {
-            return C;
+            return CLASSES;
         }
         // Size zero gets slots of the smallest size.
         layout.size().saturating_sub(1) / GRAIN
@@ -94,7 +94,7 @@ impl<
     /// # Safety
     /// `class` must be less than [`CLASSES`](Bins).
     pub(crate) unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
-        debug_assert!(class < C);
+        debug_assert!(class < CLASSES);
         // SAFETY: in bounds of a table and of its placeholder, as required of the caller.
         unsafe { Table::current(self.table_mut()).add(class) }
     }
@@ -117,7 +117,7 @@ impl<
     /// # Safety
     /// `class` must be less than [`CLASSES`](Bins), and there must be books of slabs.
     unsafe fn partial(&mut self, class: usize) -> *mut *mut Slab {
-        debug_assert!(class < C);
+        debug_assert!(class < CLASSES);
         // SAFETY: in bounds of the books, as required of the caller.
         unsafe { self.slab_books_mut().partial.as_mut_ptr().add(class) }
     }
@@ -136,7 +136,7 @@ impl<
                 if !self.has_slab_books() {
                     return None;
                 }
-            } else if Slab::freshen(old, S) {
+            } else if Slab::freshen(old, SLAB) {
                 return Some(old);
             }
             let partial = self.partial(class).read();
@@ -167,7 +167,7 @@ impl<
     /// # Safety
     /// `ptr` must be a slot in use that its owner gives up.
     pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
-        let slab = Slab::of_slot(ptr, S);
+        let slab = Slab::of_slot(ptr, SLAB);
         let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize).cast::<Slot>();
         // SAFETY: the slot is the allocator's again, and its slab begins at the multiple of `SLAB`
         // below it (I12).
@@ -204,7 +204,7 @@ impl<
                 }
                 State::FULL => {
                     (*slab).state = State::PARTIAL;
-                    (*slab).count = Slab::slots(S, class) as u32 - 1;
+                    (*slab).count = Slab::slots(SLAB, class) as u32 - 1;
                     Slab::link(slab, self.partial(class));
                     self.add_open(1);
                     return None;
@@ -245,9 +245,9 @@ impl<
             if Self::KNOWS_BOUNDS {
                 Slab::tag(slab);
             }
-            Slab::freshen(slab, S);
+            Slab::freshen(slab, SLAB);
             self.tally.record(|counters| {
-                counters.slots_added(Slab::slots(S, class) * Slab::slot_size(class));
+                counters.slots_added(Slab::slots(SLAB, class) * Slab::slot_size(class));
             });
             Some(slab)
         }

@@ -38,13 +38,13 @@ pub(crate) struct Top {
 }
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Makes an allocated chunk, whose header is or would be `header`, a gap. Returns what
     /// [`deallocate`](RawTalc::deallocate) does.
@@ -60,7 +60,7 @@ impl<
             let header = above.header();
             if !Self::WATCHES {
                 header.is_sentinel().then(|| HeapEnd::of_sentinel(above).public())
-            } else if !header.is_sentinel_or_slab(S) {
+            } else if !header.is_sentinel_or_slab(SLAB) {
                 None
             } else if header.is_sentinel() {
                 Some(HeapEnd::of_sentinel(above).public())
@@ -78,7 +78,7 @@ impl<
     /// `table` must be the table, and `chunk` an empty slab that is kept, or a gap with a slab above it.
     #[cold]
     pub(super) unsafe fn fell_free(
-        table: *mut Table<W, C>,
+        table: *mut Table<WORDS, CLASSES>,
         mut chunk: Chunk,
     ) -> Option<NonNull<u8>> {
         // SAFETY: chunks follow each other up to the sentinel (I2); a marked chunk of this size is
@@ -93,7 +93,7 @@ impl<
             };
             if header.is_gap()
                 && !header.is_base()
-                && chunk.payload() as usize % S != 0
+                && chunk.payload() as usize % SLAB != 0
                 && !is_above_table()
             {
                 return None;
@@ -109,7 +109,7 @@ impl<
                     return Some(HeapEnd::of_sentinel(chunk).public());
                 }
                 if !header.is_gap() {
-                    if !header.is_marked() || header.size() != S {
+                    if !header.is_marked() || header.size() != SLAB {
                         return None;
                     }
                     let slab = chunk.payload().cast::<Slab>();
@@ -180,11 +180,11 @@ impl<
     /// Bytes below an allocated chunk can be anything, so this looks into the table.
     fn kept_slab_below(&self, chunk: Chunk) -> Option<*mut Slab> {
         let end = chunk.payload() as usize;
-        if S == 0 || end % S != 0 {
+        if SLAB == 0 || end % SLAB != 0 {
             return None;
         }
-        let below = end - S;
-        for class in 0..C {
+        let below = end - SLAB;
+        for class in 0..CLASSES {
             // SAFETY: in bounds of the table, as `class` is less than `C`.
             let slab = unsafe { Table::current(self.table()).add(class).read() };
             if slab as usize == below {

@@ -9,13 +9,13 @@ use crate::tuning::{FIRST_PART, MAX_SPARES, OPEN_PART, WANTED};
 use crate::{Bins, RawTalc};
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > RawTalc<Bins<L, P, W, S, C, I>>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
 {
     /// Returns whether a class is worth a slab: if slabs with free slots take little of the heaps,
     /// or if the class already has more chunks than fill a slab. So a small heap does not pay for
@@ -28,10 +28,10 @@ impl<
         let index = Self::small_chunk_index(chunk_size(layout.size()));
         // SAFETY: required of the caller.
         unsafe {
-            if index < C {
+            if index < CLASSES {
                 // No division, as many allocations may come here in vain.
                 let chunks = self.small_chunks(index).read() as usize;
-                if chunks.saturating_sub(WANTED) * Slab::slot_size(class) >= S {
+                if chunks.saturating_sub(WANTED) * Slab::slot_size(class) >= SLAB {
                     return true;
                 }
             }
@@ -51,7 +51,7 @@ impl<
 
     /// Returns whether one slab with free slots more than `others` takes little of the heaps.
     fn is_cheap(&self, others: usize) -> bool {
-        others * OPEN_PART + FIRST_PART <= self.books().heap_bytes / S
+        others * OPEN_PART + FIRST_PART <= self.books().heap_bytes / SLAB
     }
 
     /// Notes that there are this many more slabs, or fewer, that are current, partial or spare.
@@ -71,7 +71,7 @@ impl<
     /// # Safety
     /// `index` must be less than [`CLASSES`](Bins), and there must be books of slabs.
     unsafe fn small_chunks(&mut self, index: usize) -> *mut u32 {
-        debug_assert!(index < C);
+        debug_assert!(index < CLASSES);
         // SAFETY: in bounds of the books, as required of the caller.
         unsafe { self.slab_books_mut().small_chunks.as_mut_ptr().add(index) }
     }
@@ -97,7 +97,7 @@ impl<
         unsafe {
             let header = chunk.header();
             let index = Self::small_chunk_index(header.size());
-            if index < C {
+            if index < CLASSES {
                 chunk.set_header(header.with_mark());
                 *self.small_chunks(index) += 1;
             }

@@ -91,84 +91,87 @@ pub type SmallBinning = CompactBins<8, 4>;
 
 // SAFETY: the table belongs to the owner of this value, whether it is in the value or in a heap.
 unsafe impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > Send for Bins<L, P, W, S, C, I>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > Send for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>
 {
 }
 // SAFETY: nothing is written through a shared reference.
 unsafe impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > Sync for Bins<L, P, W, S, C, I>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > Sync for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>
 {
 }
 
 impl<
-        const L: usize,
-        const P: usize,
-        const W: usize,
-        const S: usize,
-        const C: usize,
-        const I: usize,
-    > Bins<L, P, W, S, C, I>
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const INSIDE: usize,
+    > Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>
 {
     /// How many bytes suffice for a first heap, wherever its region begins. The table may take all
     /// of such a heap, so that nothing can be allocated yet.
     pub const MIN_FIRST_HEAP_SIZE: usize = HEAP_OVERHEAD + Self::min_first_chunks();
 
     /// The number of bins.
-    pub(crate) const COUNT: usize = 64 * W;
+    pub(crate) const COUNT: usize = 64 * WORDS;
 
     /// Whether the table is inside.
-    pub(crate) const IS_INSIDE: bool = I == 1;
+    pub(crate) const IS_INSIDE: bool = INSIDE == 1;
 
     /// Without a table in a heap.
     pub(crate) const NEW: Self = Self {
         placed: if Self::IS_INSIDE { null_mut() } else { Table::PLACEHOLDER },
-        inside: [Self::EMPTY_TABLE; I],
+        inside: [Self::EMPTY_TABLE; INSIDE],
     };
 
     /// As [`NEW`](Self::NEW), for a table that is complete from the first heap on, if there is
     /// room.
     pub(crate) const NEW_COMPLETE: Self = Self {
         placed: if Self::IS_INSIDE { null_mut() } else { Table::PLACEHOLDER_OF_ALL },
-        inside: [Self::EMPTY_TABLE; I],
+        inside: [Self::EMPTY_TABLE; INSIDE],
     };
 
-    const EMPTY_TABLE: Whole<W, C> = Whole::ZERO;
+    const EMPTY_TABLE: Whole<WORDS, CLASSES> = Whole::ZERO;
 
     /// Fails to compile for parameters that cannot work.
     pub(crate) const CHECKED: () = {
         assert!(
-            L.is_power_of_two() && P.is_power_of_two() && P <= L,
+            LINEAR.is_power_of_two() && PER_DOUBLING.is_power_of_two() && PER_DOUBLING <= LINEAR,
             "Bins: LINEAR and PER_DOUBLING must be powers of two, the latter not larger"
         );
         assert!(
-            L < Self::COUNT && Self::COUNT <= 1 << 15,
+            LINEAR < Self::COUNT && Self::COUNT <= 1 << 15,
             "Bins: there must be more bins than LINEAR, and at most 32768"
         );
-        assert!(I == 0 || (I == 1 && W == 1), "Bins: INSIDE must be 0, or 1 with one bitmap word");
         assert!(
-            (S == 0) == (C == 0),
+            INSIDE == 0 || (INSIDE == 1 && WORDS == 1),
+            "Bins: INSIDE must be 0, or 1 with one bitmap word"
+        );
+        assert!(
+            (SLAB == 0) == (CLASSES == 0),
             "Bins: SLAB and CLASSES must both be 0, for no slabs, or neither"
         );
-        if S != 0 {
+        if SLAB != 0 {
             assert!(
-                S.is_power_of_two() && S >= 256 && S <= 32 << 10,
+                SLAB.is_power_of_two() && SLAB >= 256 && SLAB <= 32 << 10,
                 "Bins: SLAB must be a power of two from 256 to 32768"
             );
-            assert!(Slab::slots(S, 0) < QUIET as usize);
+            assert!(Slab::slots(SLAB, 0) < QUIET as usize);
             assert!(
-                C <= 256 && Slab::slots(S, C - 1) >= 2,
+                CLASSES <= 256 && Slab::slots(SLAB, CLASSES - 1) >= 2,
                 "Bins: two slots of the largest class must fit into a slab"
             );
         }
@@ -179,7 +182,7 @@ impl<
     ///
     /// # Safety
     /// `this` must be a valid pointer.
-    pub(crate) unsafe fn table(this: *mut Self) -> *mut Table<W, C> {
+    pub(crate) unsafe fn table(this: *mut Self) -> *mut Table<WORDS, CLASSES> {
         // SAFETY: required of the caller.
         unsafe {
             if Self::IS_INSIDE {
@@ -191,19 +194,19 @@ impl<
     }
 
     /// Uses another table from now on.
-    pub(crate) fn set_table(&mut self, table: *mut Table<W, C>) {
+    pub(crate) fn set_table(&mut self, table: *mut Table<WORDS, CLASSES>) {
         self.placed = table;
     }
 
     /// Returns the bin of gaps of `size` bytes.
     pub(crate) const fn bin_of(size: usize) -> usize {
-        Spread::<L, P, W>::index(size / GRAIN)
+        Spread::<LINEAR, PER_DOUBLING, WORDS>::index(size / GRAIN)
     }
 
     /// Returns the first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if
     /// there is none.
     pub(crate) const fn bin_above(size: usize) -> usize {
-        Spread::<L, P, W>::index(size / GRAIN - 1) + 1
+        Spread::<LINEAR, PER_DOUBLING, WORDS>::index(size / GRAIN - 1) + 1
     }
 
     /// Returns how many heads a table must have for the gaps of a heap of `bytes` bytes: all heads,
@@ -219,13 +222,13 @@ impl<
     /// Returns whether a table with that many heads has books of slabs: if its heaps can be larger
     /// than two slabs. Smaller ones never have enough objects of a class for a slab.
     pub(crate) const fn has_slab_books(heads: usize) -> bool {
-        S != 0 && (Self::IS_INSIDE || heads > Self::bin_of(2 * S))
+        SLAB != 0 && (Self::IS_INSIDE || heads > Self::bin_of(2 * SLAB))
     }
 
     /// Returns the offset, in the payload of its chunk, of a table with that many heads.
     pub(crate) const fn table_offset(heads: usize) -> usize {
         if Self::has_slab_books(heads) {
-            size_of::<SlabBooks<C>>()
+            size_of::<SlabBooks<CLASSES>>()
         } else {
             0
         }
@@ -236,7 +239,7 @@ impl<
         if Self::IS_INSIDE {
             0
         } else {
-            chunk_size(Self::table_offset(heads) + Table::<W, C>::FRONT + heads * WORD)
+            chunk_size(Self::table_offset(heads) + Table::<WORDS, CLASSES>::FRONT + heads * WORD)
         }
     }
 
@@ -255,8 +258,8 @@ impl<
             while Self::table_chunk_for(chunks) > chunks {
                 chunks = Self::table_chunk_for(chunks);
             }
-            if S != 0 {
-                let larger = (2 * S - HEAP_WORDS + (GRAIN - 1)) / GRAIN * GRAIN;
+            if SLAB != 0 {
+                let larger = (2 * SLAB - HEAP_WORDS + (GRAIN - 1)) / GRAIN * GRAIN;
                 if chunks < larger && Self::table_chunk_for(larger) > larger {
                     chunks = larger;
                 }
@@ -271,7 +274,7 @@ impl<
 mod tests {
     use super::*;
 
-    fn check<const L: usize, const P: usize, const W: usize>() {
+    fn check<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>() {
         let mut last = 0;
         for size in
             (CHUNK_UNIT..1 << 16).step_by(GRAIN).chain((16..usize::BITS - 1).flat_map(|n| {
@@ -279,13 +282,16 @@ mod tests {
                 [power - GRAIN, power, power + GRAIN, power + power / 2]
             }))
         {
-            let (bin, above) = (Bins::<L, P, W>::bin_of(size), Bins::<L, P, W>::bin_above(size));
+            let (bin, above) = (
+                Bins::<LINEAR, PER_DOUBLING, WORDS>::bin_of(size),
+                Bins::<LINEAR, PER_DOUBLING, WORDS>::bin_above(size),
+            );
             assert!(bin >= last, "bins must grow with sizes");
             last = bin;
-            if above < Bins::<L, P, W>::COUNT {
+            if above < Bins::<LINEAR, PER_DOUBLING, WORDS>::COUNT {
                 // No smaller size may be in a bin from `above` on, and this one's own bin is there
                 // or just below.
-                assert!(Bins::<L, P, W>::bin_of(size - GRAIN) < above);
+                assert!(Bins::<LINEAR, PER_DOUBLING, WORDS>::bin_of(size - GRAIN) < above);
                 assert!(bin == above || bin + 1 == above);
             }
         }
@@ -304,9 +310,17 @@ mod tests {
         check::<64, 64, 8>();
     }
 
-    fn check_min<const L: usize, const P: usize, const W: usize, const S: usize, const C: usize>() {
-        let least = Bins::<L, P, W, S, C>::min_first_chunks();
-        let holds = |chunks| Bins::<L, P, W, S, C>::table_chunk_for(chunks) <= chunks;
+    fn check_min<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+    >() {
+        let least = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::min_first_chunks();
+        let holds = |chunks| {
+            Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES>::table_chunk_for(chunks) <= chunks
+        };
         for chunks in (least..1 << 20).step_by(GRAIN) {
             assert!(holds(chunks), "a heap must hold the table that it needs: {chunks}");
         }
