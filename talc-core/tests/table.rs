@@ -224,3 +224,28 @@ fn without_slabs() {
     }
     assert_eq!(talc.audit(), Ok(()));
 }
+
+/// Also where the table takes all of a gap, as almost all of it is needed.
+#[test]
+fn what_is_asked_for_is_enough() {
+    let mut memory = memory();
+    let base = memory.0.as_mut_ptr();
+    macro_rules! check {
+        ($($binning:ty),*) => {$(
+            for first in (<$binning>::MIN_FIRST_HEAP_SIZE..2600).step_by(16) {
+                for size in (1..5000).step_by(119) {
+                    let mut talc = RawTalc::<$binning>::new();
+                    // SAFETY: nothing else uses the memory; the end is current.
+                    unsafe {
+                        let end = talc.claim(base, first).unwrap();
+                        let more = talc.extend_size(end, layout(size)).unwrap();
+                        let higher = talc.extend(end, end.as_ptr().wrapping_add(more));
+                        assert!(higher > end, "{more} bytes above {first}");
+                    }
+                    assert!(talc.try_allocate(layout(size)).is_some(), "{size} above {first}");
+                }
+            }
+        )*};
+    }
+    check!(DefaultBinning, Bins<1, 1, 1>, Bins<8, 4, 2>, Bins<16, 16, 4, 512, 8>);
+}
