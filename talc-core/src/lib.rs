@@ -1,43 +1,6 @@
 // These links lead to items. Those with the same names in the README, for its other readers, lead to
 // docs.rs; of several definitions, the first one counts.
-//! [`Bins`]: crate::Bins
-//! [`CompactBins`]: crate::CompactBins
-//! [`Counters`]: crate::Counters
-//! [`DefaultBinning`]: crate::DefaultBinning
-//! [`Misuse`]: crate::Misuse
-//! [`NoRoom`]: crate::NoRoom
-//! [`Part`]: crate::Part
-//! [`RawTalc`]: crate::RawTalc
-//! [`SEARCH_LIMIT`]: crate::SEARCH_LIMIT
-//! [`SmallBinning`]: crate::SmallBinning
-//! [`Bins::MIN_FIRST_HEAP_SIZE`]: crate::Bins::MIN_FIRST_HEAP_SIZE
-//! [`claim_or_extend`]: crate::RawTalc::claim_or_extend
-//! [`claim_or_extend_size`]: crate::RawTalc::claim_or_extend_size
-//! [`claim_size`]: crate::RawTalc::claim_size
-//! [`claim`]: crate::RawTalc::claim
-//! [`deallocate`]: crate::RawTalc::deallocate
-//! [`defer_reports`]: crate::RawTalc::defer_reports
-//! [`extend_size`]: crate::RawTalc::extend_size
-//! [`extend`]: crate::RawTalc::extend
-//! [`has_gap_for`]: crate::RawTalc::has_gap_for
-//! [`largest_gap`]: crate::RawTalc::largest_gap
-//! [`misuse`]: crate::RawTalc::misuse
-//! [`remind`]: crate::RawTalc::remind
-//! [`reserved`]: crate::RawTalc::reserved
-//! [`resize`]: crate::RawTalc::resize
-//! [`shrink`]: crate::RawTalc::shrink
-//! [`table_size`]: crate::RawTalc::table_size
-//! [`take_report`]: crate::RawTalc::take_report
-//! [`trim`]: crate::RawTalc::trim
-//! [`truncate`]: crate::RawTalc::truncate
-//! [`try_allocate`]: crate::RawTalc::try_allocate
-//! [`try_grow_downwards`]: crate::RawTalc::try_grow_downwards
-//! [`try_grow_in_place`]: crate::RawTalc::try_grow_in_place
-//! [`try_realloc_in_place`]: crate::RawTalc::try_realloc_in_place
-//! [`visit`]: crate::RawTalc::visit
-//! [`watch`]: crate::RawTalc::watch
-//! [`with_complete_table`]: crate::RawTalc::with_complete_table
-//! [worst_cases]: crate::RawTalc
+#![doc = include_str!("links.md")]
 #![cfg_attr(feature = "audit", doc = "[`audit`]: crate::RawTalc::audit")]
 #![cfg_attr(feature = "counters", doc = "[`counters`]: crate::RawTalc::counters")]
 //!
