@@ -25,7 +25,7 @@ impl fmt::Display for Fault {
         if *invariant == 0 {
             return f.write_str("talc: the counters do not agree with the heaps");
         }
-        write!(f, "talc: invariant INSIDE{invariant} of RawTalc is broken at {address:#x}")
+        write!(f, "talc: invariant I{invariant} of RawTalc is broken at {address:#x}")
     }
 }
 
