@@ -229,13 +229,9 @@ impl<
 
     /// Returns whether there are books of slabs. If not, no slab can be opened (I10).
     fn has_slab_books(&self) -> bool {
-        SLAB != 0
-            && (Self::IS_TABLE_INSIDE || {
-                let heads = self.books().heads;
-                Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::has_slab_books(
-                    heads.into(),
-                )
-            })
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::has_slab_books(
+            self.books().heads.into(),
+        )
     }
 
     /// Returns the books of slabs for reading.

@@ -5,7 +5,7 @@
 //!   each bin. It is less code, for tables with one bitmap word.
 
 use crate::checks::CHECKS;
-use crate::memory::chunk::{max_front, Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::chunk::{max_front, Chunk, GRAIN, HOLE};
 use crate::table::Table;
 use crate::tuning::{PROBES, SEARCH_LIMIT};
 use crate::{Bins, Misuse, RawTalc};
@@ -81,8 +81,6 @@ impl<
         align: usize,
         is_exact: bool,
     ) -> Option<Gap> {
-        // What is too small for a gap.
-        const HOLE: usize = CHUNK_UNIT - GRAIN;
         // SAFETY: the bins are not empty (I8), and their first gaps have headers.
         unsafe {
             let map = Table::map(self.table()).read();

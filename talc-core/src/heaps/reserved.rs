@@ -3,7 +3,6 @@
 use core::ptr::{null_mut, NonNull};
 
 use crate::memory::heap::HeapEnd;
-use crate::memory::slab::QUIET;
 use crate::slots::vacancy::Top;
 use crate::{Bins, RawTalc};
 
@@ -54,12 +53,10 @@ impl<
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.
     pub unsafe fn watch(&mut self, end: NonNull<u8>) -> Reserved {
-        // SAFETY: required of the caller; what the table has are slabs (I13).
+        // SAFETY: required of the caller.
         unsafe {
             let top = self.top(HeapEnd::from_public(end));
-            if let (true, Some(slab)) = (Self::WATCHES, top.slab) {
-                (*slab).count &= !QUIET;
-            }
+            Self::watch_slab(&top);
             self.reserved_below(&top)
         }
     }

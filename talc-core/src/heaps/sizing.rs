@@ -47,11 +47,12 @@ impl<
         let need = gap.front_for(layout.align()).checked_add(size)?;
         // Even if the gap is large enough: moving the end makes it the first one of its bin.
         let mut more = need.saturating_sub(free).max(CHUNK_UNIT);
-        if !self.has_heads_for(self.books().heap_bytes.checked_add(more)?) {
+        let heap_bytes = self.books().heap_bytes;
+        if !self.has_heads_for(heap_bytes.saturating_add(more)) {
             // The table may take the start of the gap.
             let need = gap_for(layout)?;
-            let bytes = self.books().heap_bytes.checked_add(need)?;
-            more = need.checked_add(self.table_room(bytes))?.saturating_sub(free).max(more);
+            let room = self.table_room(heap_bytes.saturating_add(need));
+            more = need.checked_add(room)?.saturating_sub(free).max(more);
         }
         (end.as_ptr() as usize).checked_add(more).map(|_| more)
     }
@@ -78,17 +79,15 @@ impl<
         let gap = gap_for(layout)?;
         match end {
             Some(end) => {
-                let room = match self.books().heap_bytes.checked_add(gap) {
-                    Some(bytes) => self.table_room(bytes),
-                    None => 0,
-                };
+                let room = self.table_room(self.books().heap_bytes.saturating_add(gap));
                 // SAFETY: required of the caller.
                 Some(gap.checked_add(room)?.saturating_sub(unsafe { self.free_below(end) }))
             }
             None => {
+                let least =
+                    Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::MIN_FIRST_HEAP_SIZE;
                 let size = gap.checked_add(ALIGNED_HEAP_OVERHEAD)?;
-                size.checked_add(self.table_room(size))
-                    .map(|size| size.max(Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::MIN_FIRST_HEAP_SIZE))
+                Some(size.checked_add(self.table_room(size))?.max(least))
             }
         }
     }

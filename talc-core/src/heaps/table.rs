@@ -7,7 +7,7 @@
 
 use core::ptr::{copy, copy_nonoverlapping, null_mut};
 
-use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, HOLE, WORD};
 use crate::memory::header::{Below, Header};
 use crate::memory::heap::HeapEnd;
 use crate::table::{SlabBooks, Table};
@@ -41,14 +41,23 @@ impl<
         Self::IS_TABLE_INSIDE || Self::bin_of(bytes) < self.books().heads.into()
     }
 
-    /// Returns how many heads a new table is to have when a heap of `bytes` bytes needs one. A
-    /// table that moves gets as many as a heap twice as large needs, so that a growing heap seldom
-    /// moves it.
-    fn heads_to_place(&self, bytes: usize) -> usize {
+    /// Returns how many heads a new table is to have when a heap of `bytes` bytes needs one, and the
+    /// size of its chunk. A table that moves gets as many as a heap twice as large needs, so that a
+    /// growing heap seldom moves it.
+    fn new_table(&self, bytes: usize) -> (usize, usize) {
         let books = self.books();
         let bytes = if books.heads == 0 { bytes } else { bytes.saturating_mul(2) };
+        Self::table_with(Self::heads_for(bytes).max(books.wanted_heads.into()))
+    }
+
+    /// Returns the number of heads, and the size of the chunk of a table that has them.
+    fn table_with(heads: usize) -> (usize, usize) {
+        (heads, Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_chunk(heads))
+    }
+
+    /// Returns how many heads suffice for a heap of `bytes` bytes.
+    fn heads_for(bytes: usize) -> usize {
         Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::heads_for(bytes)
-            .max(books.wanted_heads.into())
     }
 
     /// Returns how many bytes suffice for a new table, if a heap of `bytes` bytes beside it needs
@@ -57,19 +66,15 @@ impl<
         if self.has_heads_for(bytes) {
             return 0;
         }
-        // If it takes almost all of a gap, it takes all of it.
-        const HOLE: usize = CHUNK_UNIT - GRAIN;
         let mut room = 0;
         loop {
             // This room makes the heap larger, which may then need a few more heads.
-            let heads = self.heads_to_place(bytes.saturating_add(room));
-            let more =
-                Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_chunk(heads)
-                    + HOLE;
-            if more <= room {
+            let (_, need) = self.new_table(bytes.saturating_add(room));
+            // If it takes almost all of a gap, it takes all of it.
+            if need + HOLE <= room {
                 return room;
             }
-            room = more;
+            room = need + HOLE;
         }
     }
 
@@ -127,7 +132,6 @@ impl<
             // A rest that is too small for a gap is the table's.
             let need = if size - need < CHUNK_UNIT { size } else { need };
             lowest.set_header(Header::allocated(need, lowest_below));
-            end.sentinel().set_header(Header::SENTINEL);
             self.move_table(lowest, heads);
             Some((lowest.above(need), Below::CHUNK))
         }
@@ -142,8 +146,9 @@ impl<
         // SAFETY: required of the caller.
         unsafe {
             let size = end.sentinel().addr() - chunk.addr();
+            end.sentinel().set_header(Header::SENTINEL);
+            // A new table may have taken all of it.
             if Self::IS_TABLE_INSIDE || size != 0 {
-                end.sentinel().set_header(Header::SENTINEL);
                 self.free(chunk, Header::allocated(size, below));
             }
         }
@@ -152,23 +157,15 @@ impl<
     /// Returns the number of heads of a new table for a heap of `bytes` bytes, and the size of its
     /// chunk; `None` if that is more than `room` bytes.
     fn table_within(&self, bytes: usize, room: usize) -> Option<(usize, usize)> {
-        [
-            self.heads_to_place(bytes),
-            Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::heads_for(bytes),
-        ]
-        .iter()
-        .map(|&heads| {
-            (heads, Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_chunk(heads))
-        })
-        .find(|&(_, need)| need <= room)
+        let least = Self::table_with(Self::heads_for(bytes));
+        [self.new_table(bytes), least].iter().copied().find(|&(_, need)| need <= room)
     }
 
     /// Moves the table to a gap that holds a new one for a heap of `bytes` bytes. Returns whether
     /// there was such a gap.
     #[cold]
     fn move_table_to_gap(&mut self, bytes: usize) -> bool {
-        let heads = self.heads_to_place(bytes);
-        let need = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_chunk(heads);
+        let (heads, need) = self.new_table(bytes);
         match self.search_lists_for(need, GRAIN) {
             Some(gap) => {
                 // SAFETY: the gap is large enough.
@@ -214,10 +211,8 @@ impl<
             if old_heads != 0 {
                 let chunk = Self::chunk_of_table(old);
                 let header = chunk.header();
-                if Self::WATCHES {
-                    // A slab below the table is to notice from now on when it falls empty (I14).
-                    self.watch_below(chunk);
-                }
+                // A slab below the table is to notice from now on when it falls empty (I14).
+                Self::watch_slab(&self.free_below_chunk(chunk));
                 self.free(chunk, header);
             }
         }

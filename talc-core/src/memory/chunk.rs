@@ -24,6 +24,10 @@ pub const CHUNK_UNIT: usize = 4 * WORD;
 
 const _: () = assert!(CHUNK_UNIT % GRAIN == 0);
 
+/// The size of a rest that is too small for a gap; 0 if there is none.
+pub(crate) const HOLE: usize = CHUNK_UNIT - GRAIN;
+const _: () = assert!(HOLE == 0 || HOLE == GRAIN);
+
 /// Maximum size of a request in bytes, so that its chunk is not larger than `isize::MAX`.
 pub(crate) const MAX_REQUEST: usize = (isize::MAX as usize & !(GRAIN - 1)) - WORD;
 
@@ -263,7 +267,7 @@ pub(crate) const fn max_front(align: usize) -> usize {
     if align <= GRAIN {
         0
     } else {
-        align + (CHUNK_UNIT - GRAIN)
+        align + HOLE
     }
 }
 

@@ -52,12 +52,12 @@ impl Header {
 
     #[inline]
     pub(crate) const fn is_below_free(self) -> bool {
-        self.0 & Self::BELOW_FREE != 0
+        self.below().is_gap()
     }
 
     #[inline]
     pub(crate) const fn is_base(self) -> bool {
-        self.0 & Self::BASE != 0
+        self.below().is_base()
     }
 
     /// Returns whether this allocated chunk has a mark.

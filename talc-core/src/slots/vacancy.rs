@@ -147,17 +147,14 @@ impl<
         }
     }
 
-    /// Makes the slab below what is free below `chunk`, if there is a current one, notice when it
-    /// falls empty.
+    /// Makes the current slab below what is free notice when it falls empty, if there is one.
     ///
     /// # Safety
-    /// `chunk` must be a chunk.
-    pub(crate) unsafe fn watch_below(&mut self, chunk: Chunk) {
-        // SAFETY: required of the caller; what the table has are slabs (I13).
-        unsafe {
-            if let Some(slab) = self.free_below_chunk(chunk).slab {
-                (*slab).count &= !QUIET;
-            }
+    /// Nothing may have changed since `top` was found.
+    pub(crate) unsafe fn watch_slab(top: &Top) {
+        if let (true, Some(slab)) = (Self::WATCHES, top.slab) {
+            // SAFETY: what the table has is a slab (I13).
+            unsafe { (*slab).count &= !QUIET };
         }
     }
 
@@ -185,7 +182,7 @@ impl<
         }
         let below = end - SLAB;
         for class in 0..CLASSES {
-            // SAFETY: in bounds of the table, as `class` is less than `C`.
+            // SAFETY: in bounds of the table, as `class` is less than `CLASSES`.
             let slab = unsafe { Table::current(self.table()).add(class).read() };
             if slab as usize == below {
                 return Some(slab);
