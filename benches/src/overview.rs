@@ -12,61 +12,26 @@ const END: &str = "<!-- end of overview -->\n";
 /// Allocators that are for WebAssembly only.
 const WASM: [&str; 2] = ["wasmalloc", "lol_alloc"];
 
-/// One column: where its cells are.
+/// A column of a figure's table.
 struct Column {
-    heading: &'static str,
     figure: &'static str,
     /// How the table's title begins.
     table: &'static str,
     column: &'static str,
 }
 
-const SPEED: Column = Column {
-    heading: "speed on real programs",
-    figure: "traces",
-    table: "Speed over talc 5.1.1",
-    column: "geometric mean",
-};
-const HEAP: Column = Column {
-    heading: "smallest heap",
-    figure: "smallest",
-    table: "Smallest heap",
-    column: "geometric mean",
-};
-const WORST: [Column; 2] = [
-    Column {
-        heading: "worst allocate, free",
-        figure: "tail",
-        table: "Instructions of the worst allocate",
-        column: "worst of all",
-    },
-    Column {
-        heading: "",
-        figure: "tail",
-        table: "Instructions of the worst free",
-        column: "worst of all",
-    },
-];
-const FIRST: [Column; 2] = [
-    Column {
-        heading: "first heap, state beside it",
-        figure: "smallest",
-        table: "Bytes before the first payload",
-        column: "smallest first heap",
-    },
-    Column {
-        heading: "",
-        figure: "smallest",
-        table: "Bytes before the first payload",
-        column: "state outside of the heap",
-    },
-];
-const BYTES: Column = Column {
-    heading: "bytes in WebAssembly",
-    figure: "wasm-bytes",
-    table: "Bytes of a module",
-    column: "opt-level z, wasm-opt -Oz",
-};
+const fn column(figure: &'static str, table: &'static str, column: &'static str) -> Column {
+    Column { figure, table, column }
+}
+
+const SPEED: Column = column("traces", "Speed over talc 5.1.1", "geometric mean");
+const HEAP: Column = column("smallest", "Smallest heap", "geometric mean");
+const ALLOCATE: Column = column("tail", "Instructions of the worst allocate", "worst of all");
+const FREE: Column = column("tail", "Instructions of the worst free", "worst of all");
+const FIRST: Column = column("smallest", "Bytes before the first payload", "smallest first heap");
+const STATE: Column =
+    column("smallest", "Bytes before the first payload", "state outside of the heap");
+const BYTES: Column = column("wasm-bytes", "Bytes of a module", "opt-level z, wasm-opt -Oz");
 
 impl Column {
     /// The cell of an allocator, if it was measured.
@@ -96,15 +61,22 @@ pub fn write(figures: &[Figure]) -> Result<Chart> {
     let names: Vec<&str> = everyone().iter().map(|entry| entry.name).chain(WASM).collect();
     let mut table = Table::new(
         "",
-        ["", SPEED.heading, HEAP.heading, WORST[0].heading, FIRST[0].heading, BYTES.heading],
+        [
+            "",
+            "speed on real programs",
+            "smallest heap",
+            "worst allocate, free",
+            "first heap, state beside it",
+            "bytes in WebAssembly",
+        ],
     );
     for &name in &names {
         let small = format!("{name} small");
         let cells = [
             SPEED.cell(figures, name),
             HEAP.cell(figures, name),
-            pair([WORST[0].cell(figures, name), WORST[1].cell(figures, name)]),
-            pair([FIRST[0].cell(figures, name), FIRST[1].cell(figures, name)]),
+            pair([ALLOCATE.cell(figures, name), FREE.cell(figures, name)]),
+            pair([FIRST.cell(figures, name), STATE.cell(figures, name)]),
             pair([BYTES.cell(figures, name), BYTES.cell(figures, &small)]),
         ];
         if cells.iter().any(Option::is_some) {

@@ -124,7 +124,8 @@ fn a_larger_heap_takes_it_and_the_first_one_goes() {
     let mut blocks = Blocks::default();
     // SAFETY: nothing else uses the memory; the ends are current.
     unsafe {
-        let end = talc.claim(first.0.as_mut_ptr(), 3000).unwrap();
+        let base = first.0.as_mut_ptr();
+        let end = talc.claim(base, 3000).unwrap();
         blocks.fill(&mut talc, std::iter::repeat(300));
         blocks.free(&mut talc, |index| index % 2 == 0);
         let before = talc.table_size();
@@ -133,7 +134,7 @@ fn a_larger_heap_takes_it_and_the_first_one_goes() {
         assert_eq!(talc.audit(), Ok(()));
         // Older gaps are still found.
         let block = talc.try_allocate(layout(300)).unwrap();
-        let first_range = first.0.as_ptr() as usize..end.as_ptr() as usize;
+        let first_range = base as usize..end.as_ptr() as usize;
         assert!(first_range.contains(&(block.as_ptr() as usize)));
         talc.deallocate(block.as_ptr(), layout(300));
         blocks.free(&mut talc, |_| true);
@@ -151,10 +152,12 @@ fn a_complete_one_never_moves() {
     // SAFETY: nothing else uses the memory; the ends are current.
     unsafe {
         let size = talc.claim_size(layout(1000)).unwrap();
-        let end = talc.claim(first.0.as_mut_ptr(), size).unwrap();
+        // Once, as another borrow of the memory would end the allocator's.
+        let base = first.0.as_mut_ptr();
+        let end = talc.claim(base, size).unwrap();
         assert!(talc.try_allocate(layout(1000)).is_some());
         let place = table(&talc);
-        let _end = talc.extend(end, first.0.as_mut_ptr().wrapping_add(SIZE));
+        let _end = talc.extend(end, base.wrapping_add(SIZE));
         talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
         assert_eq!(table(&talc), place);
     }

@@ -1,42 +1,37 @@
 //! What small heaps hold, beside talc 5.1.1: MIGRATION.md says that it is at least as much.
 
-use std::alloc::Layout;
+use std::alloc::{GlobalAlloc, Layout};
 
 #[repr(align(4096))]
 struct Memory([u8; 8 << 10]);
 
-/// How many bytes are handed out in a heap of `size` bytes until a block of `block` bytes fails.
-fn talc(size: usize, block: usize) -> usize {
-    let mut memory = Box::new(Memory([0; 8 << 10]));
-    let talc = talc::TalcCell::new(talc::source::Manual);
-    // SAFETY: nothing else uses the memory.
-    if unsafe { talc.claim(memory.0.as_mut_ptr(), size) }.is_none() {
-        return 0;
-    }
-    let layout = Layout::from_size_align(block, 8).unwrap();
-    // SAFETY: the layout has a size.
-    let allocate = || !unsafe { std::alloc::GlobalAlloc::alloc(&talc, layout) }.is_null();
-    (0..).take_while(|_| allocate()).count() * block
+/// Defines how many bytes a version hands out in a heap of `size` bytes, until a block of `block`
+/// bytes fails.
+macro_rules! handed_out {
+    ($name:ident, $version:ident) => {
+        fn $name(size: usize, block: usize) -> usize {
+            let mut memory = Box::new(Memory([0; 8 << 10]));
+            let talc = $version::TalcCell::new($version::source::Manual);
+            // SAFETY: nothing else uses the memory.
+            if unsafe { talc.claim(memory.0.as_mut_ptr(), size) }.is_none() {
+                return 0;
+            }
+            let layout = Layout::from_size_align(block, 8).unwrap();
+            // SAFETY: the layout has a size.
+            let allocate = || !unsafe { GlobalAlloc::alloc(&talc, layout) }.is_null();
+            (0..).take_while(|_| allocate()).count() * block
+        }
+    };
 }
 
-fn talc5(size: usize, block: usize) -> usize {
-    let mut memory = Box::new(Memory([0; 8 << 10]));
-    let talc = talc5::TalcCell::new(talc5::source::Manual);
-    // SAFETY: nothing else uses the memory.
-    if unsafe { talc.claim(memory.0.as_mut_ptr(), size) }.is_none() {
-        return 0;
-    }
-    let layout = Layout::from_size_align(block, 8).unwrap();
-    // SAFETY: the layout has a size.
-    let allocate = || !unsafe { std::alloc::GlobalAlloc::alloc(&talc, layout) }.is_null();
-    (0..).take_while(|_| allocate()).count() * block
-}
+handed_out!(now, talc);
+handed_out!(before, talc5);
 
 #[test]
 fn small_heaps_hold_as_much_as_before() {
     for size in [2 << 10, 4 << 10, 8 << 10] {
         for block in 1..=1100 {
-            let (now, before) = (talc(size, block), talc5(size, block));
+            let (now, before) = (now(size, block), before(size, block));
             assert!(now >= before, "blocks of {block} bytes in {size}: {now}, before {before}");
         }
     }
