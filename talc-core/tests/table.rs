@@ -193,6 +193,35 @@ fn without_room_the_end_stays() {
     assert_eq!(talc.audit(), Ok(()));
 }
 
+/// Once nothing is in use below it, a truncation moves it to the start of its heap.
+#[test]
+fn a_truncation_moves_it_down() {
+    let mut memory = memory();
+    let base = memory.0.as_mut_ptr();
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory; the end is current.
+    unsafe {
+        let end = talc.claim(base, 2000).unwrap();
+        let lowest = table(&talc);
+        let block = talc.try_allocate(layout(900)).unwrap();
+        let end = talc.extend(end, base.wrapping_add(20_000));
+        assert!(table(&talc) > block.as_ptr() as usize);
+        assert!(talc.reserved(end).up_to > block);
+        talc.deallocate(block.as_ptr(), layout(900));
+        let up_to = talc.reserved(end).up_to;
+        let end = talc.truncate(end, null_mut()).expect("the table stays");
+        assert_eq!(end, up_to);
+        let is_up = table(&talc) - lowest;
+        // Its books of slabs, if it has them now, are in front of it.
+        assert!(is_up < 300, "{is_up} bytes above the start");
+        assert_eq!(talc.audit(), Ok(()));
+        let end = talc.extend(end, base.wrapping_add(20_000));
+        assert!(talc.try_allocate(layout(9000)).is_some());
+        assert!(talc.reserved(end).any);
+    }
+    assert_eq!(talc.audit(), Ok(()));
+}
+
 /// Heaps of every size that may be the first or the second one.
 #[test]
 fn any_two_heaps() {
