@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 11] = [
+const ALL: [Task; 12] = [
     Task::Traces,
+    Task::Churn,
     Task::Random,
     Task::Pair,
     Task::Counts,
@@ -59,6 +60,8 @@ enum Task {
     Random,
     /// Recorded programs over a roomy arena
     Traces,
+    /// Objects replaced at random in a working set of a constant size
+    Churn,
     /// Recorded programs, each call behind a lock
     Locked,
     /// The smallest heap in which each recorded program completes
@@ -102,6 +105,7 @@ impl Task {
         match self {
             Task::Random => "random",
             Task::Traces => "traces",
+            Task::Churn => "churn",
             Task::Locked => "locked",
             Task::Smallest => "smallest",
             Task::Growing => "growing",
@@ -183,6 +187,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
     Ok(match task {
         Task::Random => settled(|| figures::random::measure(options)),
         Task::Traces => settled(|| figures::traces::measure(options))?,
+        Task::Churn => settled(|| figures::churn::measure(options)),
         Task::Locked => settled(|| figures::traces::measure_locked(options))?,
         Task::Smallest => figures::smallest::measure(options)?,
         Task::Growing => figures::growing::measure(options)?,

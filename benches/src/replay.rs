@@ -26,6 +26,35 @@ pub(crate) fn layout(size: u32, align_log2: u8) -> Layout {
     unsafe { Layout::from_size_align_unchecked(size as usize, 1 << align_log2) }
 }
 
+/// Calls of a contender that are not inlined into the loop, as programs call their allocator. If they
+/// were, the registers that the loop spills around them would be measured as well.
+mod call {
+    use super::{Contender, Layout};
+
+    #[inline(never)]
+    pub(super) unsafe fn alloc<C: Contender>(contender: &mut C, layout: Layout) -> *mut u8 {
+        // SAFETY: passed on.
+        unsafe { contender.alloc(layout) }
+    }
+
+    #[inline(never)]
+    pub(super) unsafe fn dealloc<C: Contender>(contender: &mut C, ptr: *mut u8, layout: Layout) {
+        // SAFETY: passed on.
+        unsafe { contender.dealloc(ptr, layout) };
+    }
+
+    #[inline(never)]
+    pub(super) unsafe fn realloc<C: Contender>(
+        contender: &mut C,
+        ptr: *mut u8,
+        layout: Layout,
+        new_size: usize,
+    ) -> *mut u8 {
+        // SAFETY: passed on.
+        unsafe { contender.realloc(ptr, layout, new_size) }
+    }
+}
+
 /// The loop that is measured: one byte of each block is written when it is obtained and read
 /// before it is freed, as any program would. Returns a sum of those bytes, or the index of the
 /// first call that failed.
@@ -46,7 +75,7 @@ pub(crate) unsafe fn run<C: Contender>(
             let slot = slots.get_unchecked_mut(op.slot as usize);
             match op.kind {
                 OpKind::Alloc => {
-                    let ptr = contender.alloc(layout(op.size, op.align_log2));
+                    let ptr = call::alloc(contender, layout(op.size, op.align_log2));
                     if ptr.is_null() {
                         return Err(index);
                     }
@@ -55,11 +84,11 @@ pub(crate) unsafe fn run<C: Contender>(
                 }
                 OpKind::Free => {
                     sum += u64::from(slot.read_volatile());
-                    contender.dealloc(*slot, layout(op.size, op.align_log2));
+                    call::dealloc(contender, *slot, layout(op.size, op.align_log2));
                 }
                 OpKind::Realloc => {
                     let old = layout(op.size, op.align_log2);
-                    let ptr = contender.realloc(*slot, old, op.new_size as usize);
+                    let ptr = call::realloc(contender, *slot, old, op.new_size as usize);
                     if ptr.is_null() {
                         return Err(index);
                     }

@@ -108,23 +108,30 @@ pub struct Subject {
     pub workload: Workload,
     /// The plan, if these are random actions.
     pub plan: Option<Plan>,
+    /// Bytes of the arena, if not as many as the workload suggests.
+    pub arena: Option<usize>,
 }
 
 impl From<Workload> for Subject {
     fn from(workload: Workload) -> Self {
-        Self { name: workload.name.clone(), workload, plan: None }
+        Self { name: workload.name.clone(), workload, plan: None, arena: None }
     }
 }
 
 impl From<Plan> for Subject {
     fn from(plan: Plan) -> Self {
-        Self { name: plan.max_size.to_string(), workload: plan.build(), plan: Some(plan) }
+        Self {
+            name: plan.max_size.to_string(),
+            workload: plan.build(),
+            plan: Some(plan),
+            arena: None,
+        }
     }
 }
 
 impl Subject {
     fn roomy_arena(&self) -> usize {
-        self.workload.roomy_arena()
+        self.arena.unwrap_or_else(|| self.workload.roomy_arena())
     }
 
     /// Returns what a round replays, if not the workload that was checked. That workload has the

@@ -57,9 +57,9 @@ pub fn fuzz_core(bytes: &[u8]) {
         0 => run::<DefaultBinning>(bytes),
         1 => run::<SmallBinning>(bytes),
         2 => run::<Bins<1, 1, 1, 256, 3>>(bytes),
-        3 => run::<Bins<16, 16, 4, 512, 8>>(bytes),
+        3 => run::<Bins<16, 16, 4, 512, 8, 16>>(bytes),
         4 => run::<CompactBins<8, 4, 4096, 16>>(bytes),
-        _ => run::<CompactBins<8, 4, 256, 3>>(bytes),
+        _ => run::<CompactBins<8, 4, 256, 3, 8>>(bytes),
     }
 }
 

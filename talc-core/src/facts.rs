@@ -1,10 +1,8 @@
 //! The choices that the algorithm makes at compile time, by the parameters of an allocator. Each has
 //! its name here.
 
-use core::ptr::null_mut;
-
 use crate::checks::CHECKS;
-use crate::memory::slab::{Slab, QUIET};
+use crate::memory::slab::QUIET;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -13,13 +11,14 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Whether the table is a part of this value. If not, it is placed in a heap, and until there is
     /// one, a constant stands for it.
     pub(crate) const IS_TABLE_INSIDE: bool =
-        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::IS_INSIDE;
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::IS_INSIDE;
 
     /// Whether searches inspect more of a list than its first gap.
     pub(crate) const SEARCHES_LISTS: bool = !Self::IS_TABLE_INSIDE;
@@ -41,21 +40,22 @@ impl<
     /// a few more instructions for each heap and slab do not matter.
     pub(crate) const KNOWS_BOUNDS: bool = CHECKS || !Self::IS_TABLE_INSIDE;
 
-    /// What a class without a current slab has for one: null, so that an empty table is all zero, or a
-    /// constant, which saves a test.
-    pub(crate) const NO_SLAB: *mut Slab =
-        if Self::IS_TABLE_INSIDE { null_mut() } else { Slab::NOTHING };
+    /// Whether there are magazines.
+    pub(crate) const HAS_MAGAZINES: bool = KEPT != 0;
+
+    /// Whether the magazines of chunks are closed when there is little room.
+    pub(crate) const GATES_KEPT: bool = KEPT != 0 && !Self::IS_TABLE_INSIDE;
 
     /// What a slab counts in addition to its slots in use when it becomes current.
-    pub(crate) const FIRST_COUNT: u32 = if Self::WATCHES { 0 } else { QUIET };
+    pub(crate) const FIRST_COUNT: u16 = if Self::WATCHES { 0 } else { QUIET };
 
     /// Returns the bin of gaps of `size` bytes.
     pub(crate) const fn bin_of(size: usize) -> usize {
-        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::bin_of(size)
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::bin_of(size)
     }
 
     /// Returns the first bin all of whose gaps hold `size` bytes.
     pub(crate) const fn bin_above(size: usize) -> usize {
-        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::bin_above(size)
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::bin_above(size)
     }
 }

@@ -17,6 +17,7 @@ mod chunks;
 mod facts;
 mod heaps;
 mod inspect;
+mod magazines;
 mod memory;
 mod slots;
 mod table;
@@ -37,6 +38,7 @@ pub use heaps::reserved::Reserved;
 pub use inspect::audit::Fault;
 pub use inspect::visit::Part;
 pub use memory::chunk::CHUNK_UNIT;
+pub use memory::magazine::Magazine;
 pub use table::bins::{Bins, CompactBins, DefaultBinning, SmallBinning};
 pub use tally::counters::Counters;
 pub use tuning::SEARCH_LIMIT;
@@ -148,8 +150,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Creates an allocator without a heap. Nothing fits until one is [claimed](Self::claim).
     pub const fn new() -> Self {
@@ -165,8 +168,8 @@ impl<
         Self::of(Bins::NEW_COMPLETE)
     }
 
-    const fn of(bins: Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>) -> Self {
-        let () = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::CHECKED;
+    const fn of(bins: Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>) -> Self {
+        let () = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::CHECKED;
         Self { bins, tally: Tally::new(), diagnosis: Diagnosis::new() }
     }
 
@@ -185,7 +188,7 @@ impl<
         // SAFETY: a reference is a valid pointer.
         unsafe {
             Bins::table(addr_of!(self.bins)
-                as *mut Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>)
+                as *mut Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>)
         }
     }
 
@@ -204,9 +207,10 @@ impl<
         // SAFETY: required of the caller.
         unsafe {
             let heads = (*Table::books(table)).heads;
-            let offset = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_offset(
-                heads.into(),
-            );
+            let offset =
+                Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::table_offset(
+                    heads.into(),
+                );
             Chunk::of_payload(table.cast::<u8>().wrapping_sub(offset))
         }
     }
@@ -229,7 +233,7 @@ impl<
 
     /// Returns whether there are books of slabs. If not, no slab can be opened (I10).
     fn has_slab_books(&self) -> bool {
-        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::has_slab_books(
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_slab_books(
             self.books().heads.into(),
         )
     }
@@ -259,8 +263,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > Default for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > Default for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     fn default() -> Self {
         Self::new()

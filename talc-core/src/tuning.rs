@@ -43,3 +43,19 @@ pub(crate) const FRESH_AT_ONCE: usize = 8;
 /// The table is complete in a heap of at least this many times its size. In a smaller one it has only
 /// the heads that the heap needs, and moves when a larger heap comes.
 pub(crate) const COMPLETE_BESIDE: usize = 24;
+
+/// There are magazines of chunks in heaps of at least this many times their size.
+pub(crate) const KEPT_BESIDE: usize = 128;
+
+/// A magazine may have one byte for each this many of the heaps.
+pub(crate) const MAGAZINE_PART: usize = 1024;
+
+/// Maximum number of slots in a magazine.
+pub(crate) const MAX_READY: usize = 32;
+
+/// Maximum number of chunks in a magazine.
+pub(crate) const MAX_KEPT: usize = 8;
+
+/// Chunks are kept as long as there is a gap of one part in this many of the heaps. When there is one twice
+/// as large, they are kept again.
+pub(crate) const ROOMY_PART: usize = 4;

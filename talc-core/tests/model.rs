@@ -92,4 +92,31 @@ proptest! {
     fn fine_binning(actions in actions()) {
         run::<Bins<16, 16, 2, 256, 4>>(&actions);
     }
+
+    /// Magazines of one to four slots, and of a chunk.
+    #[test]
+    fn magazines(actions in actions()) {
+        run::<Bins<32, 8, 2, 256, 3, 8>>(&actions);
+    }
+
+    #[test]
+    fn magazines_in_one_heap(actions in actions()) {
+        let mut model = CoreModel::<Bins<32, 8, 2, 256, 3, 8>>::with_complete_table();
+        for action in &actions {
+            model.step(action);
+        }
+        model.finish();
+    }
+
+    /// Magazines of up to 32 slots and 8 chunks, which are never closed.
+    #[test]
+    fn compact_magazines(actions in actions()) {
+        run::<CompactBins<16, 2, 512, 4, 24>>(&actions);
+    }
+
+    /// Magazines of chunks, and no slabs.
+    #[test]
+    fn magazines_without_slabs(actions in actions()) {
+        run::<Bins<16, 4, 2, 0, 0, 32>>(&actions);
+    }
 }

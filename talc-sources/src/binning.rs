@@ -71,8 +71,9 @@ macro_rules! forward {
                     const WORDS: usize,
                     const SLAB: usize,
                     const CLASSES: usize,
+                    const KEPT: usize,
                     const INSIDE: usize,
-                > Core for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>
+                > Core for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>
             {
                 const NEW: RawTalc<Self> = RawTalc::<Self>::new();
                 const NEW_COMPLETE: RawTalc<Self> = RawTalc::<Self>::with_complete_table();
@@ -148,6 +149,8 @@ macro_rules! forward {
 
 forward! {
     [] fn try_allocate(&mut, layout: Layout) -> Option<NonNull<u8>>;
+    [] fn try_allocate_ready(&mut, layout: Layout) -> Option<NonNull<u8>>;
+    [] fn try_allocate_anew(&mut, layout: Layout) -> Option<NonNull<u8>>;
     [unsafe] fn deallocate(&mut, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>>;
     [unsafe] fn try_grow_in_place(&mut, ptr: *mut u8, layout: Layout, new_size: usize) -> bool;
     [unsafe] fn try_grow_downwards(&mut, ptr: *mut u8, layout: Layout, new_size: usize) -> Option<NonNull<u8>>;
@@ -169,6 +172,7 @@ forward! {
     [unsafe] fn extend_size(&, end: NonNull<u8>, layout: Layout) -> Option<usize>;
     [unsafe] fn claim_or_extend_size(&, end: Option<NonNull<u8>>, layout: Layout) -> Option<usize>;
     [] fn is_metadata_established(&) -> bool;
+    [] fn has_magazines(&) -> bool;
     [] fn table_size(&) -> usize;
     [] fn has_gap_for(&mut, layout: Layout, beside: Option<(NonNull<u8>, NonNull<u8>)>) -> bool;
     [] fn largest_gap(&) -> Option<usize>;

@@ -1,5 +1,6 @@
 //! The figures, one file each. All of them return a [`crate::report::Figure`].
 
+pub mod churn;
 pub mod counts;
 pub mod fill;
 pub mod growing;

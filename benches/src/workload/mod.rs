@@ -4,6 +4,7 @@
 //! slots. Nothing in a list depends on the allocator that it is replayed against.
 
 pub mod adversarial;
+pub mod churn;
 pub mod fill;
 pub mod full;
 pub mod passing;

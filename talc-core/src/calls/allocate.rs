@@ -11,8 +11,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Allocates memory for `layout`. Returns `None`, and changes nothing, if it does not fit.
     ///
@@ -29,7 +30,44 @@ impl<
     /// `SEARCH_LIMIT` others of almost the size, or of up to the size plus the alignment.
     ///
     /// With [`CompactBins`](crate::CompactBins), it inspects only the first gap of each bin.
+    #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        match self.try_allocate_ready(layout) {
+            // Called last, so that this function needs no stack.
+            None => self.try_allocate_anew(layout),
+            block => block,
+        }
+    }
+
+    /// Allocates memory for `layout` if it is in a magazine, ready to be handed out. Returns `None` if it is
+    /// not; [`try_allocate`](Self::try_allocate) may find memory then.
+    ///
+    /// This is the short way, for callers that want it inline.
+    ///
+    /// # Complexity
+    /// O(1).
+    #[inline]
+    pub fn try_allocate_ready(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if !Self::HAS_MAGAZINES {
+            return None;
+        }
+        let class = Self::class_of(layout);
+        if class >= CLASSES {
+            return None;
+        }
+        // SAFETY: the class is one.
+        let block = unsafe { self.pop_slot(class, layout) };
+        self.report();
+        block
+    }
+
+    /// Allocates memory for `layout` of which none is [ready](Self::try_allocate_ready). Otherwise it is
+    /// [`try_allocate`](Self::try_allocate).
+    ///
+    /// # Complexity
+    /// As for [`try_allocate`](Self::try_allocate).
+    #[inline]
+    pub fn try_allocate_anew(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);
         let block = if class < CLASSES {
             // SAFETY: the class is one.

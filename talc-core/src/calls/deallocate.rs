@@ -13,8 +13,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Frees an allocation. Returns the end of its heap if everything from the freed memory up to
     /// there is free, which is an occasion to [`truncate`](Self::truncate) it.
@@ -45,12 +46,13 @@ impl<
         // chunk (I2).
         let touched = unsafe {
             if SLAB != 0 && is_slot(ptr) {
-                self.free_slot(ptr)
+                if Self::HAS_MAGAZINES && self.keep_slot(ptr, layout) {
+                    None
+                } else {
+                    self.free_slot(ptr)
+                }
             } else {
-                let chunk = Chunk::of_payload(ptr);
-                let header = chunk.header();
-                self.uncount_small_chunk(header);
-                self.free(chunk, header)
+                self.keep_or_free(Chunk::of_payload(ptr))
             }
         };
         self.report();

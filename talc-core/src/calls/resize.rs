@@ -17,8 +17,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Returns whether something is wrong with resizing an allocation in one direction, and notes
     /// it. Always `false` in release builds.
@@ -51,6 +52,7 @@ impl<
     /// # Safety
     /// - `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
     /// - `new_size >= layout.size()`.
+    #[inline]
     pub unsafe fn try_grow_in_place(
         &mut self,
         ptr: *mut u8,
@@ -210,6 +212,7 @@ impl<
     ///
     /// # Safety
     /// `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
+    #[inline]
     pub unsafe fn try_realloc_in_place(
         &mut self,
         ptr: *mut u8,

@@ -10,6 +10,7 @@ use core::mem::size_of;
 
 use crate::memory::chunk::{Chunk, Links, CHUNK_UNIT, GRAIN, WORD};
 use crate::memory::header::Header;
+use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, Tag};
 use crate::table::Table;
 use crate::{Bins, Misuse, RawTalc};
@@ -20,8 +21,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Returns whether `size` bytes at `addr` lie between the lowest heap base and the highest heap
     /// end.
@@ -137,13 +139,32 @@ impl<
     pub(crate) unsafe fn free_list_is_sound(&mut self, slab: *mut Slab) -> bool {
         // SAFETY: required of the caller; a slot is only read once it is known to be a slot.
         unsafe {
-            let first = (*slab).free;
             let is_sound = Slab::tagged(slab) == Tag::Slab
                 && usize::from((*slab).class) < CLASSES
-                && Slab::has_slot(slab, SLAB, first)
-                && ((*first).next.is_null() || Slab::has_slot(slab, SLAB, (*first).next));
+                && (*slab).free.first_two(|slot| Slab::has_slot(slab, SLAB, slot));
             if !is_sound {
-                (*slab).free = core::ptr::null_mut();
+                (*slab).free = Magazine::with_room(0);
+                self.diagnosis.note(Misuse::Damaged);
+            }
+            is_sound
+        }
+    }
+
+    /// Returns whether the first two blocks of a magazine can be blocks. If not, notes it, and closes the
+    /// magazine.
+    ///
+    /// # Safety
+    /// It must be a magazine of the table, or of its placeholder.
+    pub(crate) unsafe fn magazine_is_sound(&mut self, magazine: *mut Magazine) -> bool {
+        // SAFETY: required of the caller; blocks are only read where they can be.
+        unsafe {
+            let is_sound = !self.is_metadata_established()
+                || (*magazine).first_two(|block| {
+                    let addr = block as usize;
+                    addr % (GRAIN / 2) == 0 && self.is_within(addr, Magazine::MIN_BLOCK)
+                });
+            if !is_sound {
+                magazine.write(Magazine::with_room(0));
                 self.diagnosis.note(Misuse::Damaged);
             }
             is_sound

@@ -71,8 +71,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Returns what seems to be wrong with the claim that `ptr` is a live allocation of `layout`.
     /// `None` is no proof that it is one.
@@ -124,6 +125,9 @@ impl<
             if SLAB != 0 && header.is_marked() && header.size() == SLAB {
                 return Some(Misuse::NotAnAllocation);
             }
+            if Self::is_kept(header) {
+                return Some(Misuse::AlreadyFree);
+            }
             let need = chunk_size(layout.size().min(MAX_REQUEST));
             // I11
             if header.size() < need || header.size() - need >= CHUNK_UNIT {
@@ -172,6 +176,7 @@ impl<
                 return Some(Misuse::WrongSize);
             }
             match Slab::is_free(slab, SLAB, ptr) {
+                Some(false) if self.is_ready(ptr) => Some(Misuse::AlreadyFree),
                 Some(false) => None,
                 Some(true) => Some(Misuse::AlreadyFree),
                 None => Some(Misuse::Damaged),

@@ -16,12 +16,19 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Allocates a chunk.
     pub(crate) fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = checked_chunk_size(layout.size())?;
+        if KEPT != 0 && layout.align() <= GRAIN {
+            if let Some(chunk) = self.pop_chunk(need) {
+                self.tally.record(|counters| counters.allocated(layout.size()));
+                return Some(chunk.allocation());
+            }
+        }
         if Self::SEARCHES_LISTS && layout.align() <= GRAIN && need < LARGE {
             // SAFETY: where a bit is set, there is a table; the bin that is found is not empty (I8),
             // and all its gaps are large enough.
@@ -44,15 +51,25 @@ impl<
     #[cold]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
         let align = layout.align();
-        let chunk = if Self::SEARCHES_LISTS {
-            let gap = self.search_lists_for(need, align)?;
-            // SAFETY: the search finds gaps that are large enough.
-            unsafe { self.take(gap, gap.chunk.front_for(align), need) }
-        } else {
-            self.take_from_heads(need, align, false)?
-        };
+        let mut chunk = self.find_chunk(need, align);
+        if Self::HAS_MAGAZINES && chunk.is_none() {
+            while self.empty_magazines().is_some() {}
+            chunk = self.find_chunk(need, align);
+        }
+        let chunk = chunk?;
         self.tally.record(|counters| counters.allocated(layout.size()));
         Some(chunk.allocation())
+    }
+
+    /// Takes an aligned chunk out of a gap that a search finds.
+    fn find_chunk(&mut self, need: usize, align: usize) -> Option<Chunk> {
+        if Self::SEARCHES_LISTS {
+            let gap = self.search_lists_for(need, align)?;
+            // SAFETY: the search finds gaps that are large enough.
+            Some(unsafe { self.take(gap, gap.chunk.front_for(align), need) })
+        } else {
+            self.take_from_heads(need, align, false)
+        }
     }
 
     /// Takes a chunk of exactly the size of a slab, aligned to it, that leaves a gap or nothing on

@@ -10,8 +10,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Makes an allocated chunk, whose header is or would be `header`, a gap. Returns the gap that it
     /// is now in, and its size.
@@ -44,6 +45,9 @@ impl<
                 size += size_below;
             }
             self.add_gap(chunk, Header::gap(size, below));
+            if Self::GATES_KEPT && size >= self.books().roomy_gap {
+                self.open_kept();
+            }
             (chunk, size)
         }
     }

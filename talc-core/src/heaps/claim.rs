@@ -14,8 +14,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Establishes a heap in a region of memory. Returns the heap end; `None` if the region is too
     /// small, which then is left untouched.
@@ -79,6 +80,7 @@ impl<
                 self.tally.record(Counters::heap_added);
             }
             self.note_growth(base, end, more);
+            self.adjust_magazines();
         }
         true
     }
@@ -143,7 +145,7 @@ impl<
         if CHECKS {
             // SAFETY: required of the caller.
             let is_misused = end.map_or(false, |end| unsafe { self.is_misused_end(end) });
-            if base as usize % GRAIN != 0 || size < Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::MIN_FIRST_HEAP_SIZE {
+            if base as usize % GRAIN != 0 || size < Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::MIN_FIRST_HEAP_SIZE {
                 self.diagnosis.note(Misuse::UnsuitableRegion);
             }
             if is_misused || self.has_report() {

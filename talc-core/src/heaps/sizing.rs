@@ -13,8 +13,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Returns how many bytes, [claimed](Self::claim) anywhere, make the next allocation succeed if
     /// it is of `layout`; `None` if no number does.
@@ -85,7 +86,7 @@ impl<
             }
             None => {
                 let least =
-                    Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::MIN_FIRST_HEAP_SIZE;
+                    Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::MIN_FIRST_HEAP_SIZE;
                 let size = gap.checked_add(ALIGNED_HEAP_OVERHEAD)?;
                 Some(size.checked_add(self.table_room(size))?.max(least))
             }

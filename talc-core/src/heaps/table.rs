@@ -10,6 +10,7 @@ use core::ptr::{copy, copy_nonoverlapping, null_mut};
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, HOLE, WORD};
 use crate::memory::header::{Below, Header};
 use crate::memory::heap::HeapEnd;
+use crate::memory::magazine::Magazine;
 use crate::table::{SlabBooks, Table};
 use crate::{Bins, RawTalc};
 
@@ -19,8 +20,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Returns how many bytes of a heap the table takes; 0 if there is no heap, or if the table is
     /// part of this value.
@@ -36,9 +38,17 @@ impl<
     }
 
     /// Returns whether the table exists and has a head for each gap that a heap of `bytes` bytes
-    /// can have.
+    /// can have, and magazines of chunks if it needs them.
     pub(crate) fn has_heads_for(&self, bytes: usize) -> bool {
-        Self::IS_TABLE_INSIDE || Self::bin_of(bytes) < self.books().heads.into()
+        if Self::IS_TABLE_INSIDE {
+            return true;
+        }
+        let books = self.books();
+        Self::bin_of(bytes) < books.heads.into()
+            && (!Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::needs_kept(bytes)
+                || usize::from(books.heads) >= Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::WITH_KEPT
+                // It is not to move.
+                || books.wanted_heads != 0 && books.heads != 0)
     }
 
     /// Returns how many heads a new table is to have when a heap of `bytes` bytes needs one, and the
@@ -52,12 +62,15 @@ impl<
 
     /// Returns the number of heads, and the size of the chunk of a table that has them.
     fn table_with(heads: usize) -> (usize, usize) {
-        (heads, Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_chunk(heads))
+        (
+            heads,
+            Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::table_chunk(heads),
+        )
     }
 
     /// Returns how many heads suffice for a heap of `bytes` bytes.
     fn heads_for(bytes: usize) -> usize {
-        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::heads_for(bytes)
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::heads_for(bytes)
     }
 
     /// Returns how many bytes suffice for a new table, if a heap of `bytes` bytes beside it needs
@@ -187,25 +200,35 @@ impl<
     /// fewer than before.
     #[cold]
     unsafe fn move_table(&mut self, chunk: Chunk, heads: usize) {
+        if Self::HAS_MAGAZINES && self.is_metadata_established() {
+            while self.empty_magazines().is_some() {}
+        }
         let old = self.table();
         let old_heads = usize::from(self.books().heads);
         let has_slab_books = self.has_slab_books();
         let offset =
-            Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::table_offset(heads);
+            Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::table_offset(heads);
         let new = chunk.payload().wrapping_add(offset).cast::<Table<WORDS, CLASSES>>();
         // SAFETY: the payload is the allocator's and has room for all of it; the old table has a
         // front, and the heads that this counts (I10).
         unsafe {
-            let old_size = Table::<WORDS, CLASSES>::FRONT + old_heads * WORD;
+            let all = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::COUNT;
+            let old_size = Table::<WORDS, CLASSES>::FRONT + old_heads.min(all) * WORD;
             copy_nonoverlapping(old.cast::<u8>(), new.cast::<u8>(), old_size);
-            for head in old_heads..heads {
+            for head in old_heads..heads.min(all) {
                 Table::head(new, head).write(null_mut());
             }
+            for class in 0..CLASSES {
+                Table::ready(new).add(class).write(Magazine::with_room(0));
+            }
+            // Those of chunks are empty, and opened when the room for them is found out anew.
+            (*Table::books(new)).kept = 0;
+            (*Table::books(new)).allowance = 0;
             if offset != 0 {
                 let books = if has_slab_books { Table::slabs(old).read() } else { SlabBooks::ZERO };
                 Table::slabs(new).write(books);
             }
-            // There are at most 32768.
+            // There are at most 32768, and one more number.
             (*Table::books(new)).heads = heads as u16;
             self.bins.set_table(new);
             if old_heads != 0 {

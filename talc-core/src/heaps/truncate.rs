@@ -13,8 +13,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Moves the end of a heap down to `new_end`, or to the end of what is
     /// [reserved](Self::reserved) if that is higher. Returns the new end; `None` if the heap is
@@ -55,6 +56,9 @@ impl<
             }
             // A heap end moves by nothing or by at least `CHUNK_UNIT`.
             let target = (new_end as usize & !(GRAIN - 1)).min(old.addr() - CHUNK_UNIT);
+            if Self::HAS_MAGAZINES {
+                while self.empty_magazines().is_some() {}
+            }
             self.close_slabs_below(old.sentinel(), target);
             self.lower_table(old.sentinel(), target);
             let gap = match self.gap_below(old.sentinel()) {
@@ -71,6 +75,7 @@ impl<
                 self.unlist_heap(heap);
                 self.note_release(old.addr() - heap as usize);
                 self.tally.record(Counters::heap_removed);
+                self.adjust_magazines();
                 return None;
             }
             let new = if kept < CHUNK_UNIT { lowest } else { old.at(target) };
@@ -79,6 +84,7 @@ impl<
                 self.free(gap, Header::allocated(kept, header.below()));
             }
             self.note_release(old.addr() - new.addr());
+            self.adjust_magazines();
             Some(new.public())
         }
     }

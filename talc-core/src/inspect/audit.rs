@@ -57,6 +57,8 @@ struct Found {
     spare: Set,
     /// In all slabs.
     free_slot_bytes: usize,
+    /// Chunks in magazines.
+    kept: Set,
     small_chunks: usize,
 }
 
@@ -66,8 +68,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Checks every invariant over all heaps and lists, and the counters. Allocates nothing.
     ///
@@ -111,7 +114,50 @@ impl<
             return Err(Fault { invariant: 7, address: 0 });
         }
         self.audit_slabs(&found)?;
+        self.audit_magazines(&mut found)?;
         self.audit_counters(&found)
+    }
+
+    /// Checks each magazine, and compares the chunks in them with those that are marked as such. Adds what
+    /// is in magazines to what is free.
+    fn audit_magazines(&self, found: &mut Found) -> Result<(), Fault> {
+        let mut kept = Set::default();
+        let mut is_sound = true;
+        let mut free_slot_bytes = 0;
+        self.for_each_magazine(|magazine, index| {
+            is_sound &= magazine.all(|block| {
+                let addr = block as usize;
+                if addr < WORD || !self.is_within(addr - WORD, CHUNK_UNIT) {
+                    return false;
+                }
+                // SAFETY: between the bounds of the heaps; a slot is only read if it is one.
+                unsafe {
+                    if let Some(index) = index {
+                        let chunk = Chunk::of_payload(block);
+                        kept.add(chunk, chunk.header().size());
+                        return addr % GRAIN == 0
+                            && Self::is_kept(chunk.header())
+                            && Self::kept_index(chunk.header().size()) == index;
+                    }
+                    let slab = Slab::of_slot(block, SLAB);
+                    let is_slot = self.can_be_slab(slab)
+                        && Slab::chunk(slab).header().is_marked()
+                        && Slab::chunk(slab).header().size() == SLAB
+                        && Slab::has_slot(slab, SLAB, block.cast());
+                    if is_slot {
+                        free_slot_bytes += Slab::slot_size((*slab).class.into());
+                    }
+                    is_slot && Slab::is_free(slab, SLAB, block) == Some(false)
+                }
+            });
+        });
+        if !is_sound || kept != found.kept {
+            return Err(Fault { invariant: 15, address: 0 });
+        }
+        found.free_slot_bytes += free_slot_bytes;
+        found.gaps.count += kept.count;
+        found.gaps.bytes += kept.bytes;
+        Ok(())
     }
 
     /// Checks each list. Returns the gaps in them.
@@ -120,7 +166,7 @@ impl<
         if !self.is_metadata_established() {
             return Ok(in_bins);
         }
-        for bin in 0..Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>::COUNT {
+        for bin in 0..Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::COUNT {
             let has_head = Self::IS_TABLE_INSIDE || bin < self.books().heads.into();
             // SAFETY: the table exists, and gaps come from this bin's list; they are checked before
             // their links are followed.
@@ -169,8 +215,8 @@ impl<
         unsafe {
             let books = self.slab_books();
             for class in 0..CLASSES {
-                let slab = Table::current(self.table()).add(class).read();
-                if !Self::is_none(slab) {
+                let slab = books.current[class];
+                if !slab.is_null() {
                     if !self.can_be_slab(slab) || usize::from((*slab).class) != class {
                         return fault;
                     }
@@ -295,6 +341,10 @@ impl<
 
     /// Returns whether a chunk that is marked, as a slab or as counted, is sound (I12, I13).
     fn audit_marked(&self, chunk: Chunk, size: usize, found: &mut Found) -> bool {
+        if size != SLAB && Self::kept_index(size) < KEPT {
+            found.kept.add(chunk, size);
+            return true;
+        }
         if size != SLAB {
             found.small_chunks += 1;
             return Self::small_chunk_index(size) < CLASSES;

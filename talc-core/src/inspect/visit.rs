@@ -59,8 +59,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Calls `visitor` with each part of each heap, from the heap's base upwards. The heap that was
     /// claimed last comes first. Allocates nothing.
@@ -94,7 +95,7 @@ impl<
                 let size = header.size().wrapping_sub(WORD);
                 visitor(if header.is_sentinel() {
                     Part::End(payload)
-                } else if header.is_gap() {
+                } else if header.is_gap() || Self::is_kept(header) {
                     Part::Gap { payload, size }
                 } else if self.is_table_chunk(chunk) {
                     Part::Table { payload, size }
@@ -103,7 +104,7 @@ impl<
                     // SAFETY: a marked chunk of this size is a slab (I12).
                     let (class, free_slots) =
                         unsafe { ((*slab).class.into(), Slab::free_slots(slab, SLAB)) };
-                    let free_slots = free_slots.unwrap_or(0);
+                    let free_slots = free_slots.unwrap_or(0) + self.ready_slots_of(slab);
                     let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(SLAB, class));
                     Part::Slab { payload, size, slot_size, slots, free_slots }
                 } else {
@@ -158,8 +159,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > fmt::Debug for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > fmt::Debug for RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut heaps = f.debug_list();

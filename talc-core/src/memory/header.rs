@@ -72,6 +72,11 @@ impl Header {
     }
 
     #[inline]
+    pub(crate) const fn without_mark(self) -> Self {
+        Self(self.0 & !Self::MARK)
+    }
+
+    #[inline]
     pub(crate) const fn is_sentinel(self) -> bool {
         self.0 & !Self::BELOW_FREE == Self::MARK
     }

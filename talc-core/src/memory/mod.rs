@@ -4,4 +4,5 @@
 pub(crate) mod chunk;
 pub(crate) mod header;
 pub(crate) mod heap;
+pub(crate) mod magazine;
 pub(crate) mod slab;

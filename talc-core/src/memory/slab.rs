@@ -28,9 +28,10 @@
 //! So deallocating counts down and tests for zero in every state.
 
 use core::mem::size_of;
-use core::ptr::{addr_of, null_mut};
+use core::ptr::{addr_of, addr_of_mut, null_mut};
 
 use super::chunk::{Chunk, GRAIN, WORD};
+use super::magazine::Magazine;
 use crate::tuning::FRESH_AT_ONCE;
 
 /// What stands at the start of a slab.
@@ -40,21 +41,17 @@ pub(crate) struct Slab {
     /// fields that each call uses are not where pages begin; ARCHITECTURE.md says why.
     pub(crate) next: *mut Slab,
     pub(crate) back: *mut Slab,
-    /// The free list, threaded through the slots.
-    pub(crate) free: *mut Slot,
-    pub(crate) count: u32,
+    /// The free slots that have been used before.
+    pub(crate) free: Magazine,
+    pub(crate) count: u16,
+    /// The room above each of its free slots, once they are ready.
+    pub(crate) room: u16,
     /// The offset of the first slot that was never used, if there is one left.
     pub(crate) fresh: u16,
     pub(crate) class: u8,
     pub(crate) state: State,
     /// The slab's own address, combined with a number that says that it is a slab, or was one.
     tag: usize,
-}
-
-/// A free slot.
-#[repr(C)]
-pub(crate) struct Slot {
-    pub(crate) next: *mut Slot,
 }
 
 /// See the [module](self). Not an enumeration, as a stray write can leave any number here.
@@ -67,14 +64,12 @@ impl State {
     pub(crate) const FULL: Self = Self(1);
     pub(crate) const PARTIAL: Self = Self(2);
     pub(crate) const SPARE: Self = Self(3);
-    /// The state of what stands for a slab if a class has none.
-    pub(crate) const NONE: Self = Self(4);
 }
 
 /// What a current slab counts in addition to its slots in use, if nothing is to be done when it
 /// falls empty. More than there are slots (see `Bins::CHECKED`), and small, as small numbers take
 /// fewer bytes in WebAssembly.
-pub(crate) const QUIET: u32 = 1 << 12;
+pub(crate) const QUIET: u16 = 1 << 12;
 
 /// What is at an address where a slab may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,31 +97,22 @@ pub(crate) fn is_slot(ptr: *mut u8) -> bool {
 }
 
 impl Slab {
-    /// All zero.
-    pub(crate) const ZERO: Self = Self {
-        free: null_mut(),
-        next: null_mut(),
-        back: null_mut(),
-        count: 0,
-        fresh: 0,
-        class: 0,
-        state: State::CURRENT,
-        tag: 0,
-    };
-
-    /// What stands for the current slab of a class that has none. Nothing is ever free in it, and
-    /// it must not be written to. It is recognised by its state, as there may be several copies of
-    /// it.
-    pub(crate) const NOTHING: *mut Self = {
-        let nothing: &'static Self = &Self { state: State::NONE, ..Self::ZERO };
-        nothing as *const Self as *mut Self
-    };
-
-    /// Returns a current slab of `class`, of which no slot has been used, and whose count starts at
-    /// `count`.
-    pub(crate) const fn new(class: usize, count: u32) -> Self {
-        // Classes are few enough, and slabs small enough (see `Bins::CHECKED`).
-        Self { class: class as u8, fresh: FIRST_SLOT as u16, count, ..Self::ZERO }
+    /// Returns a current slab of `class`, of which no slot has been used, whose count starts at `count`, and
+    /// whose slots leave `room` above them when they are ready.
+    pub(crate) fn new(class: usize, count: u16, room: usize) -> Self {
+        Self {
+            next: null_mut(),
+            back: null_mut(),
+            free: Magazine::with_room(room),
+            count,
+            // At most `Magazine::MAX_ROOM`.
+            room: room as u16,
+            // Classes are few enough, and slabs small enough (see `Bins::CHECKED`).
+            fresh: FIRST_SLOT as u16,
+            class: class as u8,
+            state: State::CURRENT,
+            tag: 0,
+        }
     }
 
     /// Writes the tag of a slab.
@@ -173,6 +159,21 @@ impl Slab {
         unsafe { (*this).count & !QUIET == 0 }
     }
 
+    /// Returns how many slots of a slab of `slab` bytes are in use, or in a magazine.
+    ///
+    /// # Safety
+    /// `this` must be a slab of that size.
+    pub(crate) unsafe fn in_use(this: *const Self, slab: usize) -> usize {
+        // SAFETY: required of the caller.
+        unsafe {
+            if (*this).state == State::FULL {
+                Self::slots(slab, (*this).class.into())
+            } else {
+                ((*this).count & !QUIET).into()
+            }
+        }
+    }
+
     /// Returns the size of the slots of a class.
     #[inline]
     pub(crate) const fn slot_size(class: usize) -> usize {
@@ -211,19 +212,46 @@ impl Slab {
         // SAFETY: a slab is the allocator's, and so are slots that were never used (I12).
         unsafe {
             let size = Self::slot_size((*this).class.into());
-            let mut fresh = usize::from((*this).fresh);
+            let first = usize::from((*this).fresh);
+            let mut fresh = first;
             let mut left = FRESH_AT_ONCE;
             // The last word of its block is the header of the chunk above.
             while left != 0 && fresh + size <= slab - WORD {
-                let slot = this.cast::<u8>().wrapping_add(fresh).cast::<Slot>();
-                (*slot).next = (*this).free;
-                (*this).free = slot;
                 fresh += size;
                 left -= 1;
             }
             // Slabs are small enough (see `Bins::CHECKED`).
             (*this).fresh = fresh as u16;
-            left != FRESH_AT_ONCE
+            let is_fresher = fresh != first;
+            // The lowest one last, so that it is the first one out.
+            while fresh != first {
+                fresh -= size;
+                Self::put(this, this.cast::<u8>().wrapping_add(fresh));
+            }
+            is_fresher
+        }
+    }
+
+    /// Puts a slot into the free list.
+    ///
+    /// # Safety
+    /// `slot` must be a slot of this slab, and the allocator's.
+    #[inline]
+    pub(crate) unsafe fn put(this: *mut Self, slot: *mut u8) {
+        // SAFETY: required of the caller.
+        unsafe { Magazine::put(addr_of_mut!((*this).free), slot, (*this).room.into()) };
+    }
+
+    /// Returns how many slots are in the free list. Counts nothing, so the slab must be sound.
+    ///
+    /// # Safety
+    /// `this` must be a slab that counts its slots in use.
+    pub(crate) unsafe fn listed(this: *const Self) -> usize {
+        // SAFETY: required of the caller.
+        unsafe {
+            let used =
+                (usize::from((*this).fresh) - FIRST_SLOT) / Self::slot_size((*this).class.into());
+            used - usize::from((*this).count & !QUIET)
         }
     }
 
@@ -232,7 +260,7 @@ impl Slab {
     ///
     /// # Safety
     /// `this` must be a slab of `slab` bytes.
-    pub(crate) unsafe fn has_slot(this: *const Self, slab: usize, slot: *const Slot) -> bool {
+    pub(crate) unsafe fn has_slot(this: *const Self, slab: usize, slot: *const u8) -> bool {
         // SAFETY: required of the caller.
         unsafe {
             let size = Self::slot_size((*this).class.into());
@@ -253,22 +281,20 @@ impl Slab {
     pub(crate) unsafe fn for_each_free(
         this: *const Self,
         slab: usize,
-        mut visitor: impl FnMut(*const Slot),
+        mut visitor: impl FnMut(*const u8),
     ) -> bool {
         let mut left = slab / GRAIN;
         // SAFETY: required of the caller; slots are only read once they are known to be slots.
         unsafe {
-            let mut slot: *const Slot = (*this).free;
-            while !slot.is_null() {
+            (*this).free.all(|slot| {
                 if left == 0 || !Self::has_slot(this, slab, slot) {
                     return false;
                 }
                 left -= 1;
                 visitor(slot);
-                slot = (*slot).next;
-            }
+                true
+            })
         }
-        true
     }
 
     /// Returns how many slots of a slab of `slab` bytes are free: in its free list or never used;
@@ -295,7 +321,7 @@ impl Slab {
         unsafe {
             let mut is_free = slot as usize - this as usize >= usize::from((*this).fresh);
             let is_sound = Self::for_each_free(this, slab, |free| {
-                is_free |= core::ptr::eq(free.cast(), slot);
+                is_free |= core::ptr::eq(free, slot);
             });
             is_sound.then_some(is_free)
         }

@@ -2,7 +2,7 @@
 
 use core::alloc::Layout;
 use core::mem;
-use core::ptr::{addr_of_mut, NonNull};
+use core::ptr::{addr_of_mut, null_mut, NonNull};
 
 use crate::checks::CHECKS;
 use crate::memory::slab::{Slab, State};
@@ -14,8 +14,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Opens a slab for `class`, if it is worth it. The slab is not initialised.
     ///
@@ -130,7 +131,7 @@ impl<
         // I13).
         unsafe {
             if (*slab).state == State::CURRENT {
-                self.current((*slab).class.into()).write(Self::NO_SLAB);
+                self.current((*slab).class.into()).write(null_mut());
             } else {
                 let books = self.slab_books_mut();
                 books.spares -= 1;
@@ -157,10 +158,20 @@ impl<
     pub fn trim(&mut self) -> Option<NonNull<u8>> {
         // SAFETY: the table has only slabs, in the states that it says (I13).
         unsafe {
+            if Self::HAS_MAGAZINES {
+                let touched = self.empty_magazines();
+                self.report();
+                if touched.is_some() {
+                    return touched;
+                }
+            }
+            if !self.has_slab_books() {
+                return None;
+            }
             for class in 0..CLASSES {
                 let slab = self.current(class).read();
-                if !Self::is_none(slab) && Slab::is_empty(slab) {
-                    self.current(class).write(Self::NO_SLAB);
+                if !slab.is_null() && Slab::is_empty(slab) {
+                    self.current(class).write(null_mut());
                     let touched = self.close_slab(slab);
                     self.report();
                     if touched.is_some() {
@@ -168,7 +179,7 @@ impl<
                     }
                 }
             }
-            while self.has_slab_books() && !self.slab_books().spare.is_null() {
+            while !self.slab_books().spare.is_null() {
                 let slab = self.take_spare();
                 let touched = self.close_slab(slab);
                 self.report();

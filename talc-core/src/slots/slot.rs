@@ -1,12 +1,12 @@
 //! Slots: allocating and freeing one, and where the next ones come from.
 
 use core::alloc::Layout;
-use core::ptr::{null_mut, NonNull};
+use core::ptr::{addr_of_mut, null_mut, NonNull};
 
 use crate::checks::CHECKS;
 use crate::memory::chunk::{Chunk, GRAIN};
-use crate::memory::slab::{Slab, Slot, State, QUIET};
-use crate::table::Table;
+use crate::memory::magazine::Magazine;
+use crate::memory::slab::{Slab, State, QUIET};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -15,8 +15,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Returns the class whose slots hold `layout`; [`CLASSES`](Bins) or more if there is none.
     pub(crate) fn class_of(layout: Layout) -> usize {
@@ -27,60 +28,24 @@ impl<
         layout.size().saturating_sub(1) / GRAIN
     }
 
-    /// Allocates a slot of `class`, or a chunk if there is neither a slot nor room for a slab.
+    /// Allocates a slot of a class of which none is ready, or a chunk if there is neither a slot nor room
+    /// for a slab.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
-    pub(crate) unsafe fn allocate_small(
-        &mut self,
-        class: usize,
-        layout: Layout,
-    ) -> Option<NonNull<u8>> {
-        // SAFETY: `current` points to a slab, or to what stands for one (I13).
-        unsafe {
-            let slab = self.current(class).read();
-            if (Self::NO_SLAB.is_null() && slab.is_null()) || (*slab).free.is_null() {
-                return self.allocate_small_slowly(class, layout);
-            }
-            if CHECKS && !self.free_list_is_sound(slab) {
-                return None;
-            }
-            Some(self.take_slot(slab, layout))
-        }
-    }
-
-    /// Takes the first free slot of a slab.
-    ///
-    /// # Safety
-    /// Its free list must not be empty.
-    unsafe fn take_slot(&mut self, slab: *mut Slab, layout: Layout) -> NonNull<u8> {
-        // SAFETY: what is in a free list is a slot, and the allocator's (I12).
-        unsafe {
-            let slot = (*slab).free;
-            (*slab).free = (*slot).next;
-            (*slab).count = (*slab).count.wrapping_add(1);
-            self.tally.record(|counters| {
-                counters.allocated(layout.size());
-                counters.slots_taken(Slab::slot_size((*slab).class.into()));
-            });
-            NonNull::new_unchecked(slot.cast())
-        }
-    }
-
-    /// Allocates a slot of a class whose current slab's free list is empty, or a chunk.
-    ///
-    /// # Safety
-    /// As for [`allocate_small`](Self::allocate_small).
     #[cold]
-    unsafe fn allocate_small_slowly(
+    pub(crate) unsafe fn allocate_small(
         &mut self,
         class: usize,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            if let Some(slab) = self.refill(class, layout) {
-                return Some(self.take_slot(slab, layout));
+            if let Some(slab) = self.slab_for(class, layout) {
+                return self.take_slot(slab, class, layout);
+            }
+            if self.diagnosis.has_found() {
+                return None;
             }
             let payload = self.allocate_chunk(layout)?;
             self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
@@ -88,28 +53,43 @@ impl<
         }
     }
 
-    /// Returns the word that points to a class's current slab. It may be written to only if the
-    /// table exists.
+    /// Takes the first free slot of a slab, and makes the others ready if there may be magazines.
     ///
     /// # Safety
-    /// `class` must be less than [`CLASSES`](Bins).
-    pub(crate) unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
-        debug_assert!(class < CLASSES);
-        // SAFETY: in bounds of a table and of its placeholder, as required of the caller.
-        unsafe { Table::current(self.table_mut()).add(class) }
+    /// `slab` must be the current slab of `class`, and its free list not empty.
+    unsafe fn take_slot(
+        &mut self,
+        slab: *mut Slab,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: what is in a free list is a slot, and the allocator's (I12).
+        unsafe {
+            if Self::HAS_MAGAZINES {
+                let room = self.ready_room(class);
+                if room != 0 {
+                    self.make_ready(class, slab, room);
+                    return self.pop_slot(class, layout);
+                }
+            }
+            let slot = Magazine::pop(addr_of_mut!((*slab).free));
+            (*slab).count = (*slab).count.wrapping_add(1);
+            self.tally.record(|counters| {
+                counters.allocated(layout.size());
+                counters.slots_taken(Slab::slot_size(class));
+            });
+            slot
+        }
     }
 
-    /// Returns whether `slab` only stands for a class's current slab.
+    /// Returns the word that points to a class's current slab.
     ///
     /// # Safety
-    /// `slab` must be what the table has for a class (I13).
-    pub(crate) unsafe fn is_none(slab: *const Slab) -> bool {
-        if Self::NO_SLAB.is_null() {
-            slab.is_null()
-        } else {
-            // SAFETY: it is a slab, or what stands for one.
-            unsafe { (*slab).state == State::NONE }
-        }
+    /// `class` must be less than [`CLASSES`](Bins), and there must be books of slabs.
+    pub(crate) unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
+        debug_assert!(class < CLASSES);
+        // SAFETY: in bounds of the books, as required of the caller.
+        unsafe { self.slab_books_mut().current.as_mut_ptr().add(class) }
     }
 
     /// Returns the word that points to the first of a class's partial slabs.
@@ -122,22 +102,25 @@ impl<
         unsafe { self.slab_books_mut().partial.as_mut_ptr().add(class) }
     }
 
-    /// Finds free slots for a class whose current slab has an empty free list: in the same slab, a
-    /// partial one or a new one. Returns the slab, which then is the current one.
+    /// Finds a slab with a free list that is not empty for a class: its current one, a partial one or a new
+    /// one. Returns the slab, which then is the current one.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
-    unsafe fn refill(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
-        // SAFETY: slabs in the table are slabs (I12, I13). If the table does not exist, there is no
-        // slab, and none is opened.
+    unsafe fn slab_for(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
+        if !self.has_slab_books() {
+            return None;
+        }
+        // SAFETY: slabs in the table are slabs (I12, I13).
         unsafe {
             let old = self.current(class).read();
-            if Self::is_none(old) {
-                if !self.has_slab_books() {
-                    return None;
+            if !old.is_null() {
+                if !(*old).free.is_empty() {
+                    return (!CHECKS || self.free_list_is_sound(old)).then_some(old);
                 }
-            } else if Slab::freshen(old, SLAB) {
-                return Some(old);
+                if Slab::freshen(old, SLAB) {
+                    return Some(old);
+                }
             }
             let partial = self.partial(class).read();
             let slab = if partial.is_null() {
@@ -151,7 +134,7 @@ impl<
                 self.partial(class).write(null_mut());
                 return None;
             };
-            if !Self::is_none(old) {
+            if !old.is_null() {
                 // Its free list is empty.
                 (*old).state = State::FULL;
                 (*old).count = 1;
@@ -168,15 +151,14 @@ impl<
     /// `ptr` must be a slot in use that its owner gives up.
     pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
         let slab = Slab::of_slot(ptr, SLAB);
-        let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize).cast::<Slot>();
+        let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize);
         // SAFETY: the slot is the allocator's again, and its slab begins at the multiple of `SLAB`
         // below it (I12).
         unsafe {
             self.tally.record(|counters| {
                 counters.slots_added(Slab::slot_size((*slab).class.into()));
             });
-            (*slot).next = (*slab).free;
-            (*slab).free = slot;
+            Slab::put(slab, slot);
             (*slab).count = (*slab).count.wrapping_sub(1);
             if (*slab).count == 0 {
                 self.count_has_run_out(slab)
@@ -204,7 +186,7 @@ impl<
                 }
                 State::FULL => {
                     (*slab).state = State::PARTIAL;
-                    (*slab).count = Slab::slots(SLAB, class) as u32 - 1;
+                    (*slab).count = Slab::slots(SLAB, class) as u16 - 1;
                     Slab::link(slab, self.partial(class));
                     self.add_open(1);
                     return None;
@@ -241,7 +223,7 @@ impl<
                 self.uncount_slots(slab);
                 slab
             };
-            slab.write(Slab::new(class, Self::FIRST_COUNT));
+            slab.write(Slab::new(class, Self::FIRST_COUNT, self.ready_room(class)));
             if Self::KNOWS_BOUNDS {
                 Slab::tag(slab);
             }

@@ -43,8 +43,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Makes an allocated chunk, whose header is or would be `header`, a gap. Returns what
     /// [`deallocate`](RawTalc::deallocate) does.
@@ -141,7 +142,10 @@ impl<
                 }
                 match self.kept_slab_below(lowest) {
                     Some(slab) if Slab::is_empty(slab) => lowest = Slab::chunk(slab),
-                    slab => return Top { lowest, is_all: false, slab },
+                    slab => match self.chunk_in_magazines_below(lowest) {
+                        Some(chunk) => lowest = chunk,
+                        None => return Top { lowest, is_all: false, slab },
+                    },
                 }
             }
         }
@@ -177,18 +181,17 @@ impl<
     /// Bytes below an allocated chunk can be anything, so this looks into the table.
     fn kept_slab_below(&self, chunk: Chunk) -> Option<*mut Slab> {
         let end = chunk.payload() as usize;
-        if SLAB == 0 || end % SLAB != 0 {
+        if SLAB == 0 || end % SLAB != 0 || !self.has_slab_books() {
             return None;
         }
         let below = end - SLAB;
-        for class in 0..CLASSES {
-            // SAFETY: in bounds of the table, as `class` is less than `CLASSES`.
-            let slab = unsafe { Table::current(self.table()).add(class).read() };
+        // SAFETY: there are books of slabs.
+        for &slab in unsafe { &self.slab_books().current } {
             if slab as usize == below {
                 return Some(slab);
             }
         }
-        if !Self::WEIGHS_SLABS || !self.has_slab_books() {
+        if !Self::WEIGHS_SLABS {
             return None;
         }
         // SAFETY: there are books of slabs.

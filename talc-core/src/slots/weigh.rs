@@ -14,8 +14,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>>
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Returns whether a class is worth a slab: if slabs with free slots take little of the heaps,
     /// or if the class already has more chunks than fill a slab. So a small heap does not pay for

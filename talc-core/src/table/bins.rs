@@ -8,7 +8,7 @@ use super::{SlabBooks, Table, Whole};
 use crate::memory::chunk::{chunk_size, CHUNK_UNIT, GRAIN, WORD};
 use crate::memory::heap::{HEAP_OVERHEAD, HEAP_WORDS};
 use crate::memory::slab::{Slab, QUIET};
-use crate::tuning::COMPLETE_BESIDE;
+use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE};
 
 /// The shape of the free lists of a [`RawTalc`](crate::RawTalc), which is its type parameter: how
 /// gaps are sorted by size, whether there are slabs, and where the table of both is.
@@ -44,22 +44,23 @@ pub struct Bins<
     const WORDS: usize,
     const SLAB: usize = 0,
     const CLASSES: usize = 0,
+    const KEPT: usize = 0,
     const INSIDE: usize = 0,
 > {
     /// The table, or what stands for it, if it is not inside.
     placed: *mut Table<WORDS, CLASSES>,
-    inside: [Whole<WORDS, CLASSES>; INSIDE],
+    inside: [Whole<WORDS, CLASSES, KEPT>; INSIDE],
 }
 
 /// A bin for each size below 1 KiB, sixteen per doubling up to 256 KiB, eight up to 64 MiB; slabs
 /// of 4 KiB for sizes up to 256 bytes.
 #[cfg(target_pointer_width = "64")]
-pub type DefaultBinning = Bins<64, 16, 4, 4096, 16>;
+pub type DefaultBinning = Bins<64, 16, 4, 4096, 16, 112>;
 
 /// A bin for each size below 512 bytes, eight per doubling up to 128 KiB, four up to 32 MiB; slabs
 /// of 4 KiB for sizes up to 256 bytes. On 64-bit targets there are twice as many bins.
 #[cfg(target_pointer_width = "32")]
-pub type DefaultBinning = Bins<32, 8, 2, 4096, 16>;
+pub type DefaultBinning = Bins<32, 8, 2, 4096, 16, 112>;
 
 /// The shape of the free lists for the least code: 64 bins, in the allocator's own value instead of
 /// a heap.
@@ -84,7 +85,8 @@ pub type CompactBins<
     const PER_DOUBLING: usize,
     const SLAB: usize = 0,
     const CLASSES: usize = 0,
-> = Bins<LINEAR, PER_DOUBLING, 1, SLAB, CLASSES, 1>;
+    const KEPT: usize = 0,
+> = Bins<LINEAR, PER_DOUBLING, 1, SLAB, CLASSES, KEPT, 1>;
 
 /// Four bins per doubling up to 2 MiB and no slabs: little code, for microcontrollers.
 pub type SmallBinning = CompactBins<8, 4>;
@@ -96,8 +98,9 @@ unsafe impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > Send for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>
+    > Send for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>
 {
 }
 // SAFETY: nothing is written through a shared reference.
@@ -107,8 +110,9 @@ unsafe impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > Sync for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>
+    > Sync for Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>
 {
 }
 
@@ -118,8 +122,9 @@ impl<
         const WORDS: usize,
         const SLAB: usize,
         const CLASSES: usize,
+        const KEPT: usize,
         const INSIDE: usize,
-    > Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, INSIDE>
+    > Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>
 {
     /// How many bytes suffice for a first heap, wherever its region begins. The table may take all
     /// of such a heap, so that nothing can be allocated yet.
@@ -144,7 +149,7 @@ impl<
         inside: [Self::EMPTY_TABLE; INSIDE],
     };
 
-    const EMPTY_TABLE: Whole<WORDS, CLASSES> = Whole::ZERO;
+    const EMPTY_TABLE: Whole<WORDS, CLASSES, KEPT> = Whole::ZERO;
 
     /// Fails to compile for parameters that cannot work.
     pub(crate) const CHECKED: () = {
@@ -160,6 +165,7 @@ impl<
             INSIDE == 0 || (INSIDE == 1 && WORDS == 1),
             "Bins: INSIDE must be 0, or 1 with one bitmap word"
         );
+        assert!(KEPT % 2 == 0, "Bins: KEPT must be even");
         assert!(
             (SLAB == 0) == (CLASSES == 0),
             "Bins: SLAB and CLASSES must both be 0, for no slabs, or neither"
@@ -170,6 +176,10 @@ impl<
                 "Bins: SLAB must be a power of two from 256 to 32768"
             );
             assert!(Slab::slots(SLAB, 0) < QUIET as usize);
+            assert!(
+                CHUNK_UNIT + (CLASSES + KEPT) * GRAIN < SLAB,
+                "Bins: chunks that are kept must be smaller than a slab"
+            );
             assert!(
                 CLASSES <= 256 && Slab::slots(SLAB, CLASSES - 1) >= 2,
                 "Bins: two slots of the largest class must fit into a slab"
@@ -186,7 +196,7 @@ impl<
         // SAFETY: required of the caller.
         unsafe {
             if Self::IS_INSIDE {
-                Whole::table(addr_of_mut!((*this).inside).cast())
+                Whole::<WORDS, CLASSES, KEPT>::table(addr_of_mut!((*this).inside).cast())
             } else {
                 (*this).placed
             }
@@ -212,7 +222,9 @@ impl<
     /// Returns how many heads a table must have for the gaps of a heap of `bytes` bytes: all heads,
     /// if that is little beside the heap.
     pub(crate) const fn heads_for(bytes: usize) -> usize {
-        if bytes / COMPLETE_BESIDE >= Self::table_chunk(Self::COUNT) {
+        if Self::needs_kept(bytes) {
+            Self::WITH_KEPT
+        } else if bytes / COMPLETE_BESIDE >= Self::table_chunk(Self::COUNT) {
             Self::COUNT
         } else {
             Self::bin_of(bytes) + 1
@@ -227,11 +239,29 @@ impl<
 
     /// Returns the offset, in the payload of its chunk, of a table with that many heads.
     pub(crate) const fn table_offset(heads: usize) -> usize {
-        if Self::has_slab_books(heads) {
+        if Self::has_kept(heads) {
+            KEPT * WORD + size_of::<SlabBooks<CLASSES>>()
+        } else if Self::has_slab_books(heads) {
             size_of::<SlabBooks<CLASSES>>()
         } else {
             0
         }
+    }
+
+    /// The number that stands for all heads, and magazines of chunks beside them.
+    pub(crate) const WITH_KEPT: usize = Self::COUNT + 1;
+
+    /// Returns whether a table with that many heads has magazines of chunks.
+    pub(crate) const fn has_kept(heads: usize) -> bool {
+        KEPT != 0 && (Self::IS_INSIDE || heads == Self::WITH_KEPT)
+    }
+
+    /// Returns whether a heap of `bytes` bytes is to have magazines of chunks: if they, and a complete table,
+    /// are little beside it.
+    pub(crate) const fn needs_kept(bytes: usize) -> bool {
+        KEPT != 0
+            && bytes / KEPT_BESIDE >= KEPT * WORD
+            && bytes / COMPLETE_BESIDE >= Self::table_chunk(Self::WITH_KEPT)
     }
 
     /// Returns the size of the chunk of a table with that many heads; 0 if the table is inside.
@@ -345,7 +375,7 @@ mod tests {
         let small = SmallBinning::MIN_FIRST_HEAP_SIZE;
         let inside = size_of::<SmallBinning>();
         if cfg!(target_pointer_width = "64") {
-            assert_eq!((default, small, inside), (503, 71, 608));
+            assert_eq!((default, small, inside), (535, 71, 624));
         } else {
             assert_eq!((default, small), (187, 43));
             assert!(inside <= 312);

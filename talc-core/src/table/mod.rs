@@ -19,6 +19,7 @@ use core::ptr::{addr_of_mut, null_mut};
 
 use crate::memory::chunk::Links;
 use crate::memory::heap::HeapBase;
+use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
 
 /// The lists of gaps, and what is known of the heaps. All zero is a table of empty lists.
@@ -34,8 +35,9 @@ pub(crate) struct Table<const WORDS: usize, const CLASSES: usize> {
 /// placed in a heap, a constant stands for this part, so that allocating needs no test.
 #[repr(C)]
 struct Front<const WORDS: usize, const CLASSES: usize> {
-    /// For each class, the slab that it allocates from, or what stands for one.
-    current: [*mut Slab; CLASSES],
+    /// For each class, the slots that are ready. All zero until they are first needed, if the table is
+    /// inside.
+    ready: [Magazine; CLASSES],
     /// The bitmap: which lists are not empty.
     map: [u64; WORDS],
     /// Begin with a word that is not 0 if the map has several words: it ends a search of the map.
@@ -59,12 +61,22 @@ pub(crate) struct Books {
     /// number that it is to have at least, if there is room.
     pub(crate) heads: u16,
     pub(crate) wanted_heads: u16,
+    /// The number of magazines of chunks that are open.
+    pub(crate) kept: u16,
+    /// The first bin of gaps that are large beside the heaps. Without such a gap, no chunk is kept.
+    pub(crate) roomy_bin: u16,
+    /// The size of a gap that opens the magazines of chunks, if they are closed.
+    pub(crate) roomy_gap: usize,
+    /// How many bytes a magazine may have; 0 if there are to be none.
+    pub(crate) allowance: usize,
 }
 
 /// What is known of slabs other than the current ones. A table in a heap has it if a heap can have
 /// slabs.
 #[repr(C)]
 pub(crate) struct SlabBooks<const CLASSES: usize> {
+    /// For each class, the slab that its slots come from; null for none.
+    pub(crate) current: [*mut Slab; CLASSES],
     /// For each class, the first of its partial slabs, in a circular list.
     pub(crate) partial: [*mut Slab; CLASSES],
     /// For each size of a small chunk, the number of live ones that slots could hold.
@@ -80,15 +92,26 @@ pub(crate) struct SlabBooks<const CLASSES: usize> {
 
 /// A table and all that belongs to it, in the order in which they lie in memory.
 #[repr(C)]
-pub(crate) struct Whole<const WORDS: usize, const CLASSES: usize> {
+pub(crate) struct Whole<const WORDS: usize, const CLASSES: usize, const KEPT: usize> {
+    kept: [Magazine; KEPT],
     slabs: SlabBooks<CLASSES>,
     table: Table<WORDS, CLASSES>,
 }
 
 impl Books {
     /// All zero.
-    const ZERO: Self =
-        Self { lowest: 0, highest: 0, heaps: null_mut(), heap_bytes: 0, heads: 0, wanted_heads: 0 };
+    const ZERO: Self = Self {
+        lowest: 0,
+        highest: 0,
+        heaps: null_mut(),
+        heap_bytes: 0,
+        heads: 0,
+        wanted_heads: 0,
+        kept: 0,
+        roomy_bin: 0,
+        roomy_gap: usize::MAX,
+        allowance: 0,
+    };
 
     /// The books of no heap, which do not begin with 0.
     const NOTHING: Self = Self { lowest: usize::MAX, ..Self::ZERO };
@@ -102,6 +125,7 @@ impl Books {
 
 impl<const CLASSES: usize> SlabBooks<CLASSES> {
     pub(crate) const ZERO: Self = Self {
+        current: [null_mut(); CLASSES],
         partial: [null_mut(); CLASSES],
         small_chunks: [0; CLASSES],
         open: 0,
@@ -113,11 +137,11 @@ impl<const CLASSES: usize> SlabBooks<CLASSES> {
 
 impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
     const ZERO: Self =
-        Self { current: [null_mut(); CLASSES], map: [0; WORDS], books: Books::ZERO, nowhere: 0 };
+        Self { ready: [Magazine::ZERO; CLASSES], map: [0; WORDS], books: Books::ZERO, nowhere: 0 };
 
-    /// Empty lists, and for each class a slab in which nothing is ever free.
+    /// Empty lists, and magazines in which there is nothing, and no room.
     const NOTHING: Self =
-        Self { current: [Slab::NOTHING; CLASSES], books: Books::NOTHING, ..Self::ZERO };
+        Self { ready: [Magazine::CLOSED; CLASSES], books: Books::NOTHING, ..Self::ZERO };
 
     /// As [`NOTHING`](Self::NOTHING), for a table that is to be complete.
     const NOTHING_OF_ALL: Self = Self {
@@ -126,15 +150,17 @@ impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
     };
 }
 
-impl<const WORDS: usize, const CLASSES: usize> Whole<WORDS, CLASSES> {
+impl<const WORDS: usize, const CLASSES: usize, const KEPT: usize> Whole<WORDS, CLASSES, KEPT> {
     pub(crate) const ZERO: Self = Self {
+        kept: [Magazine::ZERO; KEPT],
         slabs: SlabBooks::ZERO,
         table: Table { front: Front::ZERO, heads: [[null_mut(); 64]; WORDS] },
     };
 
     /// Returns the table in it.
     pub(crate) fn table(this: *mut Self) -> *mut Table<WORDS, CLASSES> {
-        let offset = core::mem::size_of::<SlabBooks<CLASSES>>();
+        let offset =
+            core::mem::size_of::<[Magazine; KEPT]>() + core::mem::size_of::<SlabBooks<CLASSES>>();
         this.cast::<u8>().wrapping_add(offset).cast()
     }
 }
@@ -170,8 +196,8 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     parts! {
         /// Returns the books of the heaps.
         books -> Books;
-        /// Returns the first of the classes' current slabs.
-        current -> *mut Slab;
+        /// Returns the first of the classes' magazines of slots.
+        ready -> Magazine;
         /// Returns the first word of the bitmap.
         map -> u64;
         /// Returns a word that is never read.
@@ -184,6 +210,15 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     /// `this` must be a table that has them.
     pub(crate) unsafe fn slabs(this: *mut Self) -> *mut SlabBooks<CLASSES> {
         this.cast::<SlabBooks<CLASSES>>().wrapping_sub(1)
+    }
+
+    /// Returns a magazine of chunks. They lie downwards from the books of the slabs.
+    ///
+    /// # Safety
+    /// `this` must be a table that has it.
+    pub(crate) unsafe fn kept(this: *mut Self, index: usize) -> *mut Magazine {
+        // SAFETY: required of the caller.
+        unsafe { Self::slabs(this).cast::<Magazine>().wrapping_sub(1 + index) }
     }
 
     /// Returns the heads of the lists.

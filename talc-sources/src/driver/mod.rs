@@ -61,10 +61,19 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        self.reporting(None, |talc| match talc.raw.try_allocate(layout) {
-            None => talc.make_room(layout),
+        self.reporting(None, |talc| match talc.raw.try_allocate_ready(layout) {
+            None => talc.allocate_slowly(layout),
             block => block,
         })
+    }
+
+    /// Allocates what is not ready. Out of line and called last, so that what is ready needs no stack.
+    #[inline(never)]
+    fn allocate_slowly(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        match self.raw.try_allocate_anew(layout) {
+            None => self.make_room(layout),
+            block => block,
+        }
     }
 
     /// Allocates what did not fit: frees empty slabs, unless the source is to grow first, and asks

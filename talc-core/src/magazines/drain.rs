@@ -1,0 +1,157 @@
+//! Emptying all magazines, and looking for what is in them.
+
+use core::ptr::NonNull;
+
+use crate::memory::chunk::Chunk;
+use crate::memory::magazine::Magazine;
+use crate::memory::slab::Slab;
+use crate::table::Table;
+use crate::{Bins, RawTalc};
+
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const KEPT: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
+{
+    /// Gives what is in magazines back to slabs and gaps, until the top of a heap falls free. Returns the
+    /// end of that heap; `None` if no block is left in a magazine.
+    #[cold]
+    pub(crate) fn empty_magazines(&mut self) -> Option<NonNull<u8>> {
+        // SAFETY: what is in magazines is slots and chunks, and the allocator's (I15).
+        unsafe {
+            for class in 0..CLASSES {
+                let magazine = self.ready(class);
+                while let Some(slot) = self.pop_sound(magazine) {
+                    self.tally.record(|counters| {
+                        let slab = Slab::of_slot(slot.as_ptr(), SLAB);
+                        counters.slots_taken(Slab::slot_size((*slab).class.into()));
+                    });
+                    let touched = self.free_slot(slot.as_ptr());
+                    if touched.is_some() {
+                        return touched;
+                    }
+                }
+            }
+        }
+        self.empty_kept()
+    }
+
+    /// As [`empty_magazines`](Self::empty_magazines), for those of chunks.
+    pub(super) fn empty_kept(&mut self) -> Option<NonNull<u8>> {
+        // SAFETY: as there.
+        unsafe {
+            for index in 0..self.kept_count() {
+                let magazine = Table::kept(self.table_mut(), index);
+                while let Some(payload) = self.pop_sound(magazine) {
+                    let chunk = Chunk::of_payload(payload.as_ptr());
+                    let header = chunk.header().without_mark();
+                    self.tally.record(|counters| counters.gap_removed(header.size()));
+                    chunk.set_header(header);
+                    let touched = self.free(chunk, header);
+                    if touched.is_some() {
+                        return touched;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes a block from a magazine, if it is sound.
+    ///
+    /// # Safety
+    /// It must be a magazine of the table.
+    unsafe fn pop_sound(&mut self, magazine: *mut Magazine) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if (Self::IS_TABLE_INSIDE && !(*magazine).is_made())
+                || (crate::checks::CHECKS && !self.magazine_is_sound(magazine))
+            {
+                return None;
+            }
+            Magazine::pop(magazine)
+        }
+    }
+
+    /// Calls `visitor` with each magazine: those of slots, then those of chunks, whose index it is given.
+    pub(crate) fn for_each_magazine(&self, mut visitor: impl FnMut(&Magazine, Option<usize>)) {
+        if !Self::HAS_MAGAZINES || !self.is_metadata_established() {
+            return;
+        }
+        // SAFETY: the table exists, and has these magazines; nothing changes meanwhile.
+        unsafe {
+            for class in 0..CLASSES {
+                let magazine = &*self.ready(class);
+                if magazine.is_made() {
+                    visitor(magazine, None);
+                }
+            }
+            for index in 0..self.kept_count() {
+                let magazine = &*Table::kept(self.table(), index);
+                if magazine.is_made() {
+                    visitor(magazine, Some(index));
+                }
+            }
+        }
+    }
+
+    /// Returns whether a slot is in a magazine.
+    pub(crate) fn is_ready(&self, ptr: *mut u8) -> bool {
+        let mut is_ready = false;
+        self.for_each_magazine(|magazine, index| {
+            if index.is_none() {
+                magazine.all(|slot| {
+                    is_ready |= slot as usize == ptr as usize;
+                    self.is_within(slot as usize, Magazine::MIN_BLOCK)
+                });
+            }
+        });
+        is_ready
+    }
+
+    /// Returns how many slots of a slab are in magazines.
+    pub(crate) fn ready_slots_of(&self, slab: *mut Slab) -> usize {
+        let mut count = 0;
+        self.for_each_magazine(|magazine, index| {
+            if index.is_none() {
+                magazine.all(|slot| {
+                    count += usize::from(Slab::of_slot(slot, SLAB) == slab);
+                    true
+                });
+            }
+        });
+        count
+    }
+
+    /// Returns the chunk directly below another one if it is in a magazine, or is a slab of which all slots
+    /// in use are.
+    pub(crate) fn chunk_in_magazines_below(&self, chunk: Chunk) -> Option<Chunk> {
+        let mut found = None;
+        let mut slab = None;
+        self.for_each_magazine(|magazine, index| {
+            magazine.all(|block| {
+                // SAFETY: blocks in magazines are slots, and payloads of chunks (I15).
+                unsafe {
+                    if index.is_some() {
+                        let kept = Chunk::of_payload(block);
+                        if kept.above(kept.header().size()) == chunk {
+                            found = Some(kept);
+                        }
+                    } else if Slab::chunk(Slab::of_slot(block, SLAB)).above(SLAB) == chunk {
+                        slab = Some(Slab::of_slot(block, SLAB));
+                    }
+                }
+                true
+            });
+        });
+        // SAFETY: a slot in a magazine belongs to a slab (I15).
+        let is_unused =
+            |&slab: &*mut Slab| unsafe { Slab::in_use(slab, SLAB) == self.ready_slots_of(slab) };
+        found.or_else(|| slab.filter(is_unused).map(|slab| unsafe { Slab::chunk(slab) }))
+    }
+}

@@ -1,0 +1,190 @@
+//! Putting a block that is freed into a magazine, and taking it out again.
+
+use core::alloc::Layout;
+use core::mem;
+use core::ptr::NonNull;
+
+use crate::checks::CHECKS;
+use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::header::Header;
+use crate::memory::magazine::Magazine;
+use crate::memory::slab::Slab;
+use crate::table::Table;
+use crate::{Bins, RawTalc};
+
+impl<
+        const LINEAR: usize,
+        const PER_DOUBLING: usize,
+        const WORDS: usize,
+        const SLAB: usize,
+        const CLASSES: usize,
+        const KEPT: usize,
+        const INSIDE: usize,
+    > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
+{
+    /// Returns the magazine of a class of slots. It may be written to only if the table exists.
+    ///
+    /// # Safety
+    /// `class` must be less than [`CLASSES`](Bins).
+    pub(super) unsafe fn ready(&self, class: usize) -> *mut Magazine {
+        debug_assert!(class < CLASSES);
+        // SAFETY: in bounds of a table and of its placeholder, as required of the caller.
+        unsafe { Table::ready(self.table()).add(class) }
+    }
+
+    /// Returns the number of magazines of chunks.
+    pub(super) fn kept_count(&self) -> usize {
+        if KEPT == 0 || Self::IS_TABLE_INSIDE {
+            KEPT
+        } else {
+            self.books().kept.into()
+        }
+    }
+
+    /// Returns the index of the magazine for chunks of `size` bytes, if it is less than their number.
+    pub(crate) const fn kept_index(size: usize) -> usize {
+        // Smaller chunks may be marked because they are counted.
+        size.wrapping_sub(CHUNK_UNIT + CLASSES * GRAIN) / GRAIN
+    }
+
+    /// Returns whether an allocated chunk with this header is in a magazine.
+    pub(crate) const fn is_kept(header: Header) -> bool {
+        header.is_marked() && Self::kept_index(header.size()) < KEPT
+    }
+
+    /// Takes a slot from the magazine of a class.
+    ///
+    /// # Safety
+    /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
+    #[inline]
+    pub(crate) unsafe fn pop_slot(&mut self, class: usize, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller; what is in a magazine is the allocator's (I15).
+        unsafe {
+            let magazine = Table::ready(self.table_mut()).add(class);
+            if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
+                return None;
+            }
+            if CHECKS && !self.magazine_is_sound(magazine) {
+                return None;
+            }
+            let slot = Magazine::pop(magazine)?;
+            self.tally.record(|counters| {
+                counters.allocated(layout.size());
+                let slab = Slab::of_slot(slot.as_ptr(), SLAB);
+                counters.slots_taken(Slab::slot_size((*slab).class.into()));
+            });
+            Some(slot)
+        }
+    }
+
+    /// Makes all slots in the free list of a slab ready.
+    ///
+    /// # Safety
+    /// `slab` must be the current slab of `class`, of which no slot is ready, and `room` not 0.
+    pub(crate) unsafe fn make_ready(&mut self, class: usize, slab: *mut Slab, room: usize) {
+        // SAFETY: what is in the free list of a slab is a slot, and the allocator's (I12).
+        unsafe {
+            let listed = Slab::listed(slab) as u16;
+            (*slab).count = (*slab).count.wrapping_add(listed);
+            // At most `MAX_READY`.
+            (*slab).room = room as u16;
+            let ready = mem::replace(&mut (*slab).free, Magazine::with_room(room));
+            self.ready(class).write(ready);
+        }
+    }
+
+    /// Puts a slot into the magazine of its class. Returns whether there was room.
+    ///
+    /// # Safety
+    /// `ptr` must be a slot in use that its owner gives up, with that layout.
+    #[inline]
+    pub(crate) unsafe fn keep_slot(&mut self, ptr: *mut u8, layout: Layout) -> bool {
+        // SAFETY: the slot is the allocator's again. A slot that is larger than its layout's class, because
+        // it has been shrunk, will do for that class.
+        unsafe {
+            // Slots are aligned for their layouts.
+            let class = layout.size().saturating_sub(1) / GRAIN;
+            let magazine = Table::ready(self.table_mut()).add(class);
+            if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
+                return false;
+            }
+            // The round trip through an address takes up the provenance that `claim` exposed.
+            let is_kept = Magazine::push(magazine, ptr as usize as *mut u8);
+            if is_kept {
+                self.tally.record(|counters| {
+                    let slab = Slab::of_slot(ptr, SLAB);
+                    counters.slots_added(Slab::slot_size((*slab).class.into()));
+                });
+            }
+            is_kept
+        }
+    }
+
+    /// Takes a chunk of exactly `need` bytes from its magazine.
+    #[inline]
+    pub(crate) fn pop_chunk(&mut self, need: usize) -> Option<Chunk> {
+        let index = Self::kept_index(need);
+        if KEPT == 0 || index >= self.kept_count() {
+            return None;
+        }
+        // SAFETY: the magazine exists, and has only chunks of this size (I15).
+        unsafe {
+            let magazine = Table::kept(self.table_mut(), index);
+            if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
+                return None;
+            }
+            if CHECKS && !self.magazine_is_sound(magazine) {
+                return None;
+            }
+            let chunk = Chunk::of_payload(Magazine::pop(magazine)?.as_ptr());
+            chunk.set_header(chunk.header().without_mark());
+            self.tally.record(|counters| counters.gap_removed(need));
+            Some(chunk)
+        }
+    }
+
+    /// Puts a chunk into the magazine of its size. Returns whether there is one, and room.
+    ///
+    /// # Safety
+    /// The chunk must be allocated, and its owner gives it up.
+    #[inline]
+    pub(crate) unsafe fn keep_chunk(&mut self, chunk: Chunk) -> bool {
+        // SAFETY: required of the caller.
+        let header = unsafe { chunk.header() };
+        let index = Self::kept_index(header.size());
+        if KEPT == 0 || index >= self.kept_count() {
+            return false;
+        }
+        // SAFETY: the magazine exists; the chunk is the allocator's again.
+        unsafe {
+            let magazine = Table::kept(self.table_mut(), index);
+            if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
+                magazine.write(Magazine::with_room(self.kept_room(index)));
+            }
+            if !Magazine::push(magazine, chunk.payload()) {
+                self.shut_if_tight();
+                return false;
+            }
+            chunk.set_header(header.with_mark());
+            self.tally.record(|counters| counters.gap_added(header.size()));
+            true
+        }
+    }
+
+    /// Keeps or frees a chunk. Returns what [`deallocate`](Self::deallocate) does.
+    ///
+    /// # Safety
+    /// The chunk must be allocated, and its owner gives it up.
+    #[inline(never)]
+    pub(crate) unsafe fn keep_or_free(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if self.keep_chunk(chunk) {
+                return None;
+            }
+            let header = chunk.header();
+            self.uncount_small_chunk(header);
+            self.free(chunk, header)
+        }
+    }
+}

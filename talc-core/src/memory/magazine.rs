@@ -1,0 +1,188 @@
+//! A magazine: a bounded list of free blocks of one size, of which the last one in is the first one out.
+//!
+//! ```text
+//!   first ──► block ──next──► block ──next──► bottom ──next──► null
+//!             room: 1         room: 2         room: 3
+//! ```
+//!
+//! Each block has two words: the next block, and the room that is left above it. At the end is a constant,
+//! the bottom, whose room is that of the empty magazine. So pushing needs no counter and no test for an
+//! empty list, and popping ends where there is no next block.
+//!
+//! The idea is that of Bonwick and Adams, "Magazines and Vmem" (2001).
+
+use core::ptr::{null_mut, NonNull};
+
+/// A bounded list of free blocks of one size: what was freed last is handed out first.
+///
+/// It knows nothing of an allocator: `RawTalc` keeps slots and chunks in magazines, and what shares an
+/// allocator between cores may keep its allocations in them.
+#[repr(transparent)]
+pub struct Magazine {
+    first: *mut Block,
+}
+
+/// A block in a magazine, or the bottom of one.
+#[repr(C)]
+struct Block {
+    /// Null in the bottom.
+    next: *mut Block,
+    /// How many more blocks there may be above this one.
+    room: usize,
+}
+
+/// The base-2 logarithm of [`Magazine::MAX_ROOM`].
+const MAX_ROOM_LOG2: usize = 6;
+
+/// Never written to, so that sharing it is sound.
+struct Bottoms([Block; MAX_ROOM_LOG2 + 2]);
+
+// SAFETY: nothing writes to it.
+unsafe impl Sync for Bottoms {}
+
+const fn bottom(room: usize) -> Block {
+    Block { next: null_mut(), room }
+}
+
+/// The bottoms of magazines with room for 0, 1, 2, 4, and so on.
+static BOTTOMS: Bottoms = Bottoms([
+    bottom(0),
+    bottom(1),
+    bottom(2),
+    bottom(4),
+    bottom(8),
+    bottom(16),
+    bottom(32),
+    bottom(Magazine::MAX_ROOM),
+]);
+
+// SAFETY: the blocks in it belong to its owner.
+unsafe impl Send for Magazine {}
+
+impl Magazine {
+    /// The number of blocks that a magazine can have at most.
+    pub const MAX_ROOM: usize = 1 << MAX_ROOM_LOG2;
+
+    /// The size of a block in bytes that suffices for a magazine, and its alignment.
+    pub const MIN_BLOCK: usize = core::mem::size_of::<Block>();
+
+    /// An empty magazine with room for no block.
+    pub(crate) const CLOSED: Self = {
+        const BOTTOM: &Block = &bottom(0);
+        Self { first: BOTTOM as *const Block as *mut Block }
+    };
+
+    /// Returns an empty magazine with room for at least half as many blocks as `room`, and at most as many,
+    /// and at most [`MAX_ROOM`](Self::MAX_ROOM).
+    pub fn with_room(room: usize) -> Self {
+        let room = if room > Self::MAX_ROOM { Self::MAX_ROOM } else { room };
+        // 0 is at 0, 1 at 1, 2 and 3 at 2, and so on.
+        let index = (usize::BITS - room.leading_zeros()) as usize;
+        let bottom: *const Block = &BOTTOMS.0[index];
+        Self { first: bottom as *mut Block }
+    }
+
+    /// Returns whether there is no block.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        // SAFETY: a magazine begins with a block or with a bottom.
+        unsafe { (*self.first).next.is_null() }
+    }
+
+    /// Puts a block into a magazine, if there is room. Returns whether there was. Else nothing is written,
+    /// so that the magazine may be a constant without room.
+    ///
+    /// # Safety
+    /// `this` must be a magazine. `block` must be aligned to a word, have [`MIN_BLOCK`](Self::MIN_BLOCK)
+    /// bytes, and belong to the magazine until it is popped.
+    #[inline]
+    pub unsafe fn push(this: *mut Self, block: *mut u8) -> bool {
+        // SAFETY: a magazine begins with a block or with a bottom; the rest is required of the caller.
+        unsafe {
+            let first = (*this).first;
+            let room = (*first).room;
+            if room == 0 {
+                return false;
+            }
+            let block = block.cast::<Block>();
+            block.write(Block { next: first, room: room - 1 });
+            (*this).first = block;
+            true
+        }
+    }
+
+    /// Puts a block into a magazine, whether there is room or not, and leaves `room` above it.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    #[inline]
+    pub(crate) unsafe fn put(this: *mut Self, block: *mut u8, room: usize) {
+        let block = block.cast::<Block>();
+        // SAFETY: required of the caller.
+        unsafe {
+            block.write(Block { next: (*this).first, room });
+            (*this).first = block;
+        }
+    }
+
+    /// Takes the block that was pushed last. If there is none, nothing is written.
+    ///
+    /// # Safety
+    /// `this` must be a magazine.
+    #[inline]
+    pub unsafe fn pop(this: *mut Self) -> Option<NonNull<u8>> {
+        // SAFETY: as in `push`; what has a next one is a block.
+        unsafe {
+            let first = (*this).first;
+            let next = (*first).next;
+            if next.is_null() {
+                return None;
+            }
+            (*this).first = next;
+            Some(NonNull::new_unchecked(first.cast()))
+        }
+    }
+
+    /// Returns whether this is a magazine: not all zero, as memory is that was not initialised.
+    #[inline]
+    pub(crate) fn is_made(&self) -> bool {
+        !self.first.is_null()
+    }
+
+    /// A magazine in memory that is all zero. It must be [made](Self::is_made) before it is used.
+    pub(crate) const ZERO: Self = Self { first: null_mut() };
+
+    /// Calls `visitor` with each block, from the first one on. Stops and returns `false` if it does, or
+    /// if there is more room above a block than there can be.
+    pub(crate) fn all(&self, mut visitor: impl FnMut(*mut u8) -> bool) -> bool {
+        let mut block = self.first;
+        while !Self::is_bottom(block) {
+            // SAFETY: a block is only read after the visitor has accepted it.
+            if !visitor(block.cast()) || unsafe { (*block).room } > Self::MAX_ROOM {
+                return false;
+            }
+            // SAFETY: as above.
+            block = unsafe { (*block).next };
+        }
+        true
+    }
+
+    /// Returns whether `visitor` accepts the first two blocks, or as many as there are.
+    pub(crate) fn first_two(&self, mut visitor: impl FnMut(*mut u8) -> bool) -> bool {
+        let mut seen = 0;
+        let mut is_sound = true;
+        self.all(|block| {
+            is_sound = visitor(block);
+            seen += 1;
+            is_sound && seen < 2
+        });
+        is_sound
+    }
+
+    /// Returns whether there is no block at this address, but one of the bottoms.
+    fn is_bottom(block: *mut Block) -> bool {
+        let bottoms: *const Bottoms = &BOTTOMS;
+        let offset = (block as usize).wrapping_sub(bottoms as usize);
+        offset < core::mem::size_of::<Bottoms>()
+    }
+}

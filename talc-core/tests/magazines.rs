@@ -1,0 +1,184 @@
+//! Magazines: what was freed last comes first, and nothing is held back that is needed elsewhere.
+
+use std::alloc::Layout;
+use std::ptr::null_mut;
+
+use talc_core::{Bins, CompactBins, DefaultBinning, Misuse, Part, RawTalc};
+use talc_sources::{Binning, RawTalcExt};
+
+const SIZE: usize = 4 << 20;
+
+#[repr(align(4096))]
+struct Memory([u8; SIZE]);
+
+fn memory() -> Box<Memory> {
+    // SAFETY: bytes may be zero. A value on the stack would be too large.
+    unsafe { Box::<Memory>::new_zeroed().assume_init() }
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+type Compact = CompactBins<8, 4, 4096, 16, 112>;
+
+#[test]
+fn what_was_freed_last_comes_first() {
+    fn check<B: Binning>() {
+        let mut memory = memory();
+        let mut talc = RawTalc::<B>::new();
+        // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+        unsafe {
+            talc.claim(memory.0.as_mut_ptr(), SIZE).unwrap();
+            assert!(talc.has_magazines());
+            for size in [8, 100, 256, 300, 1000, 2000] {
+                let layout = layout(size);
+                // With the least room that a magazine of this size has in such a heap.
+                let blocks = [(); 20].map(|()| talc.try_allocate(layout).unwrap());
+                talc.deallocate(blocks[3].as_ptr(), layout);
+                let again = talc.try_allocate(layout);
+                assert_eq!(again, Some(blocks[3]), "{size} bytes");
+                for block in blocks {
+                    talc.deallocate(block.as_ptr(), layout);
+                }
+                assert_eq!(talc.audit(), Ok(()));
+            }
+        }
+    }
+    check::<DefaultBinning>();
+    check::<Compact>();
+}
+
+/// Fills the heap with blocks of one size, frees them all, and fills it with blocks of another size: as many
+/// as without magazines.
+#[test]
+fn nothing_is_refused_for_the_sake_of_a_magazine() {
+    fn blocks<B: Binning>(first: usize, then: usize) -> usize {
+        let mut memory = memory();
+        let mut talc = RawTalc::<B>::new();
+        let mut count = 0;
+        // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+        unsafe {
+            talc.claim(memory.0.as_mut_ptr(), SIZE).unwrap();
+            let mut live = Vec::new();
+            while let Some(block) = talc.try_allocate(layout(first)) {
+                live.push(block);
+            }
+            for block in live {
+                talc.deallocate(block.as_ptr(), layout(first));
+            }
+            // Twice, as slabs that are kept go by `trim` only.
+            for _ in 0..2 {
+                while talc.try_allocate(layout(then)).is_some() {
+                    count += 1;
+                }
+                while talc.trim().is_some() {}
+            }
+            assert_eq!(talc.audit(), Ok(()));
+        }
+        count
+    }
+    for (first, then) in [(16, 3000), (500, 20_000), (1500, 300_000), (100, 1500), (2000, 8)] {
+        let with = blocks::<Bins<64, 16, 4, 4096, 16, 112>>(first, then);
+        let without = blocks::<Bins<64, 16, 4, 4096, 16>>(first, then);
+        // The heads of the magazines are in the table.
+        assert!(with + 1 + with / 1000 >= without, "{first}, {then}: {with} of {without}");
+    }
+}
+
+#[test]
+fn a_heap_goes_back_with_what_is_in_magazines() {
+    fn check<B: Binning>() {
+        let (mut first, mut second) = (memory(), memory());
+        let mut talc = RawTalc::<B>::new();
+        // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+        unsafe {
+            talc.claim(first.0.as_mut_ptr(), SIZE / 8).unwrap();
+            let end = talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
+            let sizes = [8, 40, 256, 300, 500, 1000, 2000];
+            let mut live = Vec::new();
+            for index in 0..2000 {
+                let layout = layout(sizes[index % sizes.len()]);
+                live.push((talc.try_allocate(layout).unwrap(), layout));
+            }
+            for (block, layout) in live {
+                talc.deallocate(block.as_ptr(), layout);
+            }
+            let reserved = talc.reserved(end);
+            let is_table_here = talc.table_size() != 0 && reserved.any;
+            assert!(is_table_here || !reserved.any, "what is in magazines is not in use");
+            assert_eq!(talc.truncate(end, null_mut()).is_none(), !is_table_here);
+            assert_eq!(talc.audit(), Ok(()));
+        }
+    }
+    check::<DefaultBinning>();
+    check::<Compact>();
+}
+
+/// Seen by the user, what is in a magazine is free.
+#[test]
+fn counters_and_walks_see_free_memory() {
+    let mut memory = memory();
+    let mut talc = <RawTalc>::new();
+    let free = |talc: &RawTalc| {
+        let mut free = 0;
+        talc.visit(|part| match part {
+            Part::Gap { size, .. } => free += size + size_of::<usize>(),
+            Part::Slab { slot_size, free_slots, .. } => free += slot_size * free_slots,
+            _ => {}
+        });
+        free
+    };
+    // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+    unsafe {
+        talc.claim(memory.0.as_mut_ptr(), SIZE).unwrap();
+        for size in [8, 256, 300, 2000] {
+            let block = talc.try_allocate(layout(size)).unwrap();
+            let before = free(&talc);
+            assert_eq!(talc.counters().available_bytes, before);
+            talc.deallocate(block.as_ptr(), layout(size));
+            assert!(free(&talc) >= before + size);
+            assert_eq!(talc.counters().available_bytes, free(&talc));
+        }
+        assert_eq!(talc.counters().allocation_count, 0);
+    }
+}
+
+#[test]
+fn a_block_in_a_magazine_is_not_freed_again() {
+    let mut memory = memory();
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory; `misuse` accepts what was an allocation.
+    unsafe {
+        talc.claim(memory.0.as_mut_ptr(), SIZE).unwrap();
+        for size in [8, 256, 300, 2000] {
+            let layout = layout(size);
+            let blocks = [(); 3].map(|()| talc.try_allocate(layout).unwrap().as_ptr());
+            for block in blocks {
+                assert_eq!(talc.misuse(block, layout), None);
+                talc.deallocate(block, layout);
+            }
+            for block in blocks {
+                assert_eq!(talc.misuse(block, layout), Some(Misuse::AlreadyFree), "{size} bytes");
+            }
+        }
+    }
+}
+
+/// In a heap that comes and goes, nothing is kept: the deallocation that leaves nothing in use says so.
+#[test]
+fn several_heaps_that_come_and_go_have_no_magazines() {
+    let (mut first, mut second) = (memory(), memory());
+    let mut talc = <RawTalc>::with_complete_table();
+    // SAFETY: nothing else uses the memory.
+    unsafe {
+        talc.claim(first.0.as_mut_ptr(), SIZE).unwrap();
+        assert!(talc.has_magazines());
+        let end = talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
+        assert!(!talc.has_magazines());
+        assert_eq!(talc.truncate(end, null_mut()), None);
+        assert!(talc.has_magazines());
+    }
+    assert_eq!(talc.audit(), Ok(()));
+    assert!(!RawTalc::<Bins<64, 16, 4, 4096, 16>>::new().has_magazines());
+}
