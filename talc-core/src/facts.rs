@@ -43,8 +43,12 @@ impl<
     /// Whether there are magazines.
     pub(crate) const HAS_MAGAZINES: bool = KEPT != 0;
 
+    /// Whether there are magazines of chunks beside those of slots.
+    pub(crate) const KEEPS_CHUNKS: bool =
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::KEEPS_CHUNKS;
+
     /// Whether the magazines of chunks are closed when there is little room.
-    pub(crate) const GATES_KEPT: bool = KEPT != 0 && !Self::IS_TABLE_INSIDE;
+    pub(crate) const GATES_KEPT: bool = Self::KEEPS_CHUNKS && !Self::IS_TABLE_INSIDE;
 
     /// What a slab counts in addition to its slots in use when it becomes current.
     pub(crate) const FIRST_COUNT: u16 = if Self::WATCHES { 0 } else { QUIET };

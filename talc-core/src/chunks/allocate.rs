@@ -23,7 +23,7 @@ impl<
     /// Allocates a chunk.
     pub(crate) fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = checked_chunk_size(layout.size())?;
-        if KEPT != 0 && layout.align() <= GRAIN {
+        if Self::KEEPS_CHUNKS && layout.align() <= GRAIN {
             if let Some(chunk) = self.pop_chunk(need) {
                 self.tally.record(|counters| counters.allocated(layout.size()));
                 return Some(chunk.allocation());
@@ -62,6 +62,7 @@ impl<
     }
 
     /// Takes an aligned chunk out of a gap that a search finds.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn find_chunk(&mut self, need: usize, align: usize) -> Option<Chunk> {
         if Self::SEARCHES_LISTS {
             let gap = self.search_lists_for(need, align)?;

@@ -45,9 +45,7 @@ impl<
                 size += size_below;
             }
             self.add_gap(chunk, Header::gap(size, below));
-            if Self::GATES_KEPT && size >= self.books().roomy_gap {
-                self.open_kept();
-            }
+            self.open_if_roomy(size);
             (chunk, size)
         }
     }

@@ -48,7 +48,7 @@ impl<
             && (!Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::needs_kept(bytes)
                 || usize::from(books.heads) >= Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::WITH_KEPT
                 // It is not to move.
-                || books.wanted_heads != 0 && books.heads != 0)
+                || books.is_complete && books.heads != 0)
     }
 
     /// Returns how many heads a new table is to have when a heap of `bytes` bytes needs one, and the
@@ -57,7 +57,8 @@ impl<
     fn new_table(&self, bytes: usize) -> (usize, usize) {
         let books = self.books();
         let bytes = if books.heads == 0 { bytes } else { bytes.saturating_mul(2) };
-        Self::table_with(Self::heads_for(bytes).max(books.wanted_heads.into()))
+        let all = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::COUNT;
+        Self::table_with(Self::heads_for(bytes).max(if books.is_complete { all } else { 0 }))
     }
 
     /// Returns the number of heads, and the size of the chunk of a table that has them.

@@ -319,7 +319,7 @@ impl<
                 }
                 found.tables += usize::from(self.is_table_chunk(chunk) && !header.is_gap());
                 if !header.is_gap() && header.is_marked() {
-                    check(12, self.audit_marked(chunk, header.size(), found));
+                    check(12, self.audit_marked(chunk, header, found));
                 }
             }
             below = Some((chunk, header));
@@ -340,8 +340,9 @@ impl<
     }
 
     /// Returns whether a chunk that is marked, as a slab or as counted, is sound (I12, I13).
-    fn audit_marked(&self, chunk: Chunk, size: usize, found: &mut Found) -> bool {
-        if size != SLAB && Self::kept_index(size) < KEPT {
+    fn audit_marked(&self, chunk: Chunk, header: Header, found: &mut Found) -> bool {
+        let size = header.size();
+        if Self::is_kept(header) {
             found.kept.add(chunk, size);
             return true;
         }

@@ -34,7 +34,9 @@ impl<
 
     /// Returns the number of magazines of chunks.
     pub(super) fn kept_count(&self) -> usize {
-        if KEPT == 0 || Self::IS_TABLE_INSIDE {
+        if !Self::KEEPS_CHUNKS {
+            0
+        } else if Self::IS_TABLE_INSIDE {
             KEPT
         } else {
             self.books().kept.into()
@@ -49,7 +51,7 @@ impl<
 
     /// Returns whether an allocated chunk with this header is in a magazine.
     pub(crate) const fn is_kept(header: Header) -> bool {
-        header.is_marked() && Self::kept_index(header.size()) < KEPT
+        Self::KEEPS_CHUNKS && header.is_marked() && Self::kept_index(header.size()) < KEPT
     }
 
     /// Takes a slot from the magazine of a class.
@@ -124,7 +126,7 @@ impl<
     #[inline]
     pub(crate) fn pop_chunk(&mut self, need: usize) -> Option<Chunk> {
         let index = Self::kept_index(need);
-        if KEPT == 0 || index >= self.kept_count() {
+        if !Self::KEEPS_CHUNKS || index >= self.kept_count() {
             return None;
         }
         // SAFETY: the magazine exists, and has only chunks of this size (I15).
@@ -152,7 +154,7 @@ impl<
         // SAFETY: required of the caller.
         let header = unsafe { chunk.header() };
         let index = Self::kept_index(header.size());
-        if KEPT == 0 || index >= self.kept_count() {
+        if !Self::KEEPS_CHUNKS || index >= self.kept_count() {
             return false;
         }
         // SAFETY: the magazine exists; the chunk is the allocator's again.

@@ -52,7 +52,7 @@ impl<
     /// for, as that would take a division.
     fn share(&self, size: usize) -> usize {
         let log2 = usize::BITS - (size - 1).leading_zeros();
-        self.books().allowance >> log2
+        ((1_usize << self.books().allowance) / 2) >> log2
     }
 
     /// Returns whether there is a gap that is large beside the heaps. If not, no chunk is to be kept: it would
@@ -77,9 +77,20 @@ impl<
     fn shut_kept(&mut self) {
         while self.empty_kept().is_some() {}
         // SAFETY: there is a chunk, and so a table.
-        let books = unsafe { self.books_mut() };
-        books.kept = 0;
-        books.roomy_gap = books.heap_bytes / ROOMY_PART * 2;
+        unsafe { self.books_mut() }.kept = 0;
+    }
+
+    /// Opens the magazines of chunks again if they are closed and a gap of `size` bytes is large enough.
+    ///
+    /// # Safety
+    /// There must be a table.
+    #[inline]
+    pub(crate) unsafe fn open_if_roomy(&mut self, size: usize) {
+        let books = self.books();
+        if Self::GATES_KEPT && books.kept == 0 && size >= books.heap_bytes / ROOMY_PART * 2 {
+            // SAFETY: required of the caller.
+            unsafe { self.open_kept() };
+        }
     }
 
     /// Opens the magazines of chunks again, as a gap is large enough.
@@ -90,7 +101,6 @@ impl<
     pub(crate) unsafe fn open_kept(&mut self) {
         // SAFETY: required of the caller.
         unsafe {
-            self.books_mut().roomy_gap = usize::MAX;
             if Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_kept(
                 self.books().heads.into(),
             ) {
@@ -116,11 +126,12 @@ impl<
         unsafe {
             let books = self.books();
             let is_one = books.heaps.is_null() || (*books.heaps).next.is_null();
-            let allowance = if books.wanted_heads != 0 && !is_one {
+            let allowance = if books.is_complete && !is_one {
                 0
             } else {
                 // Few different ones, as each change takes time.
-                ((books.heap_bytes / MAGAZINE_PART + 1).next_power_of_two()) / 2
+                let part = books.heap_bytes / MAGAZINE_PART;
+                (usize::BITS - part.leading_zeros()) as u8
             };
             let old = books.allowance;
             let bytes = books.heap_bytes;

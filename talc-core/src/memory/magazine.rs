@@ -78,7 +78,10 @@ impl Magazine {
         let room = if room > Self::MAX_ROOM { Self::MAX_ROOM } else { room };
         // 0 is at 0, 1 at 1, 2 and 3 at 2, and so on.
         let index = (usize::BITS - room.leading_zeros()) as usize;
-        let bottom: *const Block = &BOTTOMS.0[index];
+        debug_assert!(index < BOTTOMS.0.len());
+        // SAFETY: the index is at most that of the last one. With a bounds check, a module has the text of
+        // its panic.
+        let bottom: *const Block = unsafe { BOTTOMS.0.as_ptr().add(index) };
         Self { first: bottom as *mut Block }
     }
 

@@ -213,13 +213,9 @@ impl Slab {
         unsafe {
             let size = Self::slot_size((*this).class.into());
             let first = usize::from((*this).fresh);
-            let mut fresh = first;
-            let mut left = FRESH_AT_ONCE;
             // The last word of its block is the header of the chunk above.
-            while left != 0 && fresh + size <= slab - WORD {
-                fresh += size;
-                left -= 1;
-            }
+            let most = (slab - WORD - first) / size;
+            let mut fresh = first + most.min(FRESH_AT_ONCE) * size;
             // Slabs are small enough (see `Bins::CHECKED`).
             (*this).fresh = fresh as u16;
             let is_fresher = fresh != first;

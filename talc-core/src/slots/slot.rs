@@ -149,6 +149,7 @@ impl<
     ///
     /// # Safety
     /// `ptr` must be a slot in use that its owner gives up.
+    #[inline(never)]
     pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
         let slab = Slab::of_slot(ptr, SLAB);
         let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize);

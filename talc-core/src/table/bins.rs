@@ -136,6 +136,9 @@ impl<
     /// Whether the table is inside.
     pub(crate) const IS_INSIDE: bool = INSIDE == 1;
 
+    /// Whether there are magazines of chunks.
+    pub(crate) const KEEPS_CHUNKS: bool = KEPT > 1;
+
     /// Without a table in a heap.
     pub(crate) const NEW: Self = Self {
         placed: if Self::IS_INSIDE { null_mut() } else { Table::PLACEHOLDER },
@@ -165,7 +168,6 @@ impl<
             INSIDE == 0 || (INSIDE == 1 && WORDS == 1),
             "Bins: INSIDE must be 0, or 1 with one bitmap word"
         );
-        assert!(KEPT % 2 == 0, "Bins: KEPT must be even");
         assert!(
             (SLAB == 0) == (CLASSES == 0),
             "Bins: SLAB and CLASSES must both be 0, for no slabs, or neither"
@@ -240,7 +242,8 @@ impl<
     /// Returns the offset, in the payload of its chunk, of a table with that many heads.
     pub(crate) const fn table_offset(heads: usize) -> usize {
         if Self::has_kept(heads) {
-            KEPT * WORD + size_of::<SlabBooks<CLASSES>>()
+            // The table has words of 64 bits.
+            (KEPT * WORD + size_of::<SlabBooks<CLASSES>>() + 7) & !7
         } else if Self::has_slab_books(heads) {
             size_of::<SlabBooks<CLASSES>>()
         } else {
@@ -253,13 +256,13 @@ impl<
 
     /// Returns whether a table with that many heads has magazines of chunks.
     pub(crate) const fn has_kept(heads: usize) -> bool {
-        KEPT != 0 && (Self::IS_INSIDE || heads == Self::WITH_KEPT)
+        Self::KEEPS_CHUNKS && (Self::IS_INSIDE || heads == Self::WITH_KEPT)
     }
 
     /// Returns whether a heap of `bytes` bytes is to have magazines of chunks: if they, and a complete table,
     /// are little beside it.
     pub(crate) const fn needs_kept(bytes: usize) -> bool {
-        KEPT != 0
+        Self::KEEPS_CHUNKS
             && bytes / KEPT_BESIDE >= KEPT * WORD
             && bytes / COMPLETE_BESIDE >= Self::table_chunk(Self::WITH_KEPT)
     }
@@ -375,7 +378,7 @@ mod tests {
         let small = SmallBinning::MIN_FIRST_HEAP_SIZE;
         let inside = size_of::<SmallBinning>();
         if cfg!(target_pointer_width = "64") {
-            assert_eq!((default, small, inside), (535, 71, 624));
+            assert_eq!((default, small, inside), (503, 71, 608));
         } else {
             assert_eq!((default, small), (187, 43));
             assert!(inside <= 312);

@@ -57,18 +57,16 @@ pub(crate) struct Books {
     pub(crate) heaps: *mut HeapBase,
     /// The sum of all heaps' sizes.
     pub(crate) heap_bytes: usize,
-    /// The number of heads that a table in a heap has: as many as the gaps of the heaps need. And the
-    /// number that it is to have at least, if there is room.
+    /// The number of heads that a table in a heap has: as many as the gaps of the heaps need.
     pub(crate) heads: u16,
-    pub(crate) wanted_heads: u16,
+    /// Whether it is to have all heads at once, if there is room.
+    pub(crate) is_complete: bool,
+    /// How many bytes a magazine may have: 0 for none, n for 2 to the power of n - 1.
+    pub(crate) allowance: u8,
     /// The number of magazines of chunks that are open.
     pub(crate) kept: u16,
     /// The first bin of gaps that are large beside the heaps. Without such a gap, no chunk is kept.
     pub(crate) roomy_bin: u16,
-    /// The size of a gap that opens the magazines of chunks, if they are closed.
-    pub(crate) roomy_gap: usize,
-    /// How many bytes a magazine may have; 0 if there are to be none.
-    pub(crate) allowance: usize,
 }
 
 /// What is known of slabs other than the current ones. A table in a heap has it if a heap can have
@@ -106,11 +104,10 @@ impl Books {
         heaps: null_mut(),
         heap_bytes: 0,
         heads: 0,
-        wanted_heads: 0,
+        is_complete: false,
+        allowance: 0,
         kept: 0,
         roomy_bin: 0,
-        roomy_gap: usize::MAX,
-        allowance: 0,
     };
 
     /// The books of no heap, which do not begin with 0.
@@ -145,7 +142,7 @@ impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
 
     /// As [`NOTHING`](Self::NOTHING), for a table that is to be complete.
     const NOTHING_OF_ALL: Self = Self {
-        books: Books { wanted_heads: (64 * WORDS) as u16, ..Books::NOTHING },
+        books: Books { is_complete: true, ..Books::NOTHING },
         ..Self::NOTHING
     };
 }
@@ -158,10 +155,12 @@ impl<const WORDS: usize, const CLASSES: usize, const KEPT: usize> Whole<WORDS, C
     };
 
     /// Returns the table in it.
-    pub(crate) fn table(this: *mut Self) -> *mut Table<WORDS, CLASSES> {
-        let offset =
-            core::mem::size_of::<[Magazine; KEPT]>() + core::mem::size_of::<SlabBooks<CLASSES>>();
-        this.cast::<u8>().wrapping_add(offset).cast()
+    ///
+    /// # Safety
+    /// `this` must be a valid pointer.
+    pub(crate) unsafe fn table(this: *mut Self) -> *mut Table<WORDS, CLASSES> {
+        // SAFETY: nothing is read.
+        unsafe { addr_of_mut!((*this).table) }
     }
 }
 
