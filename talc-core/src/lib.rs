@@ -90,8 +90,8 @@ pub use tuning::SEARCH_LIMIT;
 ///   needs.
 /// - **I12**: a slab is the payload of a chunk of `SLAB` bytes, begins at a multiple of `SLAB`, and
 ///   is cut into equal slots at 8 mod 16. Its free slots are those in its free list, each once, and
-///   those that were never used. An allocated chunk is marked if and only if it is a slab, or a small
-///   one that is counted. Where slabs have tags, every slab has one; no other word in such a place is
+///   those that were never used; one that is in a magazine counts as in use. An allocated chunk is marked
+///   if and only if it is a slab, a small one that is counted, or in a magazine. Where slabs have tags, every slab has one; no other word in such a place is
 ///   one, unless a payload holds a copy.
 /// - **I13**: a slab is in one of four states:
 ///   - current: it is its class's in the table, and counts its slots in use, and perhaps `QUIET`.
@@ -100,13 +100,16 @@ pub use tuning::SEARCH_LIMIT;
 ///   - full: it is in no list, no slot is free, and it counts 1.
 ///   - spare: it is in the list of spares, and counts 0, as no slot is in use.
 ///
-///   The table has nothing else in these places, except where a class has no current slab: there it
-///   has null with [`CompactBins`], else a constant without a free slot. An allocator that weighs slabs
+///   The table has nothing else in these places, and null where a class has no current slab. An allocator that weighs slabs
 ///   has true counts of the open slabs, of the spares, and of the small chunks that are marked.
 /// - **I14**: if anything in a heap is in use, so is something that will be noticed when it is freed:
 ///   an allocated chunk other than the table's, or a slab that is full, partial or not `QUIET`. It need
 ///   not hold after a heap was reported as free; nor with [`CompactBins`] in WebAssembly, where all
-///   current slabs are `QUIET`.
+///   current slabs are `QUIET`. What is in a magazine counts as in use here.
+/// - **I15**: each block in a magazine belongs to the allocator, and is in one magazine, once: a slot in
+///   that of a class that it is large enough for, or a chunk in that of its size. A magazine ends at a
+///   constant. With a table in a heap, there are none of chunks until the heap is large, and they are empty
+///   while they are closed.
 ///
 /// # Example
 ///
@@ -162,8 +165,8 @@ impl<
     /// Creates an allocator without a heap, whose table is complete from the first heap on, if there is
     /// room for it.
     ///
-    /// A complete table need not move when larger heaps are claimed. Use this if heaps come and go, and
-    /// one of them may be much larger than the first. With [`CompactBins`] it is [`new`](Self::new).
+    /// A complete table need not move when larger heaps are claimed; and there are no magazines, which would
+    /// keep something in a heap in which nothing is in use. Use this if heaps come and go. With [`CompactBins`] it is [`new`](Self::new).
     pub const fn with_complete_table() -> Self {
         Self::of(Bins::NEW_COMPLETE)
     }

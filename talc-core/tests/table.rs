@@ -71,9 +71,9 @@ fn it_is_as_large_as_documented() {
         talc.table_size()
     });
     if cfg!(target_pointer_width = "64") {
-        assert_eq!(sizes, [880, 1008, 1136, 1616, 1744, 2640, 3536]);
+        assert_eq!(sizes, [864, 992, 1120, 1600, 1728, 2624, 3520]);
     } else {
-        assert_eq!(sizes, [304, 336, 368, 544, 768, 768, 768]);
+        assert_eq!(sizes, [304, 336, 368, 608, 832, 1296, 1296]);
     }
 }
 

@@ -29,6 +29,8 @@ impl<
     /// bin. So `None` does not prove that nothing fits: there may be a gap that does, behind
     /// `SEARCH_LIMIT` others of almost the size, or of up to the size plus the alignment.
     ///
+    /// All magazines are emptied before it returns `None`.
+    ///
     /// With [`CompactBins`](crate::CompactBins), it inspects only the first gap of each bin.
     #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {

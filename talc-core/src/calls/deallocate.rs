@@ -23,7 +23,8 @@ impl<
     /// It also returns the end of a heap in which nothing is in use any more. If the heap is kept,
     /// it does so again only if [`watch`](Self::watch) was called meanwhile, or something other
     /// than slots was allocated there. In WebAssembly, [`CompactBins`](crate::CompactBins) with
-    /// slabs do not promise this.
+    /// slabs do not promise this; nor does an allocator that [has magazines](Self::has_magazines), as what
+    /// is in one counts as in use here. [`trim`](Self::trim) empties them.
     ///
     /// If a slab falls empty, it may return the heap end that was given to
     /// [`remind`](Self::remind).

@@ -38,7 +38,7 @@ impl<
     /// # Complexity
     /// O(1), unless the table is placed or moved: then O(bins), and O(classes) for each empty slab
     /// that is kept directly below the old table. A move copies at most the heads that there are,
-    /// up to 2.5 KB with the default binning. Each move doubles the size of heap that the table is
+    /// up to 2.6 KB with the default binning. Each move doubles the size of heap that the table is
     /// for: there is one for each doubling of the largest heap, or of all heaps together if they
     /// are extended. If there is no room for that, because heaps grow by less than the table takes,
     /// a move adds at least one bin. A complete table need not move.

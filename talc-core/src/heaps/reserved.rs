@@ -29,10 +29,11 @@ impl<
 {
     /// Returns how much of a heap is in use, and so how far down it can be truncated.
     ///
-    /// Slabs that are empty but kept for the next allocation are not in use.
+    /// Slabs that are empty but kept for the next allocation are not in use, nor is what is in a magazine.
     ///
     /// # Complexity
-    /// O(1), and O(classes) for each such slab at the top of the heap.
+    /// O(1); and O(classes) for each such slab, and O(magazines) for each chunk in one, at the top of the
+    /// heap.
     ///
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.

@@ -49,7 +49,7 @@ impl<
         // Even if the gap is large enough: moving the end makes it the first one of its bin.
         let mut more = need.saturating_sub(free).max(CHUNK_UNIT);
         let heap_bytes = self.books().heap_bytes;
-        if !self.has_heads_for(heap_bytes.saturating_add(more)) {
+        if !self.suits(heap_bytes.saturating_add(more)) {
             // The table may take the start of the gap.
             let need = gap_for(layout)?;
             let room = self.table_room(heap_bytes.saturating_add(need));

@@ -38,17 +38,24 @@ impl<
     }
 
     /// Returns whether the table exists and has a head for each gap that a heap of `bytes` bytes
-    /// can have, and magazines of chunks if it needs them.
+    /// can have.
     pub(crate) fn has_heads_for(&self, bytes: usize) -> bool {
-        if Self::IS_TABLE_INSIDE {
-            return true;
-        }
+        Self::IS_TABLE_INSIDE || Self::bin_of(bytes) < self.books().heads.into()
+    }
+
+    /// Returns whether the table is what a heap of `bytes` bytes is to have: with all its heads, and with
+    /// magazines of chunks if it is large enough for them.
+    pub(crate) fn suits(&self, bytes: usize) -> bool {
         let books = self.books();
-        Self::bin_of(bytes) < books.heads.into()
-            && (!Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::needs_kept(bytes)
-                || usize::from(books.heads) >= Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::WITH_KEPT
-                // It is not to move.
-                || books.is_complete && books.heads != 0)
+        self.has_heads_for(bytes)
+            && (!Self::GATES_KEPT
+                || books.is_complete
+                || Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_kept(
+                    books.heads.into(),
+                )
+                || !Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::needs_kept(
+                    bytes,
+                ))
     }
 
     /// Returns how many heads a new table is to have when a heap of `bytes` bytes needs one, and the
@@ -57,8 +64,11 @@ impl<
     fn new_table(&self, bytes: usize) -> (usize, usize) {
         let books = self.books();
         let bytes = if books.heads == 0 { bytes } else { bytes.saturating_mul(2) };
-        let all = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::COUNT;
-        Self::table_with(Self::heads_for(bytes).max(if books.is_complete { all } else { 0 }))
+        Self::table_with(if books.is_complete {
+            Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::COUNT
+        } else {
+            Self::heads_for(bytes)
+        })
     }
 
     /// Returns the number of heads, and the size of the chunk of a table that has them.
@@ -77,7 +87,7 @@ impl<
     /// Returns how many bytes suffice for a new table, if a heap of `bytes` bytes beside it needs
     /// one; else 0.
     pub(crate) fn table_room(&self, bytes: usize) -> usize {
-        if self.has_heads_for(bytes) {
+        if self.suits(bytes) {
             return 0;
         }
         let mut room = 0;
@@ -106,7 +116,7 @@ impl<
         below: Below,
         bytes: usize,
     ) -> Option<(Chunk, Below)> {
-        if self.has_heads_for(bytes) {
+        if self.suits(bytes) {
             return Some((chunk, below));
         }
         // SAFETY: required of the caller.
@@ -136,7 +146,10 @@ impl<
             }
             let size_below = if below.is_gap() { chunk.size_below() } else { 0 };
             let size = size_below + (end.sentinel().addr() - chunk.addr());
-            let (heads, need) = self.table_within(bytes, size)?;
+            let (heads, need) = match self.table_within(bytes, size) {
+                Some(table) => table,
+                None => return self.has_heads_for(bytes).then_some((chunk, below)),
+            };
             let lowest = chunk.below(size_below);
             let mut lowest_below = below;
             if below.is_gap() {
@@ -171,8 +184,12 @@ impl<
     /// Returns the number of heads of a new table for a heap of `bytes` bytes, and the size of its
     /// chunk; `None` if that is more than `room` bytes.
     fn table_within(&self, bytes: usize, room: usize) -> Option<(usize, usize)> {
-        let least = Self::table_with(Self::heads_for(bytes));
-        [self.new_table(bytes), least].iter().copied().find(|&(_, need)| need <= room)
+        let new = self.new_table(bytes);
+        let all = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::COUNT;
+        // A heap can do without magazines of chunks.
+        let least = Self::table_with(Self::heads_for(bytes).min(all));
+        let least = if self.has_heads_for(bytes) { new } else { least };
+        [new, least].iter().copied().find(|&(_, need)| need <= room)
     }
 
     /// Moves the table to a gap that holds a new one for a heap of `bytes` bytes. Returns whether

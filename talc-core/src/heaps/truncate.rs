@@ -30,7 +30,7 @@ impl<
     ///
     /// # Complexity
     /// O(1), and O(classes) for each empty slab that was kept above `new_end`; O(bins) if the table
-    /// is moved.
+    /// is moved. All magazines are emptied first.
     ///
     /// # Safety
     /// `end` must be the current end of a heap of this `RawTalc`.

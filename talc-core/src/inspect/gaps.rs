@@ -44,7 +44,7 @@ impl<
     }
 
     /// Returns the size in bytes of the largest layout, with an alignment of up to 16, that fits
-    /// into a gap; `None` if there is no gap.
+    /// into a gap; `None` if there is no gap. What is in magazines is no gap here.
     ///
     /// # Complexity
     /// O(n) in the gaps of the bin that has the largest ones.

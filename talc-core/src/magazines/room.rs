@@ -20,7 +20,7 @@ impl<
     /// Returns whether freed blocks are kept in magazines.
     ///
     /// They are not with [`Bins`] whose `KEPT` is 0; nor as long as heaps are small; nor if the table is
-    /// [complete](Self::with_complete_table), for heaps that come and go, and there are several heaps.
+    /// [complete](Self::with_complete_table), for heaps that come and go.
     ///
     /// # Complexity
     /// O(1).
@@ -113,8 +113,8 @@ impl<
         }
     }
 
-    /// Gives magazines the room that suits the heaps: none if heaps come and go, and there are several, so
-    /// that nothing is kept in one that is to go.
+    /// Gives magazines the room that suits the heaps: none if heaps come and go, so that nothing is kept in
+    /// one that is to go.
     ///
     /// # Safety
     /// There must be a table.
@@ -122,11 +122,10 @@ impl<
         if !Self::HAS_MAGAZINES || Self::IS_TABLE_INSIDE {
             return;
         }
-        // SAFETY: there is a table, and its list of heaps has only heaps (I10).
+        // SAFETY: there is a table.
         unsafe {
             let books = self.books();
-            let is_one = books.heaps.is_null() || (*books.heaps).next.is_null();
-            let allowance = if books.is_complete && !is_one {
+            let allowance = if books.is_complete {
                 0
             } else {
                 // Few different ones, as each change takes time.

@@ -145,16 +145,16 @@ impl<
         }
     }
 
-    /// Frees slabs that are empty but kept for the next allocation, until the top of a heap falls
+    /// Empties magazines, and frees slabs that are empty but kept for the next allocation, until the top of a heap falls
     /// free. Returns the end of that heap, which is an occasion to [`truncate`](Self::truncate) it;
-    /// `None` if no such slab is left.
+    /// `None` if nothing is kept any more.
     ///
     /// Call it until it returns `None`. Then an allocation that did not fit may fit. It is never
     /// needed to get memory back: [`reserved`](Self::reserved) and [`truncate`](Self::truncate)
-    /// treat such slabs as free.
+    /// treat what is kept as free.
     ///
     /// # Complexity
-    /// O(classes), and O(1) for each slab that is freed.
+    /// O(classes), and O(1) for each block in a magazine, and for each slab that is freed.
     pub fn trim(&mut self) -> Option<NonNull<u8>> {
         // SAFETY: the table has only slabs, in the states that it says (I13).
         unsafe {

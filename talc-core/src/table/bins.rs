@@ -23,6 +23,8 @@ use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE};
 /// - `SLAB`: the size of a slab in bytes, a power of two; 0 for no slabs.
 /// - `CLASSES`: the number of classes of slots: 16 bytes, 32, and so on up to `16 * CLASSES`. At
 ///   least two of the largest must fit into a slab.
+/// - `KEPT`: 0 for no magazines; 1 for magazines of slots; more for magazines of chunks as well, of that
+///   many sizes above those of slots: 16 bytes, 32, and so on more.
 /// - `INSIDE`: 0 for a table in a heap; 1 for a table in the allocator's own value, as with
 ///   [`CompactBins`].
 ///
@@ -53,12 +55,12 @@ pub struct Bins<
 }
 
 /// A bin for each size below 1 KiB, sixteen per doubling up to 256 KiB, eight up to 64 MiB; slabs
-/// of 4 KiB for sizes up to 256 bytes.
+/// of 4 KiB for sizes up to 256 bytes; magazines of slots, and of chunks for up to 2,056 bytes.
 #[cfg(target_pointer_width = "64")]
 pub type DefaultBinning = Bins<64, 16, 4, 4096, 16, 112>;
 
 /// A bin for each size below 512 bytes, eight per doubling up to 128 KiB, four up to 32 MiB; slabs
-/// of 4 KiB for sizes up to 256 bytes. On 64-bit targets there are twice as many bins.
+/// of 4 KiB for sizes up to 256 bytes; magazines. On 64-bit targets there are twice as many bins.
 #[cfg(target_pointer_width = "32")]
 pub type DefaultBinning = Bins<32, 8, 2, 4096, 16, 112>;
 
@@ -382,7 +384,7 @@ mod tests {
         } else {
             assert_eq!((default, small), (187, 43));
             assert!(inside <= 312);
-            assert!(size_of::<CompactBins<8, 4, 4096, 16>>() <= 512);
+            assert!(size_of::<CompactBins<8, 4, 4096, 16>>() <= 592);
         }
     }
 }

@@ -141,10 +141,8 @@ impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
         Self { ready: [Magazine::CLOSED; CLASSES], books: Books::NOTHING, ..Self::ZERO };
 
     /// As [`NOTHING`](Self::NOTHING), for a table that is to be complete.
-    const NOTHING_OF_ALL: Self = Self {
-        books: Books { is_complete: true, ..Books::NOTHING },
-        ..Self::NOTHING
-    };
+    const NOTHING_OF_ALL: Self =
+        Self { books: Books { is_complete: true, ..Books::NOTHING }, ..Self::NOTHING };
 }
 
 impl<const WORDS: usize, const CLASSES: usize, const KEPT: usize> Whole<WORDS, CLASSES, KEPT> {
