@@ -106,7 +106,7 @@ impl<
         self.for_each_magazine(|magazine, index| {
             if index.is_none() {
                 magazine.all(|slot| {
-                    is_ready |= slot as usize == ptr as usize;
+                    is_ready |= core::ptr::eq(slot, ptr);
                     self.is_within(slot as usize, Magazine::MIN_BLOCK)
                 });
             }
@@ -149,9 +149,12 @@ impl<
                 true
             });
         });
-        // SAFETY: a slot in a magazine belongs to a slab (I15).
-        let is_unused =
-            |&slab: &*mut Slab| unsafe { Slab::in_use(slab, SLAB) == self.ready_slots_of(slab) };
-        found.or_else(|| slab.filter(is_unused).map(|slab| unsafe { Slab::chunk(slab) }))
+        found.or_else(|| {
+            let slab = slab?;
+            // SAFETY: a slot in a magazine belongs to a slab (I15).
+            unsafe {
+                (Slab::in_use(slab, SLAB) == self.ready_slots_of(slab)).then(|| Slab::chunk(slab))
+            }
+        })
     }
 }
