@@ -121,7 +121,7 @@ impl<
             if index.is_none() {
                 magazine.all(|slot| {
                     count += usize::from(Slab::of_slot(slot, SLAB) == slab);
-                    true
+                    self.is_within(slot as usize, Magazine::MIN_BLOCK)
                 });
             }
         });
@@ -135,6 +135,9 @@ impl<
         let mut slab = None;
         self.for_each_magazine(|magazine, index| {
             magazine.all(|block| {
+                if !self.is_within(block as usize, Magazine::MIN_BLOCK) {
+                    return false;
+                }
                 // SAFETY: blocks in magazines are slots, and payloads of chunks (I15).
                 unsafe {
                     if index.is_some() {

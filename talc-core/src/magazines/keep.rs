@@ -10,7 +10,7 @@ use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
 use crate::table::Table;
-use crate::{Bins, RawTalc};
+use crate::{Bins, Misuse, RawTalc};
 
 impl<
         const LINEAR: usize,
@@ -139,6 +139,10 @@ impl<
                 return None;
             }
             let chunk = Chunk::of_payload(Magazine::pop(magazine)?.as_ptr());
+            if CHECKS && !(Self::is_kept(chunk.header()) && chunk.header().size() == need) {
+                self.diagnosis.note(Misuse::Damaged);
+                return None;
+            }
             chunk.set_header(chunk.header().without_mark());
             self.tally.record(|counters| counters.gap_removed(need));
             Some(chunk)

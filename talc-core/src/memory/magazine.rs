@@ -174,12 +174,13 @@ impl Magazine {
     pub(crate) fn first_two(&self, mut visitor: impl FnMut(*mut u8) -> bool) -> bool {
         let mut seen = 0;
         let mut is_sound = true;
-        self.all(|block| {
+        let is_all = self.all(|block| {
             is_sound = visitor(block);
             seen += 1;
             is_sound && seen < 2
         });
-        is_sound
+        // If it ended before, the first one's room is wrong, and so may be its link.
+        is_all || (is_sound && seen == 2)
     }
 
     /// Returns whether there is no block at this address, but one of the bottoms.
