@@ -244,7 +244,11 @@ fn a_source_that_extends_and_truncates() {
         unsafe { talc.deallocate(block, layout) };
     }
     assert_eq!(talc.audit(), Ok(()));
-    assert!(most > 6 * PAGE && talc.source().mapped <= 4 * PAGE, "pages were given back");
+    assert!(
+        most > 6 * PAGE && talc.source().mapped <= 4 * PAGE,
+        "pages were given back: {most}, {}",
+        talc.source().mapped
+    );
 }
 
 #[test]
