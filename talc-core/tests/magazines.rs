@@ -53,6 +53,34 @@ fn what_was_freed_last_comes_first() {
     check::<Compact>();
 }
 
+/// Whoever does not ask for a ready slot first must not lose those that are.
+#[test]
+fn ready_slots_are_not_lost() {
+    fn check<B: Binning>() {
+        let mut memory = memory();
+        let mut talc = RawTalc::<B>::new();
+        // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+        unsafe {
+            talc.claim(base(&mut memory), SIZE).unwrap();
+            let blocks = [(); 100].map(|()| talc.try_allocate_anew(layout(40)).unwrap());
+            assert_eq!(talc.audit(), Ok(()));
+            for block in blocks {
+                talc.deallocate(block.as_ptr(), layout(40));
+            }
+            let mut in_use = 0;
+            talc.visit(|part| {
+                if let Part::Slab { slots, free_slots, .. } = part {
+                    in_use += slots - free_slots;
+                }
+            });
+            assert_eq!(in_use, 0);
+        }
+        assert_eq!(talc.audit(), Ok(()));
+    }
+    check::<DefaultBinning>();
+    check::<Compact>();
+}
+
 /// Fills the heap with blocks of one size, frees them all, and fills it with blocks of another size: as many
 /// as without magazines.
 #[test]

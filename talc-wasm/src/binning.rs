@@ -5,8 +5,8 @@ use talc_sources::talc_core::CompactBins;
 use crate::WasmGrowAndExtend;
 
 /// The default binning for WebAssembly: one bitmap word of 64 bits, for which `wasm32` has instructions,
-/// slabs of 4 KiB for sizes up to 256 bytes, and magazines of slots. It takes less code than the default binning of other
-/// targets.
+/// slabs of 4 KiB for sizes up to 256 bytes, and magazines of slots. It takes less code than the default
+/// binning of other targets.
 pub type WasmBinning = CompactBins<8, 4, 4096, 16, 1>;
 
 /// The binning for the least code: [`WasmBinning`] without slabs.

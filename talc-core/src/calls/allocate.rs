@@ -68,8 +68,7 @@ impl<
     ///
     /// # Complexity
     /// As for [`try_allocate`](Self::try_allocate).
-    #[cfg_attr(target_family = "wasm", inline(never))]
-    #[cfg_attr(not(target_family = "wasm"), inline)]
+    #[inline]
     pub fn try_allocate_anew(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);
         let block = if class < CLASSES {

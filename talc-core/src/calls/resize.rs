@@ -52,7 +52,6 @@ impl<
     /// # Safety
     /// - `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
     /// - `new_size >= layout.size()`.
-    #[inline]
     pub unsafe fn try_grow_in_place(
         &mut self,
         ptr: *mut u8,
@@ -212,7 +211,6 @@ impl<
     ///
     /// # Safety
     /// `ptr` must be a live allocation of this `RawTalc`, and `layout` its current layout.
-    #[inline]
     pub unsafe fn try_realloc_in_place(
         &mut self,
         ptr: *mut u8,

@@ -53,7 +53,7 @@ impl<
         let align = layout.align();
         let mut chunk = self.find_chunk(need, align);
         if Self::HAS_MAGAZINES && chunk.is_none() {
-            while self.empty_magazines().is_some() {}
+            self.drain_magazines();
             chunk = self.find_chunk(need, align);
         }
         let chunk = chunk?;
@@ -62,7 +62,6 @@ impl<
     }
 
     /// Takes an aligned chunk out of a gap that a search finds.
-    #[cfg_attr(target_family = "wasm", inline(never))]
     fn find_chunk(&mut self, need: usize, align: usize) -> Option<Chunk> {
         if Self::SEARCHES_LISTS {
             let gap = self.search_lists_for(need, align)?;

@@ -218,9 +218,7 @@ impl<
     /// fewer than before.
     #[cold]
     unsafe fn move_table(&mut self, chunk: Chunk, heads: usize) {
-        if Self::HAS_MAGAZINES && self.is_metadata_established() {
-            while self.empty_magazines().is_some() {}
-        }
+        self.drain_magazines();
         let old = self.table();
         let old_heads = usize::from(self.books().heads);
         let has_slab_books = self.has_slab_books();

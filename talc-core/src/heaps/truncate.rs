@@ -56,9 +56,7 @@ impl<
             }
             // A heap end moves by nothing or by at least `CHUNK_UNIT`.
             let target = (new_end as usize & !(GRAIN - 1)).min(old.addr() - CHUNK_UNIT);
-            if Self::HAS_MAGAZINES {
-                while self.empty_magazines().is_some() {}
-            }
+            self.drain_magazines();
             self.close_slabs_below(old.sentinel(), target);
             self.lower_table(old.sentinel(), target);
             let gap = match self.gap_below(old.sentinel()) {

@@ -22,14 +22,16 @@ impl<
     /// end of that heap; `None` if no block is left in a magazine.
     #[cold]
     pub(crate) fn empty_magazines(&mut self) -> Option<NonNull<u8>> {
+        if !Self::HAS_MAGAZINES {
+            return None;
+        }
         // SAFETY: what is in magazines is slots and chunks, and the allocator's (I15).
         unsafe {
             for class in 0..CLASSES {
                 let magazine = self.ready(class);
-                while let Some(slot) = self.pop_sound(magazine) {
+                while let Some(slot) = self.pop(magazine) {
                     self.tally.record(|counters| {
-                        let slab = Slab::of_slot(slot.as_ptr(), SLAB);
-                        counters.slots_taken(Slab::slot_size((*slab).class.into()));
+                        counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
                     });
                     let touched = self.free_slot(slot.as_ptr());
                     if touched.is_some() {
@@ -47,7 +49,7 @@ impl<
         unsafe {
             for index in 0..self.kept_count() {
                 let magazine = Table::kept(self.table_mut(), index);
-                while let Some(payload) = self.pop_sound(magazine) {
+                while let Some(payload) = self.pop(magazine) {
                     let chunk = Chunk::of_payload(payload.as_ptr());
                     let header = chunk.header().without_mark();
                     self.tally.record(|counters| counters.gap_removed(header.size()));
@@ -62,20 +64,9 @@ impl<
         None
     }
 
-    /// Takes a block from a magazine, if it is sound.
-    ///
-    /// # Safety
-    /// It must be a magazine of the table.
-    unsafe fn pop_sound(&mut self, magazine: *mut Magazine) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller.
-        unsafe {
-            if (Self::IS_TABLE_INSIDE && !(*magazine).is_made())
-                || (crate::checks::CHECKS && !self.magazine_is_sound(magazine))
-            {
-                return None;
-            }
-            Magazine::pop(magazine)
-        }
+    /// Gives all that is in magazines back.
+    pub(crate) fn drain_magazines(&mut self) {
+        while self.empty_magazines().is_some() {}
     }
 
     /// Calls `visitor` with each magazine: those of slots, then those of chunks, whose index it is given.
@@ -100,31 +91,29 @@ impl<
         }
     }
 
-    /// Returns whether a slot is in a magazine.
-    pub(crate) fn is_ready(&self, ptr: *mut u8) -> bool {
-        let mut is_ready = false;
+    /// Calls `visitor` with each slot that is ready.
+    fn for_each_ready_slot(&self, mut visitor: impl FnMut(*mut u8)) {
         self.for_each_magazine(|magazine, index| {
             if index.is_none() {
                 magazine.all(|slot| {
-                    is_ready |= core::ptr::eq(slot, ptr);
+                    visitor(slot);
                     self.is_within(slot as usize, Magazine::MIN_BLOCK)
                 });
             }
         });
+    }
+
+    /// Returns whether a slot is in a magazine.
+    pub(crate) fn is_ready(&self, ptr: *mut u8) -> bool {
+        let mut is_ready = false;
+        self.for_each_ready_slot(|slot| is_ready |= core::ptr::eq(slot, ptr));
         is_ready
     }
 
     /// Returns how many slots of a slab are in magazines.
     pub(crate) fn ready_slots_of(&self, slab: *mut Slab) -> usize {
         let mut count = 0;
-        self.for_each_magazine(|magazine, index| {
-            if index.is_none() {
-                magazine.all(|slot| {
-                    count += usize::from(Slab::of_slot(slot, SLAB) == slab);
-                    self.is_within(slot as usize, Magazine::MIN_BLOCK)
-                });
-            }
-        });
+        self.for_each_ready_slot(|slot| count += usize::from(Slab::of_slot(slot, SLAB) == slab));
         count
     }
 

@@ -54,6 +54,23 @@ impl<
         Self::KEEPS_CHUNKS && header.is_marked() && Self::kept_index(header.size()) < KEPT
     }
 
+    /// Takes a block from a magazine, if there is one and it is sound.
+    ///
+    /// # Safety
+    /// It must be a magazine of the table, or of its placeholder.
+    #[inline]
+    pub(super) unsafe fn pop(&mut self, magazine: *mut Magazine) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if (Self::IS_TABLE_INSIDE && !(*magazine).is_made())
+                || (CHECKS && !self.magazine_is_sound(magazine))
+            {
+                return None;
+            }
+            Magazine::pop(magazine)
+        }
+    }
+
     /// Takes a slot from the magazine of a class.
     ///
     /// # Safety
@@ -63,19 +80,24 @@ impl<
         // SAFETY: required of the caller; what is in a magazine is the allocator's (I15).
         unsafe {
             let magazine = Table::ready(self.table_mut()).add(class);
-            if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
-                return None;
-            }
-            if CHECKS && !self.magazine_is_sound(magazine) {
-                return None;
-            }
-            let slot = Magazine::pop(magazine)?;
+            let slot = self.pop(magazine)?;
             self.tally.record(|counters| {
                 counters.allocated(layout.size());
-                let slab = Slab::of_slot(slot.as_ptr(), SLAB);
-                counters.slots_taken(Slab::slot_size((*slab).class.into()));
+                counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
             });
             Some(slot)
+        }
+    }
+
+    /// Returns whether a slot of a class is ready.
+    ///
+    /// # Safety
+    /// As for [`ready`](Self::ready).
+    pub(crate) unsafe fn has_ready(&self, class: usize) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            let magazine = self.ready(class);
+            (!Self::IS_TABLE_INSIDE || (*magazine).is_made()) && !(*magazine).is_empty()
         }
     }
 
@@ -114,8 +136,7 @@ impl<
             let is_kept = Magazine::push(magazine, ptr as usize as *mut u8);
             if is_kept {
                 self.tally.record(|counters| {
-                    let slab = Slab::of_slot(ptr, SLAB);
-                    counters.slots_added(Slab::slot_size((*slab).class.into()));
+                    counters.slots_added(Slab::size_of_slot(ptr, SLAB));
                 });
             }
             is_kept
@@ -132,13 +153,7 @@ impl<
         // SAFETY: the magazine exists, and has only chunks of this size (I15).
         unsafe {
             let magazine = Table::kept(self.table_mut(), index);
-            if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
-                return None;
-            }
-            if CHECKS && !self.magazine_is_sound(magazine) {
-                return None;
-            }
-            let chunk = Chunk::of_payload(Magazine::pop(magazine)?.as_ptr());
+            let chunk = Chunk::of_payload(self.pop(magazine)?.as_ptr());
             if CHECKS && !(Self::is_kept(chunk.header()) && chunk.header().size() == need) {
                 self.diagnosis.note(Misuse::Damaged);
                 return None;

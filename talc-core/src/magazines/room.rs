@@ -55,20 +55,16 @@ impl<
         ((1_usize << self.books().allowance) / 2) >> log2
     }
 
-    /// Returns whether there is a gap that is large beside the heaps. If not, no chunk is to be kept: it would
+    /// Closes the magazines of chunks if there is no gap that is large beside the heaps: what they keep would
     /// be missing where other sizes are needed.
     #[inline]
-    pub(super) fn is_roomy(&self) -> bool {
-        // SAFETY: there is a table, or what stands for one.
-        Self::IS_TABLE_INSIDE
-            || unsafe { Table::first_from(self.table(), self.books().roomy_bin.into()).is_some() }
-    }
-
-    /// Closes the magazines of chunks if there is no large gap.
-    #[inline]
     pub(super) fn shut_if_tight(&mut self) {
-        if Self::GATES_KEPT && self.books().kept != 0 && !self.is_roomy() {
-            self.shut_kept();
+        if Self::GATES_KEPT {
+            let bin = self.books().roomy_bin.into();
+            // SAFETY: there is a chunk, and so a table.
+            if unsafe { Table::first_from(self.table(), bin) }.is_none() {
+                self.shut_kept();
+            }
         }
     }
 
@@ -87,7 +83,13 @@ impl<
     #[inline]
     pub(crate) unsafe fn open_if_roomy(&mut self, size: usize) {
         let books = self.books();
-        if Self::GATES_KEPT && books.kept == 0 && size >= books.heap_bytes / ROOMY_PART * 2 {
+        if Self::GATES_KEPT
+            && books.kept == 0
+            && Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_kept(
+                books.heads.into(),
+            )
+            && size >= books.heap_bytes / ROOMY_PART * 2
+        {
             // SAFETY: required of the caller.
             unsafe { self.open_kept() };
         }
@@ -138,7 +140,7 @@ impl<
             if allowance == old {
                 return;
             }
-            while self.empty_magazines().is_some() {}
+            self.drain_magazines();
             self.books_mut().allowance = allowance;
             for class in 0..CLASSES {
                 let room = self.ready_room(class);

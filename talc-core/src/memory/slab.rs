@@ -193,6 +193,15 @@ impl Slab {
         (ptr as usize & !(slab - 1)) as *mut Self
     }
 
+    /// Returns the size of the slot at `ptr`, in a slab of `slab` bytes.
+    ///
+    /// # Safety
+    /// `ptr` must be a slot.
+    pub(crate) unsafe fn size_of_slot(ptr: *mut u8, slab: usize) -> usize {
+        // SAFETY: a slot belongs to the slab at the multiple of `slab` below it (I12).
+        unsafe { Self::slot_size((*Self::of_slot(ptr, slab)).class.into()) }
+    }
+
     /// Returns the chunk whose payload a slab is.
     ///
     /// # Safety

@@ -145,8 +145,8 @@ impl<
         }
     }
 
-    /// Empties magazines, and frees slabs that are empty but kept for the next allocation, until the top of a heap falls
-    /// free. Returns the end of that heap, which is an occasion to [`truncate`](Self::truncate) it;
+    /// Empties magazines, and frees slabs that are empty but kept for the next allocation, until
+    /// the top of a heap falls free. Returns the end of that heap, which is an occasion to [`truncate`](Self::truncate) it;
     /// `None` if nothing is kept any more.
     ///
     /// Call it until it returns `None`. Then an allocation that did not fit may fit. It is never
@@ -158,12 +158,10 @@ impl<
     pub fn trim(&mut self) -> Option<NonNull<u8>> {
         // SAFETY: the table has only slabs, in the states that it says (I13).
         unsafe {
-            if Self::HAS_MAGAZINES {
-                let touched = self.empty_magazines();
-                self.report();
-                if touched.is_some() {
-                    return touched;
-                }
+            let touched = self.empty_magazines();
+            self.report();
+            if touched.is_some() {
+                return touched;
             }
             if !self.has_slab_books() {
                 return None;

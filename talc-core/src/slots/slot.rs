@@ -67,7 +67,8 @@ impl<
         unsafe {
             if Self::HAS_MAGAZINES {
                 let room = self.ready_room(class);
-                if room != 0 {
+                // There may be some if the caller has not asked for a ready one first.
+                if room != 0 && !self.has_ready(class) {
                     self.make_ready(class, slab, room);
                     return self.pop_slot(class, layout);
                 }
