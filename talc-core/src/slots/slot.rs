@@ -67,9 +67,11 @@ impl<
         unsafe {
             if Self::HAS_MAGAZINES {
                 let room = self.ready_room(class);
-                // There may be some if the caller has not asked for a ready one first.
-                if room != 0 && !self.has_ready(class) {
-                    self.make_ready(class, slab, room);
+                if room != 0 {
+                    // Some are, if the caller has not asked for a ready one first.
+                    if !self.has_ready(class) {
+                        self.make_ready(class, slab, room);
+                    }
                     return self.pop_slot(class, layout);
                 }
             }
