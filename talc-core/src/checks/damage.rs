@@ -150,25 +150,17 @@ impl<
         }
     }
 
-    /// Returns whether the first two blocks of a magazine can be blocks. If not, notes it, and closes the
-    /// magazine.
+    /// Returns whether the first two blocks of a magazine can be blocks.
     ///
     /// # Safety
     /// It must be a magazine of the table, or of its placeholder.
-    pub(crate) unsafe fn magazine_is_sound(&mut self, magazine: *mut Magazine) -> bool {
+    pub(crate) unsafe fn magazine_is_sound(&self, magazine: *const Magazine) -> bool {
         // SAFETY: required of the caller; blocks are only read where they can be.
-        unsafe {
-            let is_sound = !self.is_metadata_established()
-                || (*magazine).first_two(|block| {
-                    let addr = block as usize;
-                    addr % (GRAIN / 2) == 0 && self.is_within(addr, Magazine::MIN_BLOCK)
-                });
-            if !is_sound {
-                magazine.write(Magazine::with_room(0));
-                self.diagnosis.note(Misuse::Damaged);
-            }
-            is_sound
-        }
+        !self.is_metadata_established()
+            || unsafe { &*magazine }.first_two(|block| {
+                let addr = block as usize;
+                addr % (GRAIN / 2) == 0 && self.is_within(addr, Magazine::MIN_BLOCK)
+            })
     }
 
     /// Returns whether there can be a slab at this address.

@@ -28,11 +28,7 @@ impl<
         // SAFETY: what is in magazines is slots and chunks, and the allocator's (I15).
         unsafe {
             for class in 0..CLASSES {
-                let magazine = self.ready(class);
-                while let Some(slot) = self.pop(magazine) {
-                    self.tally.record(|counters| {
-                        counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
-                    });
+                while let Some(slot) = self.pop_ready(class) {
                     let touched = self.free_slot(slot.as_ptr());
                     if touched.is_some() {
                         return touched;
@@ -48,13 +44,8 @@ impl<
         // SAFETY: as there.
         unsafe {
             for index in 0..self.kept_count() {
-                let magazine = Table::kept(self.table_mut(), index);
-                while let Some(payload) = self.pop(magazine) {
-                    let chunk = Chunk::of_payload(payload.as_ptr());
-                    let header = chunk.header().without_mark();
-                    self.tally.record(|counters| counters.gap_removed(header.size()));
-                    chunk.set_header(header);
-                    let touched = self.free(chunk, header);
+                while let Some(chunk) = self.pop_kept(index) {
+                    let touched = self.free(chunk, chunk.header());
                     if touched.is_some() {
                         return touched;
                     }

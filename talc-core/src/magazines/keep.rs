@@ -22,13 +22,23 @@ impl<
         const INSIDE: usize,
     > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
-    /// Returns the magazine of a class of slots. It may be written to only if the table exists.
+    /// Returns the magazine of a class of slots, for writing if the table exists.
     ///
     /// # Safety
     /// `class` must be less than [`CLASSES`](Bins).
-    pub(super) unsafe fn ready(&self, class: usize) -> *mut Magazine {
+    pub(super) unsafe fn ready_mut(&mut self, class: usize) -> *mut Magazine {
         debug_assert!(class < CLASSES);
         // SAFETY: in bounds of a table and of its placeholder, as required of the caller.
+        unsafe { Table::ready(self.table_mut()).add(class) }
+    }
+
+    /// As [`ready_mut`](Self::ready_mut), for reading.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn ready(&self, class: usize) -> *const Magazine {
+        debug_assert!(class < CLASSES);
+        // SAFETY: as there.
         unsafe { Table::ready(self.table()).add(class) }
     }
 
@@ -54,20 +64,67 @@ impl<
         Self::KEEPS_CHUNKS && header.is_marked() && Self::kept_index(header.size()) < KEPT
     }
 
-    /// Takes a block from a magazine, if there is one and it is sound.
+    /// Takes a block from the magazine that `find` finds in a table, if there is one and it is sound. If it
+    /// is not, closes the magazine.
     ///
     /// # Safety
     /// It must be a magazine of the table, or of its placeholder.
     #[inline]
-    pub(super) unsafe fn pop(&mut self, magazine: *mut Magazine) -> Option<NonNull<u8>> {
+    unsafe fn pop(
+        &mut self,
+        find: impl FnOnce(*mut Table<WORDS, CLASSES>) -> *mut Magazine,
+    ) -> Option<NonNull<u8>> {
+        let magazine = find(self.table_mut());
         // SAFETY: required of the caller.
         unsafe {
-            if (Self::IS_TABLE_INSIDE && !(*magazine).is_made())
-                || (CHECKS && !self.magazine_is_sound(magazine))
-            {
+            if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
+                return None;
+            }
+            if CHECKS && !self.magazine_is_sound(magazine) {
+                magazine.write(Magazine::with_room(0));
+                self.diagnosis.note(Misuse::Damaged);
                 return None;
             }
             Magazine::pop(magazine)
+        }
+    }
+
+    /// Takes a slot from the magazine of a class, whoever it is for.
+    ///
+    /// # Safety
+    /// `class` must be less than [`CLASSES`](Bins).
+    #[inline]
+    pub(super) unsafe fn pop_ready(&mut self, class: usize) -> Option<NonNull<u8>> {
+        debug_assert!(class < CLASSES);
+        // SAFETY: in bounds of a table and of its placeholder, as required of the caller; what is in a
+        // magazine is the allocator's (I15).
+        unsafe {
+            let slot = self.pop(|table| Table::ready(table).add(class))?;
+            self.tally.record(|counters| {
+                counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
+            });
+            Some(slot)
+        }
+    }
+
+    /// Takes a chunk from a magazine of chunks, whoever it is for.
+    ///
+    /// # Safety
+    /// `index` must be less than [`kept_count`](Self::kept_count).
+    #[inline]
+    pub(super) unsafe fn pop_kept(&mut self, index: usize) -> Option<Chunk> {
+        // SAFETY: the magazine exists, as required of the caller; what is in it is chunks of its size, and
+        // the allocator's (I15).
+        unsafe {
+            let chunk = Chunk::of_payload(self.pop(|table| Table::kept(table, index))?.as_ptr());
+            let header = chunk.header();
+            if CHECKS && !(Self::is_kept(header) && Self::kept_index(header.size()) == index) {
+                self.diagnosis.note(Misuse::Damaged);
+                return None;
+            }
+            chunk.set_header(header.without_mark());
+            self.tally.record(|counters| counters.gap_removed(header.size()));
+            Some(chunk)
         }
     }
 
@@ -77,16 +134,10 @@ impl<
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
     #[inline]
     pub(crate) unsafe fn pop_slot(&mut self, class: usize, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller; what is in a magazine is the allocator's (I15).
-        unsafe {
-            let magazine = Table::ready(self.table_mut()).add(class);
-            let slot = self.pop(magazine)?;
-            self.tally.record(|counters| {
-                counters.allocated(layout.size());
-                counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
-            });
-            Some(slot)
-        }
+        // SAFETY: required of the caller.
+        let slot = unsafe { self.pop_ready(class)? };
+        self.tally.record(|counters| counters.allocated(layout.size()));
+        Some(slot)
     }
 
     /// Returns whether a slot of a class is ready.
@@ -113,7 +164,7 @@ impl<
             // At most `MAX_READY`.
             (*slab).room = room as u16;
             let ready = mem::replace(&mut (*slab).free, Magazine::with_room(room));
-            self.ready(class).write(ready);
+            self.ready_mut(class).write(ready);
         }
     }
 
@@ -128,7 +179,7 @@ impl<
         unsafe {
             // Slots are aligned for their layouts.
             let class = layout.size().saturating_sub(1) / GRAIN;
-            let magazine = Table::ready(self.table_mut()).add(class);
+            let magazine = self.ready_mut(class);
             if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
                 return false;
             }
@@ -150,18 +201,8 @@ impl<
         if !Self::KEEPS_CHUNKS || index >= self.kept_count() {
             return None;
         }
-        // SAFETY: the magazine exists, and has only chunks of this size (I15).
-        unsafe {
-            let magazine = Table::kept(self.table_mut(), index);
-            let chunk = Chunk::of_payload(self.pop(magazine)?.as_ptr());
-            if CHECKS && !(Self::is_kept(chunk.header()) && chunk.header().size() == need) {
-                self.diagnosis.note(Misuse::Damaged);
-                return None;
-            }
-            chunk.set_header(chunk.header().without_mark());
-            self.tally.record(|counters| counters.gap_removed(need));
-            Some(chunk)
-        }
+        // SAFETY: the magazine exists.
+        unsafe { self.pop_kept(index) }
     }
 
     /// Puts a chunk into the magazine of its size. Returns whether there is one, and room.

@@ -144,7 +144,7 @@ impl<
             self.books_mut().allowance = allowance;
             for class in 0..CLASSES {
                 let room = self.ready_room(class);
-                self.ready(class).write(Magazine::with_room(room));
+                self.ready_mut(class).write(Magazine::with_room(room));
             }
             self.open_kept();
         }
