@@ -165,7 +165,7 @@ forward! {
     [unsafe] fn truncate(&mut, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>>;
     [unsafe] fn resize(&mut, end: NonNull<u8>, new_end: *mut u8) -> Option<NonNull<u8>>;
     [unsafe] fn watch(&mut, end: NonNull<u8>) -> Reserved;
-    [unsafe] fn remind(&mut, end: Option<NonNull<u8>>);
+    [unsafe] fn remind(&mut, end: Option<NonNull<u8>>, room: usize);
 
     [unsafe] fn reserved(&, end: NonNull<u8>) -> Reserved;
     [] fn claim_size(&, layout: Layout) -> Option<usize>;

@@ -208,7 +208,7 @@ impl<K: Backing> Blocks<K> {
             let wants_spare = self.wants_spare(talc, usize::from(self.spare.is_some()));
             if wants_spare && self.spare.is_none() && size == self.block_size {
                 self.spare = talc.claim(block.as_ptr(), size - FOOTER);
-                talc.remind(self.spare);
+                talc.remind(self.spare, self.enough());
                 self.link(end, block, size);
                 // The first heap may have been free, and slots may be in use there again that would
                 // not be noticed.
@@ -286,7 +286,7 @@ impl<K: Backing> Blocks<K> {
     unsafe fn forget_spare<B: Binning>(&mut self, talc: &mut RawTalc<B>) {
         self.spare = None;
         // SAFETY: required of the caller.
-        unsafe { talc.remind(None) };
+        unsafe { talc.remind(None, 0) };
     }
 
     /// Returns a block to the backing.

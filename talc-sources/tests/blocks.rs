@@ -23,6 +23,7 @@ common::for_each_block_source! {
     a_used_spare_makes_room_for_another,
     returns_oversized_blocks_at_once,
     a_pair_at_the_edge_does_not_thrash,
+    a_hole_is_room,
     impossible_layouts_get_none,
     over_aligned_layouts_fit,
     any_power_of_two_is_a_block_size,
@@ -246,6 +247,31 @@ fn a_pair_at_the_edge_does_not_thrash<K: BlockSource>() {
         }
         assert_eq!(backing.blocks(), 1, "{size} bytes");
     }
+}
+
+/// The spare block goes back when there is room elsewhere, even if that is a hole below something in use.
+fn a_hole_is_room<K: BlockSource>() {
+    const BLOCK: usize = 1 << 16;
+    let backing = Backing::new();
+    let mut talc = Talc::<_>::new(K::over(&backing, BLOCK));
+    let edge = bytes(BLOCK / 2);
+    unsafe {
+        // Two chunks next to each other, and one above them.
+        let [low, high] = [(); 2].map(|_| talc.allocate(bytes(BLOCK / 3)).unwrap());
+        let top = talc.allocate(bytes(1000)).unwrap();
+        assert_eq!(backing.blocks(), 1);
+        for _ in 0..3 {
+            let block = talc.allocate(edge).unwrap();
+            talc.deallocate(block.as_ptr(), edge);
+        }
+        assert_eq!(backing.blocks(), 2, "no spare: this shows nothing");
+        talc.deallocate(low.as_ptr(), bytes(BLOCK / 3));
+        assert_eq!(backing.blocks(), 2, "a third of a block is not enough");
+        talc.deallocate(high.as_ptr(), bytes(BLOCK / 3));
+        assert_eq!(backing.blocks(), 1);
+        talc.deallocate(top.as_ptr(), bytes(1000));
+    }
+    assert_eq!(talc.audit(), Ok(()));
 }
 
 fn impossible_layouts_get_none<K: BlockSource>() {

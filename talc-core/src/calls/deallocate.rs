@@ -26,7 +26,7 @@ impl<
     /// slabs do not promise this; nor does an allocator that [has magazines](Self::has_magazines), as what
     /// is in one counts as in use here. [`trim`](Self::trim) empties them.
     ///
-    /// If a slab falls empty, it may return the heap end that was given to
+    /// If a slab falls empty or a gap becomes large, it may return the heap end that was given to
     /// [`remind`](Self::remind).
     ///
     /// # Complexity

@@ -63,12 +63,12 @@ impl<
         }
     }
 
-    /// Makes every deallocation that empties a slab return `end`, unless it has another heap end to
-    /// return. `None` ends this.
+    /// Makes every deallocation that empties a slab, or leaves a gap of at least `room` bytes, return `end`,
+    /// unless it has another heap end to return. `None` ends this.
     ///
     /// This is for sources that keep a free heap until there is room elsewhere: as long as
-    /// something is in use at the top of each other heap, nothing else tells them. It does nothing
-    /// without slabs, nor with [`CompactBins`](crate::CompactBins) in WebAssembly.
+    /// something is in use at the top of each other heap, nothing else tells them. Gaps of less than four
+    /// slabs may go unnoticed. It does nothing without slabs, nor with [`CompactBins`](crate::CompactBins) in WebAssembly.
     ///
     /// # Complexity
     /// O(1).
@@ -77,10 +77,12 @@ impl<
     /// - There must be a heap.
     /// - `end`, if it is given, must be the current end of a heap of this `RawTalc`. This method
     ///   must be called again before that changes.
-    pub unsafe fn remind(&mut self, end: Option<NonNull<u8>>) {
+    pub unsafe fn remind(&mut self, end: Option<NonNull<u8>>, room: usize) {
         if Self::WATCHES && self.has_slab_books() {
             // SAFETY: there are books of slabs.
-            unsafe { self.slab_books_mut().reminder = end.map_or(null_mut(), NonNull::as_ptr) };
+            let books = unsafe { self.slab_books_mut() };
+            books.reminder = end.map_or(null_mut(), NonNull::as_ptr);
+            books.reminder_room = end.map_or(usize::MAX, |_| room);
         }
     }
 

@@ -62,13 +62,27 @@ impl<
             if !Self::WATCHES {
                 header.is_sentinel().then(|| HeapEnd::of_sentinel(above).public())
             } else if !header.is_sentinel_or_slab(SLAB) {
-                None
+                self.reminder_of_gap(size)
             } else if header.is_sentinel() {
                 Some(HeapEnd::of_sentinel(above).public())
             } else {
-                Self::fell_free(self.table_mut(), gap)
+                Self::fell_free(self.table_mut(), gap).or_else(|| self.reminder_of_gap(size))
             }
         }
+    }
+
+    /// Returns the heap end that was given to [`remind`](RawTalc::remind), if a gap is as large as said there.
+    fn reminder_of_gap(&self, size: usize) -> Option<NonNull<u8>> {
+        // Where there are gaps of this size, there are books of slabs.
+        if size < 4 * SLAB {
+            return None;
+        }
+        // SAFETY: as said.
+        let books = unsafe { self.slab_books() };
+        if size < books.reminder_room {
+            return None;
+        }
+        NonNull::new(books.reminder)
     }
 
     /// Walks up from `chunk`, which has just become free, over what is free. If the walk ends at a

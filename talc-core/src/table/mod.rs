@@ -84,8 +84,10 @@ pub(crate) struct SlabBooks<const CLASSES: usize> {
     /// The number of spare slabs; and the first one, which is linked to the next one.
     pub(crate) spares: usize,
     pub(crate) spare: *mut Slab,
-    /// The heap end to return when a slab falls empty and there is no other to return; null for none.
+    /// The heap end to return when a slab falls empty, or a gap has [`reminder_room`](Self::reminder_room),
+    /// and there is no other to return; null for none.
     pub(crate) reminder: *mut u8,
+    pub(crate) reminder_room: usize,
 }
 
 /// A table and all that belongs to it, in the order in which they lie in memory.
@@ -129,6 +131,7 @@ impl<const CLASSES: usize> SlabBooks<CLASSES> {
         spares: 0,
         spare: null_mut(),
         reminder: null_mut(),
+        reminder_room: usize::MAX,
     };
 }
 
