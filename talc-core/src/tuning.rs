@@ -34,7 +34,7 @@ pub(crate) const WANTED: usize = 64;
 /// Maximum number of spare slabs. It bounds walks over them: with 32, the worst deallocation of a
 /// recorded program takes 1415 instructions, with 8 it takes 776, and all else is the same. With 4, one
 /// of the programs takes 3% more instructions.
-pub(crate) const MAX_SPARES: usize = 8;
+pub(crate) const MAX_SPARES: u16 = 8;
 
 /// How many slots that were never used are put into the free list at a time: few, so that memory is
 /// not touched before it is needed; enough to be worth the call.

@@ -64,7 +64,7 @@ impl<
     }
 
     /// Makes every deallocation that empties a slab, or leaves a gap of at least `room` bytes, return `end`,
-    /// unless it has another heap end to return. `None` ends this.
+    /// unless it has another heap end to return. A gap of half of `room` may do. `None` ends this.
     ///
     /// This is for sources that keep a free heap until there is room elsewhere: as long as
     /// something is in use at the top of each other heap, nothing else tells them. Gaps of less than four
@@ -82,7 +82,7 @@ impl<
             // SAFETY: there are books of slabs.
             let books = unsafe { self.slab_books_mut() };
             books.reminder = end.map_or(null_mut(), NonNull::as_ptr);
-            books.reminder_room = end.map_or(usize::MAX, |_| room);
+            books.reminder_log2 = (usize::BITS - 1 - (room | 1).leading_zeros()) as u16;
         }
     }
 

@@ -254,7 +254,7 @@ impl<
                 || counted != found.small_chunks
                 || (Self::WEIGHS_SLABS
                     && (books.open != current.count + partial.count + spare.count
-                        || books.spares != spare.count))
+                        || usize::from(books.spares) != spare.count))
             {
                 return fault;
             }

@@ -79,7 +79,7 @@ impl<
         }
         // SAFETY: as said.
         let books = unsafe { self.slab_books() };
-        if size < books.reminder_room {
+        if size >> books.reminder_log2 == 0 {
             return None;
         }
         NonNull::new(books.reminder)

@@ -81,13 +81,15 @@ pub(crate) struct SlabBooks<const CLASSES: usize> {
     pub(crate) small_chunks: [u32; CLASSES],
     /// The number of slabs that are current, partial or spare.
     pub(crate) open: usize,
-    /// The number of spare slabs; and the first one, which is linked to the next one.
-    pub(crate) spares: usize,
+    /// The number of spare slabs.
+    pub(crate) spares: u16,
+    /// The base-2 logarithm of the size of a gap that is worth the [`reminder`](Self::reminder).
+    pub(crate) reminder_log2: u16,
+    /// The first spare slab, which is linked to the next one.
     pub(crate) spare: *mut Slab,
-    /// The heap end to return when a slab falls empty, or a gap has [`reminder_room`](Self::reminder_room),
-    /// and there is no other to return; null for none.
+    /// The heap end to return when a slab falls empty or a gap becomes large, and there is no other to
+    /// return; null for none.
     pub(crate) reminder: *mut u8,
-    pub(crate) reminder_room: usize,
 }
 
 /// A table and all that belongs to it, in the order in which they lie in memory.
@@ -129,9 +131,9 @@ impl<const CLASSES: usize> SlabBooks<CLASSES> {
         small_chunks: [0; CLASSES],
         open: 0,
         spares: 0,
+        reminder_log2: 0,
         spare: null_mut(),
         reminder: null_mut(),
-        reminder_room: usize::MAX,
     };
 }
 
