@@ -175,6 +175,7 @@ forward! {
     [] fn has_magazines(&) -> bool;
     [] fn table_size(&) -> usize;
     [] fn has_gap_for(&mut, layout: Layout, beside: Option<(NonNull<u8>, NonNull<u8>)>) -> bool;
+    [] fn heap_bytes(&) -> usize;
     [] fn largest_gap(&) -> Option<usize>;
     [] fn visit<V>(&, visitor: V);
     [unsafe] fn misuse(&, ptr: *mut u8, layout: Layout) -> Option<Misuse>;

@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
 /// A wrapper, which lends its driver to one caller at a time.
-pub(crate) trait Wrapper {
+pub(crate) trait Wrapper: Sized {
     type Source: Source<Self::Binning>;
     type Binning: Binning;
 
@@ -20,6 +20,49 @@ pub(crate) trait Wrapper {
     /// Calls `f` with the driver, which is locked or borrowed meanwhile. Returns `None` if the driver
     /// is in use and its source has called back.
     fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> Option<T>;
+
+    /// Returns the layout that is allocated for `layout`, which may be larger.
+    #[inline]
+    fn rounded(layout: Layout) -> Layout {
+        layout
+    }
+
+    /// Returns whether allocations of this [`rounded`](Self::rounded) layout take the driver seldom, so that
+    /// moving to another one is less work than asking the driver for room.
+    #[inline]
+    fn is_quick(_: Layout) -> bool {
+        false
+    }
+
+    /// Allocates memory for a [`rounded`](Self::rounded) layout.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        try_with(self, |talc| talc.allocate(layout))?
+    }
+
+    /// Frees an allocation.
+    ///
+    /// # Safety
+    /// `ptr` must be a live allocation with the [`rounded`](Self::rounded) layout `layout`.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        with(self, |talc| unsafe { talc.deallocate(ptr.as_ptr(), layout) });
+    }
+
+    /// As [`deallocate`](Self::deallocate), for an allocation whose owner does not know yet that it is gone:
+    /// a panic of the source aborts.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn deallocate_moved(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        with(self, |talc| unsafe { talc.deallocate_moved(ptr.as_ptr(), layout) });
+    }
 }
 
 const GROWS_IN_PLACE: bool =
@@ -29,12 +72,13 @@ const SHRINKS_IN_PLACE: bool = !cfg!(feature = "disable-realloc-in-place");
 /// Returns the layout that is actually allocated for `layout`: with `cache-aligned-allocations`, one
 /// that consists of whole cache lines.
 #[inline]
-fn adjusted(layout: Layout) -> Option<Layout> {
-    if cfg!(feature = "cache-aligned-allocations") {
-        Some(layout.align_to(CACHE_LINE).ok()?.pad_to_align())
+fn adjusted<W: Wrapper>(layout: Layout) -> Option<Layout> {
+    let layout = if cfg!(feature = "cache-aligned-allocations") {
+        layout.align_to(CACHE_LINE).ok()?.pad_to_align()
     } else {
-        Some(layout)
-    }
+        layout
+    };
+    Some(W::rounded(layout))
 }
 
 /// The number of bytes that processors of this target exchange at a time: a cache line, or two where they
@@ -96,8 +140,7 @@ fn refuse() -> ! {
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNull<u8>> {
-    let layout = adjusted(layout)?;
-    try_with(wrapper, |talc| talc.allocate(layout))?
+    wrapper.allocate(adjusted::<W>(layout)?)
 }
 
 /// # Safety
@@ -105,9 +148,9 @@ pub(crate) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNul
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
-    if let Some(layout) = adjusted(layout) {
+    if let Some(layout) = adjusted::<W>(layout) {
         // SAFETY: required of the caller.
-        with(wrapper, |talc| unsafe { talc.deallocate(ptr.as_ptr(), layout) });
+        unsafe { wrapper.deallocate(ptr, layout) };
     }
 }
 
@@ -120,9 +163,9 @@ pub(crate) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layou
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) unsafe fn deallocate_moved<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
-    if let Some(layout) = adjusted(layout) {
+    if let Some(layout) = adjusted::<W>(layout) {
         // SAFETY: required of the caller.
-        with(wrapper, |talc| unsafe { talc.deallocate_moved(ptr.as_ptr(), layout) });
+        unsafe { wrapper.deallocate_moved(ptr, layout) };
     }
 }
 
@@ -149,12 +192,27 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
     old: Layout,
     new: Layout,
 ) -> Option<NonNull<u8>> {
-    let (old, new) = (adjusted(old)?, adjusted(new)?);
+    let (old, new) = (adjusted::<W>(old)?, adjusted::<W>(new)?);
     // A block is aligned for its old layout. `GlobalAlloc` does not change the alignment, so the address
     // is not inspected there.
     let is_aligned = new.align() <= old.align() || ptr.as_ptr() as usize & (new.align() - 1) == 0;
     let is_shrinking = new.size() <= old.size();
     let kept = if is_shrinking { new.size() } else { old.size() };
+
+    if W::is_quick(old) && W::is_quick(new) {
+        if old.size() == new.size() {
+            return Some(ptr);
+        }
+        if !is_shrinking {
+            let moved = wrapper.allocate(new)?;
+            // SAFETY: required of the caller; the new memory does not overlap the old.
+            unsafe {
+                moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
+                wrapper.deallocate_moved(ptr, old);
+            }
+            return Some(moved);
+        }
+    }
 
     // SAFETY: required of the caller, here and below; the new memory does not overlap the old.
     let resized = try_with(wrapper, |talc| unsafe {

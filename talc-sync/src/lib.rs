@@ -25,6 +25,9 @@ pub mod lock;
 #[cfg(feature = "lock_api-05")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api-05")))]
 pub mod lock_api_05;
+#[cfg(feature = "lock_api")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
+pub mod sharded;
 mod traits;
 #[cfg(feature = "std")]
 mod yield_lock;
@@ -32,6 +35,8 @@ mod yield_lock;
 pub use cell::{TalcCell, TalcSyncCell};
 #[cfg(feature = "lock_api")]
 pub use lock::{TalcGuard, TalcLock};
+#[cfg(feature = "lock_api")]
+pub use sharded::TalcSharded;
 
 /// The version of lock_api whose locks [`TalcLock`] takes.
 #[cfg(feature = "lock_api")]

@@ -118,7 +118,7 @@ pub struct TalcGuard<'a, R: RawMutex, S, B = DefaultBinning>(MutexGuard<'a, R, T
 
 impl<'a, R: RawMutex, S, B> TalcGuard<'a, R, S, B> {
     #[inline]
-    fn new(mut guard: MutexGuard<'a, R, Talc<S, B>>) -> Self {
+    pub(crate) fn new(mut guard: MutexGuard<'a, R, Talc<S, B>>) -> Self {
         guard.defer_reports(true);
         Self(guard)
     }

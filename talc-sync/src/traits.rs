@@ -203,3 +203,8 @@ all_traits!(crate::TalcCell<S, B>, S: Source<B>, B: Binning);
 all_traits!(crate::TalcSyncCell<S, B>, S: Source<B>, B: Binning);
 #[cfg(feature = "lock_api")]
 all_traits!(crate::TalcLock<R, S, B>, R: lock_api::RawMutex, S: Source<B>, B: Binning);
+#[cfg(feature = "lock_api")]
+all_traits!(
+    crate::TalcSharded<R, S, H, SHARDS, B>,
+    R: lock_api::RawMutex, S: Source<B>, H: crate::sharded::ShardHint, const SHARDS: usize, B: Binning
+);

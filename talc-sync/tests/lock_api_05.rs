@@ -20,12 +20,12 @@ use talc_sync::TalcLock;
 
 #[test]
 fn parking_lot() {
-    stress::<Compat<parking_lot::RawMutex>>(6, 1500);
+    stress::<TalcLock<Compat<parking_lot::RawMutex>, Claim>>(6, 1500);
 }
 
 #[test]
 fn spinning_top() {
-    stress::<Compat<spinning_top_04::RawSpinlock>>(4, 800);
+    stress::<TalcLock<Compat<spinning_top_04::RawSpinlock>, Claim>>(4, 800);
 }
 
 #[test]
@@ -88,5 +88,5 @@ unsafe impl RawMutex for Tickets {
 
 #[test]
 fn the_state_of_an_acquisition_comes_back_with_the_release() {
-    stress::<Compat<Tickets>>(4, 800);
+    stress::<TalcLock<Compat<Tickets>, Claim>>(4, 800);
 }

@@ -15,22 +15,22 @@ use talc_sync::{RawSpinlock, RawYieldLock, TalcLock};
 
 #[test]
 fn the_lock_in_the_box() {
-    stress::<RawSpinlock>(6, 1500);
+    stress::<TalcLock<RawSpinlock, Claim>>(6, 1500);
 }
 
 #[test]
 fn the_lock_in_the_box_under_an_operating_system() {
-    stress::<RawYieldLock>(6, 1500);
+    stress::<TalcLock<RawYieldLock, Claim>>(6, 1500);
 }
 
 #[test]
 fn a_mutex_of_spin() {
-    stress::<spin::Mutex<()>>(4, 800);
+    stress::<TalcLock<spin::Mutex<()>, Claim>>(4, 800);
 }
 
 #[test]
 fn a_lock_of_spinning_top() {
-    stress::<spinning_top::RawSpinlock>(4, 800);
+    stress::<TalcLock<spinning_top::RawSpinlock, Claim>>(4, 800);
 }
 
 /// Copies that happen without the lock: each thread's contents stay its own while the others

@@ -43,6 +43,15 @@ impl<
         self.search(bin, usize::MAX, GAPS_FOR_HAS, is_elsewhere).is_some()
     }
 
+    /// Returns the number of bytes in all heaps.
+    ///
+    /// # Complexity
+    /// O(1).
+    #[inline]
+    pub fn heap_bytes(&self) -> usize {
+        self.books().heap_bytes
+    }
+
     /// Returns the size in bytes of the largest layout, with an alignment of up to 16, that fits
     /// into a gap; `None` if there is no gap. What is in magazines is no gap here.
     ///

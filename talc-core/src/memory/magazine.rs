@@ -67,7 +67,7 @@ impl Magazine {
     pub const MIN_BLOCK: usize = core::mem::size_of::<Block>();
 
     /// An empty magazine with room for no block.
-    pub(crate) const CLOSED: Self = {
+    pub const CLOSED: Self = {
         const BOTTOM: &Block = &bottom(0);
         Self { first: BOTTOM as *const Block as *mut Block }
     };
@@ -87,7 +87,7 @@ impl Magazine {
 
     /// Returns whether there is no block.
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         // SAFETY: a magazine begins with a block or with a bottom.
         unsafe { (*self.first).next.is_null() }
     }
@@ -155,9 +155,13 @@ impl Magazine {
     /// A magazine in memory that is all zero. It must be [made](Self::is_made) before it is used.
     pub(crate) const ZERO: Self = Self { first: null_mut() };
 
-    /// Calls `visitor` with each block, from the first one on. Stops and returns `false` if it does, or
-    /// if there is more room above a block than there can be.
-    pub(crate) fn all(&self, mut visitor: impl FnMut(*mut u8) -> bool) -> bool {
+    /// Returns whether `visitor` returns `true` for each block, from the first one on. Stops and returns
+    /// `false` when it does not, or if there is more room above a block than there can be.
+    ///
+    /// `visitor` is called before anything is read from the block, so that it may find out whether it can
+    /// be one. A magazine that is damaged may have any address in it. The one of a [`CLOSED`](Self::CLOSED)
+    /// magazine is no block.
+    pub fn all(&self, mut visitor: impl FnMut(*mut u8) -> bool) -> bool {
         let mut block = self.first;
         while !Self::is_bottom(block) {
             // SAFETY: a block is only read after the visitor has accepted it.

@@ -99,6 +99,12 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         unsafe { self.raw.extend_size(heap_end, layout) }
     }
 
+    /// Returns the number of bytes in all heaps: [`RawTalc::heap_bytes`].
+    #[inline]
+    pub fn heap_bytes(&self) -> usize {
+        self.raw.heap_bytes()
+    }
+
     /// Returns the size of the largest layout that fits without asking the source:
     /// [`RawTalc::largest_gap`].
     pub fn largest_gap(&self) -> Option<usize> {

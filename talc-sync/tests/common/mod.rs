@@ -11,8 +11,9 @@ pub use support::*;
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{slice_from_raw_parts_mut, NonNull};
 
+use talc_sync::sharded::ShardHint;
 use talc_sync::talc_sources::{Claim, Source, Talc};
-use talc_sync::{lock_api::RawMutex, TalcCell, TalcLock, TalcSyncCell};
+use talc_sync::{lock_api::RawMutex, TalcCell, TalcLock, TalcSharded, TalcSyncCell};
 
 /// Memory for a heap, and a source that claims it. Give it to the allocator, and keep the memory.
 pub fn arena(size: usize) -> (Vec<u64>, Claim) {
@@ -65,6 +66,62 @@ impl<R: RawMutex, S: Source> Wrapper for TalcLock<R, S> {
     }
     fn check(&self) {
         assert_eq!(self.lock().audit(), Ok(()));
+    }
+}
+
+impl<R: RawMutex, S: Source, H: ShardHint, const SHARDS: usize> Wrapper
+    for TalcSharded<R, S, H, SHARDS>
+{
+    type Source = S;
+    fn new(source: S) -> Self {
+        Self::new(source)
+    }
+    fn gap(&self) -> usize {
+        self.trim();
+        Talc::largest_gap(&self.lock()).unwrap_or(0)
+    }
+    fn check(&self) {
+        assert_eq!(self.audit(), Ok(()));
+    }
+}
+
+/// A wrapper that threads share.
+pub trait Shared: Wrapper<Source = Claim> + Sync {
+    /// Checks it unless it is locked.
+    fn try_check(&self);
+    fn into_talc(self) -> Talc<Claim>;
+}
+
+impl<R: RawMutex + Send + Sync> Shared for TalcLock<R, Claim> {
+    fn try_check(&self) {
+        if let Some(guard) = self.try_lock() {
+            assert_eq!(guard.audit(), Ok(()));
+        }
+    }
+    fn into_talc(self) -> Talc<Claim> {
+        self.into_inner()
+    }
+}
+
+impl<R: RawMutex + Send + Sync, H: ShardHint, const SHARDS: usize> Shared
+    for TalcSharded<R, Claim, H, SHARDS>
+{
+    fn try_check(&self) {
+        assert_eq!(self.audit(), Ok(()));
+    }
+    fn into_talc(self) -> Talc<Claim> {
+        self.into_inner()
+    }
+}
+
+/// A hint that is another one at each call.
+pub struct WrongHint;
+
+impl ShardHint for WrongHint {
+    fn hint() -> usize {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(0x9E37, Ordering::Relaxed)
     }
 }
 
@@ -215,6 +272,15 @@ macro_rules! for_each_wrapper_and_interface {
         mod talc_lock {
             type Wrapper =
                 talc_sync::TalcLock<talc_sync::RawSpinlock, talc_sync::talc_sources::Claim>;
+            for_each_wrapper_and_interface!(@interfaces $($body)*);
+        }
+        mod talc_sharded {
+            type Wrapper = talc_sync::TalcSharded<
+                talc_sync::RawSpinlock,
+                talc_sync::talc_sources::Claim,
+                talc_sync::sharded::ByThread,
+                3,
+            >;
             for_each_wrapper_and_interface!(@interfaces $($body)*);
         }
     };

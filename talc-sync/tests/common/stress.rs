@@ -3,11 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::Mutex;
 
-use talc_sync::lock_api::RawMutex;
 use talc_sync::talc_sources::{Claim, Talc};
-use talc_sync::TalcLock;
 
-use super::{arena, fill, layout, rounds, verify, Random};
+use super::{arena, fill, layout, rounds, verify, Random, Shared};
 
 /// A block that some thread allocated. Whoever takes it from the shelf owns it.
 struct Block {
@@ -23,9 +21,9 @@ impl Block {
 }
 
 /// Allocates, resizes and frees from several threads, verifies all contents, and audits the heap.
-pub fn stress<R: RawMutex + Send + Sync>(threads: usize, usual_steps: usize) {
+pub fn stress<W: Shared>(threads: usize, usual_steps: usize) {
     let (_memory, claim) = arena(4 << 20);
-    let talc = TalcLock::<R, Claim>::new(claim);
+    let talc = W::new(claim);
     let shelf = Mutex::new(Vec::<Block>::new());
     std::thread::scope(|scope| {
         for thread in 0..threads {
@@ -33,26 +31,19 @@ pub fn stress<R: RawMutex + Send + Sync>(threads: usize, usual_steps: usize) {
             scope.spawn(move || one_thread(thread, rounds(usual_steps), talc, shelf));
         }
     });
-    let guard = talc.lock();
-    assert_eq!(guard.audit(), Ok(()));
-    drop(guard);
+    talc.check();
     for block in shelf.into_inner().unwrap() {
         unsafe {
             verify(block.ptr(), block.layout.size(), block.seed);
             talc.dealloc(block.ptr(), block.layout);
         }
     }
-    let talc = talc.into_inner();
+    let talc = talc.into_talc();
     assert_eq!(talc.audit(), Ok(()));
     assert_eq!(allocations(&talc), 0);
 }
 
-fn one_thread<R: RawMutex>(
-    thread: usize,
-    steps: usize,
-    talc: &TalcLock<R, Claim>,
-    shelf: &Mutex<Vec<Block>>,
-) {
+fn one_thread(thread: usize, steps: usize, talc: &impl Shared, shelf: &Mutex<Vec<Block>>) {
     let mut random = Random(0xFEED + thread as u64);
     for step in 0..steps {
         let taken = {
@@ -99,9 +90,7 @@ fn one_thread<R: RawMutex>(
             shelf.lock().unwrap().push(block);
         }
         if step % 64 == 0 {
-            if let Some(guard) = talc.try_lock() {
-                assert_eq!(guard.audit(), Ok(()));
-            }
+            talc.try_check();
         }
     }
 }

@@ -1,0 +1,488 @@
+//! Allocating from many cores at a time: [`TalcSharded`].
+
+mod hint;
+mod shard;
+
+use core::alloc::Layout;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::forget;
+use core::ptr::NonNull;
+
+use lock_api::{Mutex, MutexGuard, RawMutex};
+use talc_sources::talc_core::{DefaultBinning, Magazine};
+use talc_sources::{AbortOnDrop, Binning, Source, Talc};
+
+use crate::glue::{self, Wrapper};
+use crate::lock::TalcGuard;
+use shard::{Shard, Stock, Tide};
+
+#[cfg(feature = "std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+pub use hint::ByThread;
+pub use hint::ShardHint;
+
+/// A magazine may hold this part of all heaps.
+const MAGAZINE_PART: usize = 1024;
+
+/// An allocator for many cores: in front of one heap under a lock, each core or thread has magazines of its
+/// own under a lock of its own.
+///
+/// A small block comes from a shard and goes back to one, whichever the caller's is; any thread may free
+/// anything. Only when a magazine is empty or full is the shared heap locked, for up to 32 blocks at once. The
+/// idea is that of Bonwick and Adams, "Magazines and Vmem" (2001).
+///
+/// It implements `GlobalAlloc` and `Allocator`, and works like [`TalcLock`](crate::TalcLock) otherwise; what
+/// is said there about locks applies to `R`. `H` tells which shard a caller tries first: a CPU number, or
+/// `ByThread` with the feature `std`. A number of shards of about that of cores is enough.
+///
+/// - No thread ever waits for a shard: one that is taken is passed over for the next one, and if all of them
+///   are, the call goes to the shared heap. So a thread that is preempted in a shard stops nobody. One that
+///   is preempted with the shared heap locked does, as with `TalcLock`.
+/// - Shards hold at most 64 blocks for each of 128 sizes, from one word to 128 words, and of each size at most
+///   a thousandth of all heaps. They are emptied before the source is asked for memory and before anything
+///   is refused.
+/// - Blocks that are larger, or aligned to more than a word, come from the shared heap.
+/// - With a source that takes memory back ([`RELEASES`](Source::RELEASES)), shards are emptied as blocks fall
+///   free, so that nothing is in a shard when nothing is in use, and shards have nothing unless several
+///   dozens of blocks are in use. A shard that is locked at that moment is emptied at the next deallocation
+///   there.
+/// - A wrong [hint](ShardHint) makes calls slower, and nothing else.
+/// - With the feature `cache-aligned-allocations`, everything comes from the shared heap.
+///
+/// # Example
+///
+/// ```
+/// use talc_sources::Claim;
+/// use talc_sync::sharded::ByThread;
+/// use talc_sync::{RawYieldLock, TalcSharded};
+///
+/// static mut HEAP: [u8; 4_000_000] = [0; 4_000_000];
+///
+/// #[global_allocator]
+/// static TALC: TalcSharded<RawYieldLock, Claim, ByThread> =
+///     // SAFETY: nothing else uses `HEAP`.
+///     TalcSharded::new(unsafe { Claim::array(&raw mut HEAP) });
+///
+/// let threads = [1, 2, 3].map(|n| std::thread::spawn(move || vec![n.to_string(); 1000].concat()));
+/// assert_eq!(threads.map(|thread| thread.join().unwrap().len()), [1000; 3]);
+/// ```
+pub struct TalcSharded<R, S, H, const SHARDS: usize = 4, B = DefaultBinning> {
+    shards: [Shard<R>; SHARDS],
+    shared: Mutex<R, Talc<S, B>>,
+    tide: Tide,
+    hint: PhantomData<fn() -> H>,
+}
+
+/// A shard that its holder has locked, and which one it is.
+struct Held<'a, R: RawMutex> {
+    shard: &'a Shard<R>,
+    stock: MutexGuard<'a, R, Stock>,
+}
+
+impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
+    TalcSharded<R, S, H, SHARDS, B>
+{
+    const HAS_SHARDS: () = assert!(SHARDS > 0, "talc: there must be a shard");
+
+    /// Creates an allocator that gets its memory from `source`.
+    ///
+    /// It does not compile without a shard.
+    #[inline]
+    pub const fn new(source: S) -> Self {
+        let () = Self::HAS_SHARDS;
+        Self {
+            shards: [Shard::<R>::NEW; SHARDS],
+            shared: Mutex::const_new(R::INIT, Talc::new(source)),
+            tide: Tide::new(),
+            hint: PhantomData,
+        }
+    }
+
+    /// Locks the shared heap, and returns a guard for managing heaps, and for several operations in a row.
+    ///
+    /// What the guard allocates may be freed through the allocator, and the reverse. What is in shards is
+    /// allocated as far as the guard knows; [`trim`](Self::trim) empties them.
+    ///
+    /// While the guard lives, nothing on the same thread may allocate from this allocator, as for
+    /// [`TalcLock::lock`](crate::TalcLock::lock).
+    #[inline]
+    pub fn lock(&self) -> TalcGuard<'_, R, S, B> {
+        TalcGuard::new(self.shared.lock())
+    }
+
+    /// [Locks](Self::lock) the shared heap if it is not locked. Returns `None` if it is.
+    #[inline]
+    pub fn try_lock(&self) -> Option<TalcGuard<'_, R, S, B>> {
+        self.shared.try_lock().map(TalcGuard::new)
+    }
+
+    /// Returns a mutable reference to the driver of the shared heap, without locking, after emptying all
+    /// shards.
+    pub fn get_mut(&mut self) -> &mut Talc<S, B> {
+        self.trim_shards();
+        self.shared.get_mut()
+    }
+
+    /// Unwraps the driver of the shared heap, after emptying all shards.
+    pub fn into_inner(self) -> Talc<S, B> {
+        self.trim_shards();
+        self.shared.into_inner()
+    }
+
+    /// Empties the shards that nobody has locked, and [trims](Talc::trim) the shared heap.
+    ///
+    /// # Complexity
+    /// O(shards · sizes), and O(1) for each block in a shard, all under the lock of the shared heap.
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn trim(&self) {
+        glue::with(self, |talc| {
+            self.empty_shards(talc, None, false);
+            talc.trim();
+        });
+    }
+
+    /// Returns statistics of all heaps and allocations.
+    ///
+    /// What is in a shard is available, not allocated. Allocations of up to 128 words are counted by their
+    /// size rounded up to words. `peak_allocated_bytes` includes what was in shards then. A shard that is
+    /// locked at that moment is not counted.
+    #[cfg(feature = "counters")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn counters(&self) -> talc_sources::talc_core::Counters {
+        glue::with(self, |talc| {
+            let mut counters = *talc.counters();
+            for shard in &self.shards {
+                if let Some(stock) = shard.stock.try_lock() {
+                    let tally = stock.tally;
+                    counters.allocation_count -= tally.held;
+                    counters.allocated_bytes -= tally.held_bytes;
+                    counters.available_bytes += tally.held_bytes;
+                    let total = &mut counters.total_allocation_count;
+                    *total = total.wrapping_add(tally.more);
+                    let total = &mut counters.total_allocated_bytes;
+                    *total = total.wrapping_add(tally.more_bytes);
+                }
+            }
+            counters
+        })
+    }
+
+    /// Checks every invariant of the shared heap, and that what is in shards nobody has locked is
+    /// allocated there.
+    ///
+    /// # Errors
+    /// Returns the first fault that is found.
+    ///
+    /// # Panics
+    /// If what is in a shard is not allocated, or is in two places.
+    #[cfg(feature = "audit")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn audit(&self) -> Result<(), talc_sources::talc_core::Fault> {
+        let (result, are_sound) = glue::with(self, |talc| {
+            let are_sound = self.shards.iter().all(|shard| {
+                shard.stock.try_lock().map_or(true, |stock| {
+                    // SAFETY: blocks in a shard are allocations of the shared heap.
+                    stock.all(|block, layout| unsafe { talc.is_sound(block.as_ptr(), layout) })
+                })
+            });
+            (talc.audit(), are_sound)
+        });
+        assert!(are_sound, "talc: something wrote to memory that was freed");
+        result
+    }
+
+    /// Locks the caller's shard or, if it is taken, the next one that is not. Returns `None` if all are.
+    #[inline]
+    fn shard(&self) -> Option<Held<'_, R>> {
+        let first = H::hint() % SHARDS;
+        let shard = &self.shards[first];
+        match shard.stock.try_lock() {
+            Some(stock) => Some(Held { shard, stock }),
+            None => self.shard_beside(first),
+        }
+    }
+
+    #[cold]
+    fn shard_beside(&self, first: usize) -> Option<Held<'_, R>> {
+        let (before, after) = self.shards.split_at(first);
+        after.iter().skip(1).chain(before).find_map(|shard| {
+            let stock = shard.stock.try_lock()?;
+            Some(Held { shard, stock })
+        })
+    }
+
+    /// Returns for how many blocks of `size` bytes there is to be room in a shard.
+    fn room(&self, talc: &Talc<S, B>, size: usize) -> usize {
+        if S::RELEASES && Tide::is_low(self.tide.live(&self.shards), SHARDS, false) {
+            return 0;
+        }
+        (talc.heap_bytes() / MAGAZINE_PART / size).min(Magazine::MAX_ROOM)
+    }
+
+    /// Allocates from the shared heap. Empties all shards before it asks the source, or refuses.
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn allocate_shared(
+        &self,
+        talc: &mut Talc<S, B>,
+        layout: Layout,
+        held: Option<&mut Stock>,
+    ) -> Option<NonNull<u8>> {
+        if let Some(block) = talc.try_allocate(layout) {
+            return Some(block);
+        }
+        if S::GROWS_FIRST {
+            if let Some(block) = talc.allocate(layout) {
+                return Some(block);
+            }
+        }
+        self.empty_shards(talc, held, false);
+        talc.allocate(layout)
+    }
+
+    /// Allocates a block of a class of which a shard has none, and some more for the shard.
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn refill(&self, held: &mut Held<'_, R>, class: usize, layout: Layout) -> Option<NonNull<u8>> {
+        glue::try_with(self, |talc| {
+            let block = self.allocate_shared(talc, layout, Some(&mut *held.stock))?;
+            let room = self.room(talc, layout.size());
+            held.stock.open(class, room);
+            let mut more = (room / 2).saturating_sub(1);
+            if S::RELEASES {
+                held.shard.handed_out();
+                let live = self.tide.live(&self.shards);
+                more = more.min(live as usize / 8);
+                self.tide.has_halved(live);
+                held.shard.empty_after_at_most(Tide::patience(live, SHARDS));
+            }
+            for _ in 0..more {
+                match talc.try_allocate(layout) {
+                    // SAFETY: it has just been allocated for this class. There is room for half of what was
+                    // asked for, at least.
+                    Some(block) => unsafe {
+                        held.stock.push(class, block);
+                        held.stock.tally.fetched(layout.size());
+                    },
+                    None => break,
+                }
+            }
+            Some(block)
+        })?
+    }
+
+    /// Frees a block of a class for which a shard has no room, and the older half of those in the shard.
+    ///
+    /// # Safety
+    /// As for [`Stock::push`].
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn spill(
+        &self,
+        held: &mut Held<'_, R>,
+        class: usize,
+        block: NonNull<u8>,
+        layout: Layout,
+    ) {
+        glue::with(self, |talc| {
+            if S::RELEASES && held.shard.taken_back() {
+                self.ebb(talc, held);
+            }
+            let room = self.room(talc, layout.size());
+            // SAFETY: what is in a shard is allocated; the rest is required of the caller.
+            unsafe {
+                held.stock.make_room(class, room, |block| talc.deallocate(block.as_ptr(), layout));
+                if !held.stock.push(class, block) {
+                    talc.deallocate(block.as_ptr(), layout);
+                }
+            }
+        });
+    }
+
+    /// Empties a shard in which many blocks were given back, or all of them if few are in use.
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn settle(&self, held: &mut Held<'_, R>) {
+        glue::with(self, |talc| self.ebb(talc, held));
+    }
+
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn ebb(&self, talc: &mut Talc<S, B>, held: &mut Held<'_, R>) {
+        let live = self.tide.live(&self.shards);
+        let closes = Tide::is_low(live, SHARDS, true);
+        held.shard.empty_after(Tide::patience(live, SHARDS));
+        if self.tide.has_halved(live) {
+            self.tide.all_are_empty(live);
+            self.empty_shards(talc, Some(&mut *held.stock), closes);
+        } else {
+            Self::empty(talc, &mut held.stock, closes);
+        }
+    }
+
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn empty(talc: &mut Talc<S, B>, stock: &mut Stock, closes: bool) {
+        // SAFETY: what is in a shard is allocated with this layout.
+        stock.empty(closes, |block, layout| unsafe { talc.deallocate(block.as_ptr(), layout) });
+    }
+
+    /// Empties the one that is held, if one is, and all that nobody has locked.
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn empty_shards(&self, talc: &mut Talc<S, B>, held: Option<&mut Stock>, closes: bool) {
+        if let Some(stock) = held {
+            Self::empty(talc, stock, closes);
+        }
+        let live = self.tide.live(&self.shards);
+        for shard in &self.shards {
+            // The one that is held is locked.
+            match shard.stock.try_lock() {
+                Some(mut stock) => {
+                    Self::empty(talc, &mut stock, closes);
+                    if S::RELEASES {
+                        shard.empty_after(Tide::patience(live, SHARDS));
+                    }
+                }
+                None if closes => shard.empty_soon(),
+                None => {}
+            }
+        }
+    }
+
+    fn trim_shards(&self) {
+        glue::with(self, |talc| self.empty_shards(talc, None, false));
+    }
+
+    /// Frees a block.
+    ///
+    /// # Safety
+    /// As for [`glue::deallocate`].
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back(&self, block: NonNull<u8>, layout: Layout) {
+        if let Some(class) = shard::class_of(layout) {
+            // SAFETY: required of the caller.
+            #[cfg(debug_assertions)]
+            unsafe {
+                self.check(block, layout);
+            }
+            if let Some(mut held) = self.shard() {
+                // SAFETY: required of the caller, since the layout is rounded.
+                unsafe {
+                    if !held.stock.push(class, block) {
+                        self.spill(&mut held, class, block, layout);
+                    } else if S::RELEASES && held.shard.taken_back() {
+                        self.settle(&mut held);
+                    }
+                }
+                return;
+            }
+        }
+        glue::with(self, |talc| {
+            if S::RELEASES && shard::class_of(layout).is_some() {
+                self.tide.went_past(-1);
+            }
+            // SAFETY: required of the caller.
+            unsafe { talc.deallocate(block.as_ptr(), layout) };
+        });
+    }
+
+    /// Looks for what is wrong with freeing a block.
+    ///
+    /// # Panics
+    /// If it is not allocated, or in a shard.
+    ///
+    /// # Safety
+    /// As for [`Talc::is_sound`].
+    #[cfg(debug_assertions)]
+    #[track_caller]
+    unsafe fn check(&self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        glue::with(self, |talc| unsafe { talc.is_sound(block.as_ptr(), layout) });
+        let is_free = self.shards.iter().any(|shard| {
+            shard.stock.try_lock().map_or(false, |stock| !stock.all(|other, _| other != block))
+        });
+        assert!(!is_free, "{}", talc_sources::talc_core::Misuse::AlreadyFree);
+    }
+}
+
+impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> Wrapper
+    for TalcSharded<R, S, H, SHARDS, B>
+{
+    type Source = S;
+    type Binning = B;
+    const COPIED_AT_ONCE: usize = 16 << 10;
+
+    #[inline]
+    fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> Option<T> {
+        Some(f(&mut self.shared.lock()))
+    }
+
+    #[inline]
+    fn rounded(layout: Layout) -> Layout {
+        shard::rounded(layout)
+    }
+
+    #[inline]
+    fn is_quick(layout: Layout) -> bool {
+        shard::class_of(layout).is_some()
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if let Some(class) = shard::class_of(layout) {
+            if let Some(mut held) = self.shard() {
+                return match held.stock.pop(class) {
+                    Some(block) => {
+                        if S::RELEASES {
+                            held.shard.handed_out();
+                        }
+                        Some(block)
+                    }
+                    None => self.refill(&mut held, class, layout),
+                };
+            }
+        }
+        glue::try_with(self, |talc| {
+            let block = self.allocate_shared(talc, layout, None)?;
+            if S::RELEASES && shard::class_of(layout).is_some() {
+                self.tide.went_past(1);
+            }
+            Some(block)
+        })?
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { self.give_back(ptr, layout) };
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn deallocate_moved(&self, ptr: NonNull<u8>, layout: Layout) {
+        let abort = AbortOnDrop::WhileResizing;
+        // SAFETY: required of the caller.
+        unsafe { self.give_back(ptr, layout) };
+        forget(abort);
+    }
+}
+
+impl<R: RawMutex, S: Source<B>, H, const SHARDS: usize, B: Binning> fmt::Debug
+    for TalcSharded<R, S, H, SHARDS, B>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the heaps, because the formatter may allocate from this allocator.
+        f.debug_struct("TalcSharded")
+            .field("shards", &SHARDS)
+            .field("is_locked", &self.shared.is_locked())
+            .finish_non_exhaustive()
+    }
+}
