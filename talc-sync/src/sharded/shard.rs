@@ -162,8 +162,9 @@ impl Stock {
     fn reverse(&mut self, class: usize, room: usize) -> usize {
         let mut reversed = Magazine::with_room(room);
         let mut count = 0;
-        // SAFETY: both are magazines; what one has, the other may have.
+        // SAFETY: it is a magazine.
         while let Some(block) = unsafe { Magazine::pop(&mut self.magazines[class]) } {
+            // SAFETY: what one magazine had, another one may have.
             let is_kept = unsafe { Magazine::push(&mut reversed, block.as_ptr()) };
             debug_assert!(is_kept);
             count += 1;
