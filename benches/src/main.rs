@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 12] = [
+const ALL: [Task; 13] = [
     Task::Traces,
     Task::Churn,
     Task::Random,
@@ -21,6 +21,7 @@ const ALL: [Task; 12] = [
     Task::Held,
     Task::Programs,
     Task::Locked,
+    Task::Threads,
 ];
 
 /// The figures of `RESULTS_WASM.md`.
@@ -92,6 +93,8 @@ enum Task {
     WasmTraces,
     /// WebAssembly: a whole program
     WasmProgram,
+    /// Many threads on one heap: churn, pairs, hand-off, larson
+    Threads,
     /// What `counts` runs under valgrind
     #[command(hide = true)]
     ReplayPlan,
@@ -115,6 +118,7 @@ impl Task {
             Task::Tail => "tail",
             Task::Pair => "pair",
             Task::Programs => "programs",
+            Task::Threads => "threads",
             Task::All => "all",
             Task::Wasm => "wasm",
             Task::WasmBytes => "wasm-bytes",
@@ -197,6 +201,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Tail => figures::tail::measure(options)?,
         Task::Pair => settled(|| figures::pair::measure(options)),
         Task::Programs => figures::programs::measure(options)?,
+        Task::Threads => figures::threads::measure(options),
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,
         Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,
         Task::WasmTraces => figures::wasm_speed::measure_traces(options)?,

@@ -26,6 +26,10 @@ pub type TalcCell<S> = cell::TalcCell<S, DefaultBinning>;
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub type TalcLock<R, S> = sync::TalcLock<R, S, DefaultBinning>;
 
+#[cfg(feature = "lock_api")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
+pub use talc_sync::TalcSharded;
+
 /// What the wrappers contain: the driver [`Talc`](base::Talc), and the algorithm,
 /// [`RawTalc`](base::RawTalc).
 pub mod base {
@@ -49,7 +53,7 @@ pub mod cell {
     pub use talc_sync::cell::{TalcCell, TalcSyncCell};
 }
 
-/// Allocating from many threads, under a lock.
+/// Allocating from many threads, under one lock or several.
 #[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub mod sync {
@@ -57,6 +61,10 @@ pub mod sync {
     #[cfg(feature = "lock_api-05")]
     #[cfg_attr(docsrs, doc(cfg(feature = "lock_api-05")))]
     pub use talc_sync::lock_api_05;
+    #[cfg(feature = "std")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+    pub use talc_sync::sharded::ByThread;
+    pub use talc_sync::sharded::{ShardHint, TalcSharded};
 }
 
 /// Sources: where memory comes from.

@@ -17,6 +17,7 @@ mod registry;
 mod rlsf;
 mod system;
 mod talc;
+mod threaded;
 
 use crate::arena::Region;
 use std::alloc::Layout;
@@ -34,6 +35,7 @@ pub use self::registry::{baseline, by_name, everyone, ours, Entry};
 pub use self::rlsf::Rlsf;
 pub use self::system::SystemAlloc;
 pub use self::talc::{Talc, Talc5};
+pub use self::threaded::{threaded, Threaded};
 
 /// What sort of allocator a contender is, and hence which figures it can take part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ pub mod random;
 pub mod smallest;
 pub mod speed;
 pub mod tail;
+pub mod threads;
 pub mod traces;
 pub mod wasm_bytes;
 pub mod wasm_speed;

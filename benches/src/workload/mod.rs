@@ -9,6 +9,7 @@ pub mod fill;
 pub mod full;
 pub mod passing;
 pub mod random;
+pub mod threads;
 
 /// What an [`Op`] does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
