@@ -15,6 +15,9 @@ use std::sync::LazyLock;
 use talc::sync::{ByThread, ShardHint};
 use talc::RawYieldLock;
 
+/// Talc without a lock.
+const ONE_THREAD: &str = "talc, no lock";
+
 /// Bytes of the arena of each that needs one.
 const ARENA: usize = 256 << 20;
 
@@ -25,6 +28,8 @@ pub struct Threaded {
     pub name: &'static str,
     /// What sort of allocator it is.
     pub kind: Kind,
+    /// How many threads may use it at a time.
+    pub threads: usize,
     /// The allocator.
     pub allocator: &'static (dyn GlobalAlloc + Sync),
 }
@@ -116,7 +121,8 @@ pub fn threaded(wants: impl Fn(&str) -> bool) -> Vec<Threaded> {
     let mut all = Vec::new();
     let mut add = |name, kind, make: &dyn Fn() -> &'static (dyn GlobalAlloc + Sync)| {
         if wants(name) {
-            all.push(Threaded { name, kind, allocator: make() });
+            let threads = if name == ONE_THREAD { 1 } else { usize::MAX };
+            all.push(Threaded { name, kind, threads, allocator: make() });
         }
     };
     add("talc sharded", Kind::Ours, &|| {
@@ -130,6 +136,14 @@ pub fn threaded(wants: impl Fn(&str) -> bool) -> Vec<Threaded> {
         // SAFETY: nothing else uses the arena.
         let claim = unsafe { talc::source::Claim::new(base, size) };
         forever(talc::TalcLock::<RawYieldLock, _>::new(claim))
+    });
+    add(ONE_THREAD, Kind::Ours, &|| {
+        let Region { base, size } = arena();
+        // SAFETY: nothing else uses the arena, and one thread at a time uses the allocator.
+        unsafe {
+            let claim = talc::source::Claim::new(base, size);
+            forever(talc::cell::TalcSyncCell::<_>::new(talc::TalcCell::new(claim)))
+        }
     });
     add("talc 5.1.1, one lock", Kind::Peer, &|| {
         let Region { base, size } = arena();

@@ -34,8 +34,8 @@ pub fn measure(options: &Options) -> Figure {
              bytes is allocated and freed at once. Hand-off: a thread allocates blocks of 8 to 512 bytes, and \
              another one frees them. Larson: as churn, with blocks of 8 to 1,000 bytes; twenty times, threads \
              end and pass their blocks to a new thread. Times are those of each thread, for each block that is \
-             allocated and freed; where there are more threads than cores, they wait in part. The three heaps \
-             of Talc have the same lock, `RawYieldLock`, and an arena; frusa takes its memory from the \
+             allocated and freed; where there are more threads than cores, they wait in part. The heaps \
+             of Talc have the same lock, `RawYieldLock`, and an arena; \"no lock\" is a `TalcSyncCell`; frusa takes its memory from the \
              system's allocator; buddy-slab-allocator has an arena.",
         ),
         tables: vec![results.time_table()],
@@ -61,6 +61,9 @@ fn run(
             for round in 0..rounds {
                 for turn in 0..contenders.len() {
                     let index = (turn + round) % contenders.len();
+                    if threads > contenders[index].threads {
+                        continue;
+                    }
                     times[index].push(pattern.time(contenders[index].allocator, threads));
                 }
             }
@@ -86,7 +89,7 @@ impl Results {
 
     fn time(&self, subject: usize, name: &str) -> Option<f64> {
         let index = self.contenders.iter().position(|contender| contender.name == name)?;
-        Some(median(&self.times[subject][index]))
+        Some(median(&self.times[subject][index])).filter(|time| time.is_finite())
     }
 
     /// Our speed over another's, for each subject: medians of the ratios within a round.
@@ -96,7 +99,7 @@ impl Results {
             let (ours, theirs) = (&times[index(self.ours())?], &times[index(name)?]);
             let ratios: Vec<f64> =
                 theirs.iter().zip(ours).map(|(their, our)| their / our).collect();
-            Some(median(&ratios))
+            Some(median(&ratios)).filter(|ratio| ratio.is_finite())
         };
         self.times.iter().map(ratios).collect()
     }
@@ -118,9 +121,8 @@ impl Results {
             columns,
         );
         for contender in &self.contenders {
-            let times = (0..self.subjects.len())
-                .map(|subject| self.time(subject, contender.name).unwrap_or(f64::NAN));
-            let cells = times.map(|time| format!("{time:.1}"));
+            let times = (0..self.subjects.len()).map(|subject| self.time(subject, contender.name));
+            let cells = times.map(|time| time.map_or(String::new(), |time| format!("{time:.1}")));
             table.row([contender.name.to_owned()].into_iter().chain(cells));
         }
         table
@@ -164,6 +166,9 @@ impl Results {
             value,
         };
         let churn = self.ours_over_in("mimalloc", Pattern::Churn);
+        let first = |ratios: Vec<Option<f64>>| {
+            ratios.first().copied().flatten().map_or(f64::NAN, |ratio| 1.0 / ratio)
+        };
         let scaling = self
             .scaling(self.ours())
             .zip(self.scaling("mimalloc"))
@@ -171,6 +176,12 @@ impl Results {
         vec![
             bar("churn: scaling to two threads over mimalloc's", 0.95, scaling),
             bar("churn: speed over mimalloc, least of 1, 2 and 4 threads", 0.9, least_of(&churn)),
+            Bar {
+                what: String::from("threads, pair on one thread: time over that without a lock"),
+                goal: 2.5,
+                at_least: false,
+                value: first(self.ours_over_in("talc, no lock", Pattern::Pair)),
+            },
             bar(
                 "hand-off: speed over the system's, geometric mean",
                 1.0,

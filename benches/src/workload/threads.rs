@@ -31,7 +31,7 @@ pub const PATTERNS: [Pattern; 4] =
 const LIVE: usize = 1000;
 
 /// Blocks that are allocated and freed by each thread.
-const BLOCKS: usize = 100_000;
+const BLOCKS: usize = 500_000;
 
 /// How often threads end in `Larson`.
 const GENERATIONS: usize = 20;
@@ -52,7 +52,7 @@ impl Pattern {
 
     /// Whether there can be this many threads.
     pub fn works_with(self, threads: usize) -> bool {
-        self != Self::HandOff || threads % 2 == 0
+        self != Self::HandOff || threads.is_multiple_of(2)
     }
 
     /// Returns the nanoseconds per block that a thread takes, on average.
@@ -67,11 +67,11 @@ impl Pattern {
             }),
             Self::Pair => together(threads, |_, start| {
                 let layout = layout_of(64);
-                // SAFETY: the size is not zero; the block is freed as it was allocated.
                 let mut pairs = || {
-                    (0..BLOCKS).for_each(|_| unsafe {
-                        heap.dealloc(touched(heap.alloc(layout)), layout);
-                    })
+                    for _ in 0..BLOCKS {
+                        // SAFETY: the size is not zero; the block is freed as it was allocated.
+                        unsafe { heap.dealloc(touched(heap.alloc(layout)), layout) };
+                    }
                 };
                 start(&mut pairs) / BLOCKS as f64
             }),

@@ -194,21 +194,16 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         result
     }
 
-    /// Locks the caller's shard or, if it is taken, the next one that is not. Returns `None` if all are.
+    /// Returns the caller's shard.
     #[inline]
-    fn shard(&self) -> Option<Held<'_, R>> {
-        let first = H::hint() % SHARDS;
-        let shard = &self.shards[first];
-        match shard.stock.try_lock() {
-            Some(stock) => Some(Held { shard, stock }),
-            None => self.shard_beside(first),
-        }
+    fn nearest(&self) -> &Shard<R> {
+        &self.shards[H::hint() % SHARDS]
     }
 
-    #[cold]
-    fn shard_beside(&self, first: usize) -> Option<Held<'_, R>> {
-        let (before, after) = self.shards.split_at(first);
-        after.iter().skip(1).chain(before).find_map(|shard| {
+    /// Locks the caller's shard or, if it is taken, the next one that is not. Returns `None` if all are.
+    fn shard(&self) -> Option<Held<'_, R>> {
+        let (before, after) = self.shards.split_at(H::hint() % SHARDS);
+        after.iter().chain(before).find_map(|shard| {
             let stock = shard.stock.try_lock()?;
             Some(Held { shard, stock })
         })
@@ -243,8 +238,6 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     }
 
     /// Allocates a block of a class of which a shard has none, and some more for the shard.
-    #[cold]
-    #[inline(never)]
     #[cfg_attr(debug_assertions, track_caller)]
     fn refill(&self, held: &mut Held<'_, R>, class: usize, layout: Layout) -> Option<NonNull<u8>> {
         glue::try_with(self, |talc| {
@@ -278,8 +271,6 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     ///
     /// # Safety
     /// As for [`Stock::push`].
-    #[cold]
-    #[inline(never)]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn spill(
         &self,
@@ -365,24 +356,52 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn give_back(&self, block: NonNull<u8>, layout: Layout) {
-        if let Some(class) = shard::class_of(layout) {
-            // SAFETY: required of the caller.
-            #[cfg(debug_assertions)]
-            unsafe {
-                self.check(block, layout);
+        // SAFETY: required of the caller.
+        unsafe {
+            match shard::class_of(layout) {
+                Some(class) => {
+                    #[cfg(debug_assertions)]
+                    self.check(block, layout);
+                    // With such a source, there is more to do.
+                    if S::RELEASES || !self.nearest().try_push(class, block) {
+                        self.give_back_slowly(class, block, layout);
+                    }
+                }
+                None => self.give_back_shared(block, layout),
             }
-            if let Some(mut held) = self.shard() {
-                // SAFETY: required of the caller, since the layout is rounded.
-                unsafe {
+        }
+    }
+
+    /// Frees a block that the caller's shard could not take at once.
+    ///
+    /// # Safety
+    /// As for [`glue::deallocate`].
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back_slowly(&self, class: usize, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller, since the layout is rounded.
+        unsafe {
+            match self.shard() {
+                Some(mut held) => {
                     if !held.stock.push(class, block) {
                         self.spill(&mut held, class, block, layout);
                     } else if S::RELEASES && held.shard.taken_back() {
                         self.settle(&mut held);
                     }
                 }
-                return;
+                None => self.give_back_shared(block, layout),
             }
         }
+    }
+
+    /// Frees a block past the shards.
+    ///
+    /// # Safety
+    /// As for [`glue::deallocate`].
+    #[inline(never)] // So that the short way needs no stack.
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back_shared(&self, block: NonNull<u8>, layout: Layout) {
         glue::with(self, |talc| {
             if S::RELEASES && shard::class_of(layout).is_some() {
                 self.tide.went_past(-1);
@@ -390,6 +409,38 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             // SAFETY: required of the caller.
             unsafe { talc.deallocate(block.as_ptr(), layout) };
         });
+    }
+
+    /// Allocates a block that the caller's shard did not have at once.
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn take_slowly(&self, class: usize, layout: Layout) -> Option<NonNull<u8>> {
+        match self.shard() {
+            Some(mut held) => match held.stock.pop(class) {
+                Some(block) => {
+                    if S::RELEASES {
+                        held.shard.handed_out();
+                    }
+                    Some(block)
+                }
+                None => self.refill(&mut held, class, layout),
+            },
+            None => self.take_shared(layout),
+        }
+    }
+
+    /// Allocates a block past the shards.
+    #[inline(never)] // So that the short way needs no stack.
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn take_shared(&self, layout: Layout) -> Option<NonNull<u8>> {
+        glue::try_with(self, |talc| {
+            let block = self.allocate_shared(talc, layout, None)?;
+            if S::RELEASES && shard::class_of(layout).is_some() {
+                self.tide.went_past(1);
+            }
+            Some(block)
+        })?
     }
 
     /// Looks for what is wrong with freeing a block.
@@ -436,26 +487,13 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> W
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if let Some(class) = shard::class_of(layout) {
-            if let Some(mut held) = self.shard() {
-                return match held.stock.pop(class) {
-                    Some(block) => {
-                        if S::RELEASES {
-                            held.shard.handed_out();
-                        }
-                        Some(block)
-                    }
-                    None => self.refill(&mut held, class, layout),
-                };
-            }
+        match shard::class_of(layout) {
+            Some(class) => match self.nearest().try_pop(class, S::RELEASES) {
+                None => self.take_slowly(class, layout),
+                block => block,
+            },
+            None => self.take_shared(layout),
         }
-        glue::try_with(self, |talc| {
-            let block = self.allocate_shared(talc, layout, None)?;
-            if S::RELEASES && shard::class_of(layout).is_some() {
-                self.tide.went_past(1);
-            }
-            Some(block)
-        })?
     }
 
     #[inline]

@@ -26,7 +26,7 @@ pub(super) const fn rounded(layout: Layout) -> Layout {
     unsafe { Layout::from_size_align_unchecked((size + STEP - 1) & !(STEP - 1), STEP) }
 }
 
-/// Returns the class of a [`rounded`] layout, if it has one.
+/// Returns the class of a [`rounded`] layout, less than [`CLASSES`], if it has one.
 #[inline]
 pub(super) const fn class_of(layout: Layout) -> Option<usize> {
     if layout.size() > CLASSES * STEP || layout.align() > STEP {
@@ -70,6 +70,31 @@ impl<R: RawMutex> Shard<R> {
         low: AtomicIsize::new(isize::MIN),
     };
 
+    /// Takes a block of a class, if nobody has the shard locked and there is one.
+    #[inline]
+    pub(super) fn try_pop(&self, class: usize, counts: bool) -> Option<NonNull<u8>> {
+        let mut stock = self.stock.try_lock()?;
+        let block = stock.pop(class);
+        if counts && block.is_some() {
+            self.handed_out();
+        }
+        block
+    }
+
+    /// Puts a block into the magazine of its class, if nobody has the shard locked and there is room. Returns
+    /// whether it did.
+    ///
+    /// # Safety
+    /// As for [`Stock::push`].
+    #[inline]
+    pub(super) unsafe fn try_push(&self, class: usize, block: NonNull<u8>) -> bool {
+        match self.stock.try_lock() {
+            // SAFETY: required of the caller.
+            Some(mut stock) => unsafe { stock.push(class, block) },
+            None => false,
+        }
+    }
+
     /// Notes that a caller got a block. Only for the holder of the lock.
     #[inline]
     pub(super) fn handed_out(&self) {
@@ -103,11 +128,18 @@ impl<R: RawMutex> Shard<R> {
 }
 
 impl Stock {
+    #[inline]
+    fn magazine(&mut self, class: usize) -> &mut Magazine {
+        debug_assert!(class < CLASSES);
+        // SAFETY: classes come from `class_of` or from a loop over all of them.
+        unsafe { self.magazines.get_unchecked_mut(class) }
+    }
+
     /// Takes a block of a class.
     #[inline]
     pub(super) fn pop(&mut self, class: usize) -> Option<NonNull<u8>> {
         // SAFETY: it is a magazine.
-        let block = unsafe { Magazine::pop(&mut self.magazines[class])? };
+        let block = unsafe { Magazine::pop(self.magazine(class))? };
         self.tally.served(layout_of(class).size());
         Some(block)
     }
@@ -120,7 +152,7 @@ impl Stock {
     pub(super) unsafe fn push(&mut self, class: usize, block: NonNull<u8>) -> bool {
         // SAFETY: required of the caller. It is aligned, and large enough, since `STEP` is a word and no
         // allocation has less than two.
-        let is_kept = unsafe { Magazine::push(&mut self.magazines[class], block.as_ptr()) };
+        let is_kept = unsafe { Magazine::push(self.magazine(class), block.as_ptr()) };
         if is_kept {
             self.tally.kept(layout_of(class).size());
         }
