@@ -361,7 +361,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             match shard::class_of(layout) {
                 Some(class) => {
                     #[cfg(debug_assertions)]
-                    self.check(block, layout);
+                    self.check(class, block, layout);
                     // With such a source, there is more to do.
                     if S::RELEASES || !self.nearest().try_push(class, block) {
                         self.give_back_slowly(class, block, layout);
@@ -452,12 +452,13 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     /// As for [`Talc::is_sound`].
     #[cfg(debug_assertions)]
     #[track_caller]
-    unsafe fn check(&self, block: NonNull<u8>, layout: Layout) {
+    unsafe fn check(&self, class: usize, block: NonNull<u8>, layout: Layout) {
         // SAFETY: required of the caller.
         glue::with(self, |talc| unsafe { talc.is_sound(block.as_ptr(), layout) });
-        let is_free = self.shards.iter().any(|shard| {
-            shard.stock.try_lock().map_or(false, |stock| !stock.all(|other, _| other != block))
-        });
+        let is_free = self
+            .shards
+            .iter()
+            .any(|shard| shard.stock.try_lock().map_or(false, |stock| stock.has(class, block)));
         assert!(!is_free, "{}", talc_sources::talc_core::Misuse::AlreadyFree);
     }
 }

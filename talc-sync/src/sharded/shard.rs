@@ -220,8 +220,15 @@ impl Stock {
         }
     }
 
+    /// Returns whether a block is in the magazine of a class.
+    #[cfg(debug_assertions)]
+    pub(super) fn has(&self, class: usize, block: NonNull<u8>) -> bool {
+        let magazine = &self.magazines[class];
+        !magazine.is_empty() && !magazine.all(|other| other != block.as_ptr())
+    }
+
     /// Returns whether `visitor` returns `true` for each block, before anything is read from it.
-    #[cfg(any(debug_assertions, feature = "audit"))]
+    #[cfg(feature = "audit")]
     pub(super) fn all(&self, mut visitor: impl FnMut(NonNull<u8>, Layout) -> bool) -> bool {
         (0..CLASSES).all(|class| {
             let magazine = &self.magazines[class];
