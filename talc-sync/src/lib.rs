@@ -4,6 +4,8 @@
 //! [`TalcSyncCell`]: crate::TalcSyncCell
 #![cfg_attr(feature = "lock_api", doc = "[`TalcLock`]: crate::TalcLock")]
 #![cfg_attr(feature = "lock_api", doc = "[`TalcGuard`]: crate::TalcGuard")]
+#![cfg_attr(feature = "lock_api", doc = "[`ShardHint`]: crate::sharded::ShardHint")]
+#![cfg_attr(feature = "lock_api", doc = "[`TalcSharded`]: crate::TalcSharded")]
 #![cfg_attr(feature = "lock_api-05", doc = "[`Compat`]: crate::lock_api_05::Compat")]
 #![cfg_attr(feature = "spinning_top", doc = "[`RawSpinlock`]: crate::RawSpinlock")]
 #![cfg_attr(feature = "std", doc = "[`RawYieldLock`]: crate::RawYieldLock")]

@@ -85,7 +85,7 @@ fn use_it<S: Source + Send + 'static>(talc: Sharded<S>, others: usize) -> Talc<S
     for block in others {
         unsafe { talc.dealloc(block, small) };
     }
-    Arc::try_unwrap(talc).ok().expect("all threads are gone").into_inner()
+    Arc::try_unwrap(talc).expect("all threads are gone").into_inner()
 }
 
 fn one_step<S: Source>(talc: &Sharded<S>, shelf: &Shelf, seed: usize) {
