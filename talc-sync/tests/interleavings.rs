@@ -1,4 +1,5 @@
 //! `TalcSharded` under shuttle, which runs threads one at a time and chooses at each lock who goes on.
+#![cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64"))]
 #![allow(clippy::undocumented_unsafe_blocks)] // Blocks belong to the thread that has them.
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 

@@ -80,6 +80,20 @@ struct Held<'a, R: RawMutex> {
     stock: MutexGuard<'a, R, Stock>,
 }
 
+/// Puts a block into its magazine when unwinding drops this. It must be as [`Stock::push`] requires.
+struct PushOnDrop<'a> {
+    stock: &'a mut Stock,
+    class: usize,
+    block: NonNull<u8>,
+}
+
+impl Drop for PushOnDrop<'_> {
+    fn drop(&mut self) {
+        // SAFETY: as said. Without room, the block is lost.
+        unsafe { self.stock.push(self.class, self.block) };
+    }
+}
+
 impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     TalcSharded<R, S, H, SHARDS, B>
 {
@@ -101,7 +115,8 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
 
     /// Locks the shared heap, and returns a guard for managing heaps, and for several operations in a row.
     ///
-    /// What the guard allocates may be freed through the allocator, and the reverse. What is in shards is
+    /// What the guard allocates must be freed through a guard, and what the allocator allocates must not, since
+    /// sizes are rounded here and not there. What is in shards is
     /// allocated as far as the guard knows; [`trim`](Self::trim) empties them.
     ///
     /// While the guard lives, nothing on the same thread may allocate from this allocator, as for
@@ -280,16 +295,22 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         layout: Layout,
     ) {
         glue::with(self, |talc| {
-            if S::RELEASES && held.shard.taken_back() {
-                self.ebb(talc, held);
-            }
+            let ebbs = S::RELEASES && held.shard.taken_back();
             let room = self.room(talc, layout.size());
             // SAFETY: what is in a shard is allocated; the rest is required of the caller.
             unsafe {
-                held.stock.make_room(class, room, |block| talc.deallocate(block.as_ptr(), layout));
+                // A source may panic when something is freed. Then there is room.
+                let unwinds = PushOnDrop { stock: &mut held.stock, class, block };
+                unwinds.stock.make_room(class, room, |block| {
+                    talc.deallocate(block.as_ptr(), layout);
+                });
+                forget(unwinds);
                 if !held.stock.push(class, block) {
                     talc.deallocate(block.as_ptr(), layout);
                 }
+            }
+            if ebbs {
+                self.ebb(talc, held);
             }
         });
     }
