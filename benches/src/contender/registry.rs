@@ -81,9 +81,18 @@ pub fn everyone() -> Vec<Entry> {
     ]
 }
 
+/// All contenders, and Talc in front of which there are shards.
+pub fn with_shards() -> Vec<Entry> {
+    let mut entries = everyone();
+    // It has locks already.
+    let sharded = Entry { time_locked: replay::time::<Sharded>, ..Entry::of::<Sharded>() };
+    entries.insert(1, sharded);
+    entries
+}
+
 /// The contender of this name.
 pub fn by_name(name: &str) -> Option<Entry> {
-    everyone().into_iter().find(|entry| entry.name == name)
+    with_shards().into_iter().find(|entry| entry.name == name)
 }
 
 /// The name that ratios are taken over.

@@ -5,10 +5,11 @@
 
 use super::{traces, Options};
 use crate::arena::Arena;
-use crate::contender::{baseline, by_name, everyone, Entry, Kind};
+use crate::contender::{baseline, by_name, with_shards, Entry, Kind};
 use crate::replay::{Slots, Verdict};
 use crate::report::{mean_cell, number, Chart, Figure, Table};
 use crate::rounds::arena_for;
+use crate::workload::churn;
 use crate::workload::random::Plan;
 use crate::workload::Workload;
 use anyhow::{bail, ensure, Context, Error, Result};
@@ -20,6 +21,9 @@ use std::time::Duration;
 
 /// Calls of each trace that are counted, from its beginning.
 const CALLS: usize = 60_000;
+
+/// Replacements that are counted of each setting of the churn.
+const REPLACEMENTS: usize = 10_000;
 
 #[derive(Clone, Copy, Default)]
 struct Count {
@@ -35,7 +39,7 @@ const NOT_UNDER_VALGRIND: &str = "snmalloc";
 
 /// Measures the figure.
 pub fn measure(options: &Options) -> Result<Figure> {
-    let mut entries = options.select(everyone());
+    let mut entries = options.select(with_shards());
     entries.retain(|entry| entry.name != NOT_UNDER_VALGRIND);
     let workloads = workloads(options)?;
     let mut slots = Slots::default();
@@ -103,9 +107,10 @@ pub fn measure(options: &Options) -> Result<Figure> {
         title: String::from("Instructions and mispredicted branches"),
         text: format!(
             "Counted by `valgrind --tool=callgrind --branch-sim=yes` over the first {CALLS} calls \
-             of each trace and over random actions, without those of the measuring loop. The same \
+             of each trace, over random actions and over churn, without those of the measuring loop. The same \
              from run to run; the simulated branch predictor is simpler than a real one. A dash: \
-             too slow to be run under valgrind. snmalloc does not start there."
+             too slow to be run under valgrind. snmalloc does not start there. \"talc sharded\" is \
+             `TalcSharded`, with the instructions of its locks; one thread uses it."
         ),
         tables: vec![
             table("Instructions per call", |count| count.instructions),
@@ -128,6 +133,13 @@ fn workloads(options: &Options) -> Result<Vec<Workload>> {
         let plan = Plan { max_size, live: 300, realloc: false, actions: 20_000, seed: 42 };
         let mut workload = plan.build();
         workload.name = format!("random {max_size}");
+        if options.wants_trace(&workload.name) {
+            workloads.push(workload);
+        }
+    }
+    for setting in churn::SETTINGS {
+        let mut workload = setting.build(REPLACEMENTS, 42);
+        workload.name = format!("churn, {}", workload.name);
         if options.wants_trace(&workload.name) {
             workloads.push(workload);
         }

@@ -1,6 +1,6 @@
 //! What the memory figures share: one number per contender and workload, smaller is better.
 
-use crate::contender::{ours, Entry};
+use crate::contender::{ours, Entry, Kind};
 use crate::report::{Chart, Table};
 use crate::stats::geometric_mean;
 use std::time::Duration;
@@ -50,9 +50,13 @@ impl Sizes {
         found.map(|(_, values)| values.as_slice())
     }
 
+    /// The values of other allocators than Talc.
+    fn others(&self) -> impl Iterator<Item = &(Entry, Vec<Option<f64>>)> {
+        self.values.iter().filter(|(entry, _)| entry.kind != Kind::Ours)
+    }
+
     fn best_other(&self, workload: usize) -> Option<(&'static str, f64)> {
-        let others = self.values.iter().filter(|(entry, _)| entry.name != ours());
-        let known = others.filter_map(|(entry, values)| Some((entry.name, values[workload]?)));
+        let known = self.others().filter_map(|(entry, values)| Some((entry.name, values[workload]?)));
         known.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
@@ -66,13 +70,15 @@ impl Sizes {
 
     /// Our mean over the best mean among the others.
     pub fn mean_against_best(&self) -> f64 {
-        let mean = |values: &[Option<f64>]| {
-            let known: Option<Vec<f64>> = values.iter().copied().collect();
-            known.map(|known| geometric_mean(&known))
-        };
-        let others = self.values.iter().filter(|(entry, _)| entry.name != ours());
-        let best = others.filter_map(|(_, values)| mean(values)).fold(f64::NAN, f64::min);
+        let best = self.others().filter_map(|(_, values)| mean(values)).fold(f64::NAN, f64::min);
         self.ours().and_then(mean).unwrap_or(f64::NAN) / best
+    }
+
+    /// The mean of this contender over ours.
+    pub fn mean_against_ours(&self, name: &str) -> f64 {
+        let found = self.values.iter().find(|(entry, _)| entry.name == name);
+        let mean_of = |values: Option<&[Option<f64>]>| values.and_then(mean).unwrap_or(f64::NAN);
+        mean_of(found.map(|(_, values)| values.as_slice())) / mean_of(self.ours())
     }
 
     /// Workloads on which another contender needs less.
@@ -91,4 +97,10 @@ impl Sizes {
         }
         losses
     }
+}
+
+/// The geometric mean, if all values are known.
+fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let known: Option<Vec<f64>> = values.iter().copied().collect();
+    known.map(|known| geometric_mean(&known))
 }

@@ -2,7 +2,7 @@
 
 use super::speed::{least_of, mean_of, Contests};
 use super::Options;
-use crate::contender::{everyone, ours};
+use crate::contender::{everyone, ours, with_shards};
 use crate::report::{Bar, Figure, Table};
 use crate::rounds::{Setup, Subject};
 use crate::trace;
@@ -43,14 +43,14 @@ pub fn measure(options: &Options) -> Result<Figure> {
 pub fn measure_locked(options: &Options) -> Result<Figure> {
     let setup = Setup { locked: true, ..options.setup(15) };
     let subjects = load(options)?;
-    let contests = Contests::run(&options.select(everyone()), &subjects, setup, "locked");
+    let contests = Contests::run(&options.select(with_shards()), &subjects, setup, "locked");
     Ok(Figure {
         id: String::from("locked"),
         title: String::from("Traces of real programs, behind a lock"),
         text: String::from(
             "As above, but each call takes a spin lock that nobody else holds: what a global \
              allocator costs a program with one busy thread. The hosted allocators take it too, \
-             though they would not need it.",
+             though they would not need it. \"talc sharded\" is `TalcSharded`, with its own locks.",
         ),
         tables: vec![contests.ratio_table(), contests.time_table()],
         charts: vec![contests.chart("locked", "Speed on traces of real programs, behind a lock")],

@@ -22,7 +22,7 @@ use shard::{Shard, Stock, Tide};
 pub use hint::ByThread;
 pub use hint::ShardHint;
 
-/// A magazine may hold this part of all heaps.
+/// The two magazines of a class may hold this part of all heaps.
 const MAGAZINE_PART: usize = 1024;
 
 /// An allocator for many cores: in front of one heap under a lock, each core or thread has magazines of its
@@ -80,7 +80,7 @@ struct Held<'a, R: RawMutex> {
     stock: MutexGuard<'a, R, Stock>,
 }
 
-/// Puts a block into its magazine when unwinding drops this. It must be as [`Stock::push`] requires.
+/// Puts a block into its loaded magazine when unwinding drops this. It must be as [`Stock::push`] requires.
 struct PushOnDrop<'a> {
     stock: &'a mut Stock,
     class: usize,
@@ -224,12 +224,12 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         })
     }
 
-    /// Returns for how many blocks of `size` bytes there is to be room in a shard.
+    /// Returns for how many blocks of `size` bytes there is to be room in a magazine of a shard.
     fn room(&self, talc: &Talc<S, B>, size: usize) -> usize {
         if S::RELEASES && Tide::is_low(self.tide.live(&self.shards), SHARDS, false) {
             return 0;
         }
-        (talc.heap_bytes() / MAGAZINE_PART / size).min(Magazine::MAX_ROOM)
+        (talc.heap_bytes() / (2 * MAGAZINE_PART) / size).min(Magazine::MAX_ROOM / 2)
     }
 
     /// Allocates from the shared heap. Empties all shards before it asks the source, or refuses.
@@ -259,7 +259,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             let block = self.allocate_shared(talc, layout, Some(&mut *held.stock))?;
             let room = self.room(talc, layout.size());
             held.stock.open(class, room);
-            let mut more = (room / 2).saturating_sub(1);
+            let mut more = room.saturating_sub(1);
             if S::RELEASES {
                 held.shard.handed_out();
                 let live = self.tide.live(&self.shards);
@@ -269,10 +269,12 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             }
             for _ in 0..more {
                 match talc.try_allocate(layout) {
-                    // SAFETY: it has just been allocated for this class. There is room for half of what was
-                    // asked for, at least.
+                    // SAFETY: it has just been allocated for this class.
                     Some(block) => unsafe {
-                        held.stock.push(class, block);
+                        if !held.stock.push(class, block) {
+                            talc.deallocate(block.as_ptr(), layout);
+                            break;
+                        }
                         held.stock.tally.fetched(layout.size());
                     },
                     None => break,
@@ -282,7 +284,8 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         })?
     }
 
-    /// Frees a block of a class for which a shard has no room, and the older half of those in the shard.
+    /// Frees a block of a class of which both magazines of a shard are full, or closed, and what is in the older
+    /// one.
     ///
     /// # Safety
     /// As for [`Stock::push`].
@@ -299,12 +302,12 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             let room = self.room(talc, layout.size());
             // SAFETY: what is in a shard is allocated; the rest is required of the caller.
             unsafe {
+                held.stock.exchange(class);
                 // A source may panic when something is freed. Then there is room.
                 let unwinds = PushOnDrop { stock: &mut held.stock, class, block };
-                unwinds.stock.make_room(class, room, |block| {
-                    talc.deallocate(block.as_ptr(), layout);
-                });
+                unwinds.stock.unload(class, |block| talc.deallocate(block.as_ptr(), layout));
                 forget(unwinds);
+                held.stock.open(class, room);
                 if !held.stock.push(class, block) {
                     talc.deallocate(block.as_ptr(), layout);
                 }
@@ -405,7 +408,9 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         unsafe {
             match self.shard() {
                 Some(mut held) => {
-                    if !held.stock.push(class, block) {
+                    let is_kept = held.stock.push(class, block)
+                        || (held.stock.exchange_for_empty(class) && held.stock.push(class, block));
+                    if !is_kept {
                         self.spill(&mut held, class, block, layout);
                     } else if S::RELEASES && held.shard.taken_back() {
                         self.settle(&mut held);
@@ -438,15 +443,21 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     #[cfg_attr(debug_assertions, track_caller)]
     fn take_slowly(&self, class: usize, layout: Layout) -> Option<NonNull<u8>> {
         match self.shard() {
-            Some(mut held) => match held.stock.pop(class) {
-                Some(block) => {
-                    if S::RELEASES {
-                        held.shard.handed_out();
+            Some(mut held) => {
+                let block = held.stock.pop(class).or_else(|| {
+                    held.stock.exchange(class);
+                    held.stock.pop(class)
+                });
+                match block {
+                    Some(block) => {
+                        if S::RELEASES {
+                            held.shard.handed_out();
+                        }
+                        Some(block)
                     }
-                    Some(block)
+                    None => self.refill(&mut held, class, layout),
                 }
-                None => self.refill(&mut held, class, layout),
-            },
+            }
             None => self.take_shared(layout),
         }
     }

@@ -1,7 +1,7 @@
 //! One core's or thread's magazines, behind a lock of their own.
 
 use core::alloc::Layout;
-use core::mem::size_of;
+use core::mem::{size_of, swap};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicIsize, Ordering};
 
@@ -12,7 +12,7 @@ use talc_sources::talc_core::Magazine;
 /// all of them, whether it is a slot or a chunk.
 pub(super) const STEP: usize = size_of::<usize>();
 
-/// The number of classes, and so of magazines in each shard.
+/// The number of classes, and so of pairs of magazines in each shard.
 pub(super) const CLASSES: usize = 128;
 
 /// Returns the layout that is allocated for `layout`: the largest of its class, or the same if it has none.
@@ -55,8 +55,16 @@ pub(super) struct Shard<R> {
 
 /// What is in a shard.
 pub(super) struct Stock {
-    magazines: [Magazine; CLASSES],
+    pairs: [Pair; CLASSES],
     pub(super) tally: Tally,
+}
+
+/// The magazines of a class. Blocks come from one and go into one; when it is empty or full, the other one is
+/// loaded if that helps. So between two visits to the shared heap, there is a magazine of blocks at least, and
+/// those that go back there are the ones that were freed first.
+struct Pair {
+    loaded: Magazine,
+    other: Magazine,
 }
 
 impl<R: RawMutex> Shard<R> {
@@ -64,7 +72,7 @@ impl<R: RawMutex> Shard<R> {
     pub(super) const NEW: Self = Self {
         stock: Mutex::const_new(
             R::INIT,
-            Stock { magazines: [Magazine::CLOSED; CLASSES], tally: Tally::ZERO },
+            Stock { pairs: [Pair::CLOSED; CLASSES], tally: Tally::ZERO },
         ),
         net: AtomicIsize::new(0),
         low: AtomicIsize::new(isize::MIN),
@@ -127,24 +135,29 @@ impl<R: RawMutex> Shard<R> {
     }
 }
 
+impl Pair {
+    #[allow(clippy::declare_interior_mutable_const)] // To be repeated in an array.
+    const CLOSED: Self = Self { loaded: Magazine::CLOSED, other: Magazine::CLOSED };
+}
+
 impl Stock {
     #[inline]
-    fn magazine(&mut self, class: usize) -> &mut Magazine {
+    fn pair(&mut self, class: usize) -> &mut Pair {
         debug_assert!(class < CLASSES);
         // SAFETY: classes come from `class_of` or from a loop over all of them.
-        unsafe { self.magazines.get_unchecked_mut(class) }
+        unsafe { self.pairs.get_unchecked_mut(class) }
     }
 
-    /// Takes a block of a class.
+    /// Takes a block of a class out of the loaded magazine.
     #[inline]
     pub(super) fn pop(&mut self, class: usize) -> Option<NonNull<u8>> {
         // SAFETY: it is a magazine.
-        let block = unsafe { Magazine::pop(self.magazine(class))? };
+        let block = unsafe { Magazine::pop(&mut self.pair(class).loaded)? };
         self.tally.served(layout_of(class).size());
         Some(block)
     }
 
-    /// Puts a block into the magazine of its class. Returns whether there was room.
+    /// Puts a block into the loaded magazine of its class. Returns whether there was room.
     ///
     /// # Safety
     /// It must be an allocation of at least the size of the class, that its owner gives up.
@@ -152,91 +165,78 @@ impl Stock {
     pub(super) unsafe fn push(&mut self, class: usize, block: NonNull<u8>) -> bool {
         // SAFETY: required of the caller. It is aligned, and large enough, since `STEP` is a word and no
         // allocation has less than two.
-        let is_kept = unsafe { Magazine::push(self.magazine(class), block.as_ptr()) };
+        let is_kept = unsafe { Magazine::push(&mut self.pair(class).loaded, block.as_ptr()) };
         if is_kept {
             self.tally.kept(layout_of(class).size());
         }
         is_kept
     }
 
-    /// Gives the magazine of a class, which is empty, room for about `room` blocks.
+    /// Loads the other magazine of a class.
+    pub(super) fn exchange(&mut self, class: usize) {
+        let pair = self.pair(class);
+        swap(&mut pair.loaded, &mut pair.other);
+    }
+
+    /// Loads the other magazine of a class, unless there is something in it. Returns whether it did.
+    pub(super) fn exchange_for_empty(&mut self, class: usize) -> bool {
+        let is_empty = self.pair(class).other.is_empty();
+        if is_empty {
+            self.exchange(class);
+        }
+        is_empty
+    }
+
+    /// Gives the loaded magazine of a class, which is empty, room for about `room` blocks.
     pub(super) fn open(&mut self, class: usize, room: usize) {
-        debug_assert!(self.magazines[class].is_empty());
-        self.magazines[class] = Magazine::with_room(room);
+        let loaded = &mut self.pair(class).loaded;
+        debug_assert!(loaded.is_empty());
+        *loaded = Magazine::with_room(room);
     }
 
-    /// Gives the magazine of a class room for about `room` blocks, and leaves at most half as many in it.
-    /// Calls `free` with each of the others, the oldest ones.
-    pub(super) fn make_room(
-        &mut self,
-        class: usize,
-        room: usize,
-        mut free: impl FnMut(NonNull<u8>),
-    ) {
-        let size = layout_of(class).size();
-        let mut count = self.reverse(class, Magazine::MAX_ROOM);
-        while count > room / 2 {
-            // SAFETY: it is a magazine.
-            match unsafe { Magazine::pop(&mut self.magazines[class]) } {
-                Some(block) => {
-                    self.tally.dropped(size);
-                    free(block);
-                }
-                None => break,
-            }
-            count -= 1;
-        }
-        self.reverse(class, room);
-    }
-
-    /// Reverses the order of a magazine, and gives it room for about `room` blocks, which must suffice.
-    /// Returns how many there are.
-    fn reverse(&mut self, class: usize, room: usize) -> usize {
-        let mut reversed = Magazine::with_room(room);
-        let mut count = 0;
+    /// Takes each block of a class out of the loaded magazine, and calls `free` with it.
+    pub(super) fn unload(&mut self, class: usize, mut free: impl FnMut(NonNull<u8>)) {
         // SAFETY: it is a magazine.
-        while let Some(block) = unsafe { Magazine::pop(&mut self.magazines[class]) } {
-            // SAFETY: what one magazine had, another one may have.
-            let is_kept = unsafe { Magazine::push(&mut reversed, block.as_ptr()) };
-            debug_assert!(is_kept);
-            count += 1;
+        while let Some(block) = unsafe { Magazine::pop(&mut self.pair(class).loaded) } {
+            self.tally.dropped(layout_of(class).size());
+            free(block);
         }
-        self.magazines[class] = reversed;
-        count
     }
 
     /// Takes each block, and calls `free` with it. If `closes`, no block can be put in afterwards.
     pub(super) fn empty(&mut self, closes: bool, mut free: impl FnMut(NonNull<u8>, Layout)) {
         for class in 0..CLASSES {
-            let layout = layout_of(class);
-            // SAFETY: it is a magazine.
-            while let Some(block) = unsafe { Magazine::pop(&mut self.magazines[class]) } {
-                self.tally.dropped(layout.size());
-                free(block, layout);
-            }
-            if closes {
-                self.magazines[class] = Magazine::CLOSED;
+            for _ in 0..2 {
+                self.unload(class, |block| free(block, layout_of(class)));
+                if closes {
+                    self.open(class, 0);
+                }
+                self.exchange(class);
             }
         }
     }
 
-    /// Returns whether a block is in the magazine of a class.
+    /// Returns whether a block is in a magazine of a class.
     #[cfg(debug_assertions)]
     pub(super) fn has(&self, class: usize, block: NonNull<u8>) -> bool {
-        let magazine = &self.magazines[class];
-        !magazine.is_empty() && !magazine.all(|other| other != block.as_ptr())
+        let has = |magazine: &Magazine| {
+            !magazine.is_empty() && !magazine.all(|other| other != block.as_ptr())
+        };
+        let Pair { loaded, other } = &self.pairs[class];
+        has(loaded) || has(other)
     }
 
     /// Returns whether `visitor` returns `true` for each block, before anything is read from it.
     #[cfg(feature = "audit")]
     pub(super) fn all(&self, mut visitor: impl FnMut(NonNull<u8>, Layout) -> bool) -> bool {
-        (0..CLASSES).all(|class| {
-            let magazine = &self.magazines[class];
+        let mut all = |magazine: &Magazine, class| {
             magazine.is_empty()
                 || magazine.all(|block| {
                     NonNull::new(block).map_or(false, |block| visitor(block, layout_of(class)))
                 })
-        })
+        };
+        let mut pairs = self.pairs.iter().enumerate();
+        pairs.all(|(class, pair)| all(&pair.loaded, class) && all(&pair.other, class))
     }
 }
 
