@@ -4,9 +4,9 @@ use crate::programs::ALL;
 use anyhow::{Context, Result};
 use std::time::Instant;
 
-/// Runs the program named by the first argument, as many times over as the second says, and
-/// prints nanoseconds, peak resident KiB and a checksum. Without arguments, lists the programs
-/// with their usual scale.
+/// Runs the program named by the first argument in as many threads at a time as the second says, as many times
+/// over as the third says, and prints nanoseconds, peak resident KiB and a checksum. Without arguments, lists the
+/// programs with their usual scale.
 pub fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let Some(name) = args.next() else {
@@ -16,12 +16,25 @@ pub fn main() -> Result<()> {
         return Ok(());
     };
     let program = ALL.iter().find(|program| program.name == name).context("no such program")?;
+    let threads: usize = args.next().map_or(Ok(1), |threads| threads.parse())?;
     let scale = args.next().map_or(Ok(program.end_to_end), |scale| scale.parse())?;
     let start = Instant::now();
-    let sum = (program.run)(scale);
+    let sum = match threads {
+        1 => (program.run)(scale),
+        _ => in_threads(threads, || (program.run)(scale)),
+    };
     let elapsed = start.elapsed().as_nanos();
     println!("{elapsed} {} {sum}", peak_kib().unwrap_or(0));
     Ok(())
+}
+
+/// Runs `work` in each of them. Returns the sum of what it returns.
+fn in_threads(threads: usize, work: impl Fn() -> u64 + Sync) -> u64 {
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        let sums = workers.into_iter().map(|worker| worker.join().expect("no program panics"));
+        sums.fold(0, u64::wrapping_add)
+    })
 }
 
 /// The most memory that was resident at once, where the system tells.

@@ -4,6 +4,9 @@ use benches::arena::Region;
 use benches::contender::Contender;
 use spinning_top::Spinlock;
 use std::alloc::{GlobalAlloc, Layout};
+use talc::base::RawTalc;
+use talc::source::{OutOfMemory, Source};
+use talc::DefaultBinning;
 
 /// Address space that is set aside; pages count only once they are touched.
 const ARENA: usize = 2 << 30;
@@ -37,6 +40,33 @@ impl<C: Contender> OverArena<C> {
 #[cold]
 fn map<C: Contender>() -> Option<C> {
     // SAFETY: a fresh private mapping, used by this allocator alone until the process ends.
+    unsafe { C::over(mapped()?) }
+}
+
+/// A source of the same arena, for allocators that bring locks of their own.
+#[derive(Debug)]
+pub struct Mapped;
+
+// SAFETY: what is claimed is mapped until the process ends.
+unsafe impl Source<DefaultBinning> for Mapped {
+    const RELEASES: bool = false;
+
+    unsafe fn acquire(
+        &mut self,
+        talc: &mut RawTalc<DefaultBinning>,
+        _: Layout,
+    ) -> Result<(), OutOfMemory> {
+        if talc.heap_bytes() > 0 {
+            return Err(OutOfMemory);
+        }
+        let Region { base, size } = mapped().ok_or(OutOfMemory)?;
+        // SAFETY: as in `map`.
+        unsafe { talc.claim(base, size) }.map(|_| ()).ok_or(OutOfMemory)
+    }
+}
+
+fn mapped() -> Option<Region> {
+    // SAFETY: a fresh private mapping.
     unsafe {
         let base = libc::mmap(
             std::ptr::null_mut(),
@@ -49,7 +79,7 @@ fn map<C: Contender>() -> Option<C> {
         if base == libc::MAP_FAILED {
             return None;
         }
-        C::over(Region { base: base.cast(), size: ARENA })
+        Some(Region { base: base.cast(), size: ARENA })
     }
 }
 

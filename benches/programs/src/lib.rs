@@ -9,5 +9,5 @@ mod global;
 mod programs;
 
 pub use self::cli::main;
-pub use self::global::OverArena;
+pub use self::global::{Mapped, OverArena};
 pub use self::programs::{Program, ALL};

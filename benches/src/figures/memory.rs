@@ -56,7 +56,8 @@ impl Sizes {
     }
 
     fn best_other(&self, workload: usize) -> Option<(&'static str, f64)> {
-        let known = self.others().filter_map(|(entry, values)| Some((entry.name, values[workload]?)));
+        let known =
+            self.others().filter_map(|(entry, values)| Some((entry.name, values[workload]?)));
         known.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 

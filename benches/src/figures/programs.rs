@@ -3,7 +3,7 @@
 //! The programs are a workspace of their own, which is built first.
 
 use super::{progress, Options};
-use crate::contender::{baseline, everyone, Kind};
+use crate::contender::{baseline, with_shards, Kind};
 use crate::report::{home, mean_cell, Chart, Figure, Table};
 use crate::stats::{median, quantile};
 use anyhow::{ensure, Context, Result};
@@ -15,6 +15,7 @@ fn binary(name: &str) -> String {
     let name = match name {
         "talc 5.1.1" => "talc5",
         "buddy-alloc" => "buddy",
+        "talc sharded" => "talc_sharded",
         name => name,
     };
     format!("with_{name}")
@@ -27,116 +28,173 @@ struct Run {
     peak_mib: f64,
 }
 
+/// In how many threads the programs run at a time.
+const THREADS: [usize; 2] = [1, 2];
+
 /// Measures the figure.
 pub fn measure(options: &Options) -> Result<Figure> {
     let folder = build()?;
     let names: Vec<&'static str> = options
-        .select(everyone())
+        .select(with_shards())
         .into_iter()
         .filter(|entry| entry.kind != Kind::Loop && folder.join(binary(entry.name)).exists())
         .map(|entry| entry.name)
         .collect();
     let programs = list(&folder, options)?;
     let rounds = options.rounds.unwrap_or(5).max(1);
+    let mut figure = Figure {
+        id: String::from("programs"),
+        title: String::from("Whole programs"),
+        text: String::from(
+            "The programs of the traces, run end to end in a process of their own, with the \
+             allocator as `#[global_allocator]`: once, and in two threads at a time, each of which does all \
+             of the work. Those without an operating system manage one \
+             arena of address space behind the same spin lock (\"talc sharded\" has several of them), and \
+             never give pages back. Peak memory includes the program itself (4 to 8 MiB).",
+        ),
+        ..Figure::default()
+    };
+    for threads in THREADS {
+        let runs = run_all(&folder, &names, &programs, threads, rounds);
+        Results { names: &names, programs: &programs, threads, runs }.write(&mut figure);
+    }
+    Ok(figure)
+}
+
+/// The runs of each program with each allocator. Allocators take turns.
+fn run_all(
+    folder: &Path,
+    names: &[&str],
+    programs: &[String],
+    threads: usize,
+    rounds: usize,
+) -> Vec<Vec<Vec<Run>>> {
     let progress = progress("programs", programs.len() * rounds);
-    let mut tables = Vec::new();
-    let mut times: Vec<Vec<Vec<Run>>> = Vec::new();
-    for program in &programs {
+    let mut all = Vec::new();
+    for program in programs {
         let mut runs: Vec<Vec<Run>> = vec![Vec::new(); names.len()];
         for round in 0..rounds {
-            progress.step(&format!("{program}, round {}", round + 1));
+            progress.step(&format!("{program}, {threads} threads, round {}", round + 1));
             for turn in 0..names.len() {
                 let index = (turn + round) % names.len();
                 // A program that is extremely slow need not be run often.
                 let slow = runs[index].first().is_some_and(|run| run.milliseconds > 1000.0);
                 if !slow {
-                    runs[index].extend(run(&folder.join(binary(names[index])), program));
+                    runs[index].extend(run(&folder.join(binary(names[index])), program, threads));
                 }
             }
         }
-        times.push(runs);
+        all.push(runs);
+    }
+    all
+}
+
+/// What all programs took with each allocator, in so many threads.
+struct Results<'a> {
+    names: &'a [&'static str],
+    programs: &'a [String],
+    threads: usize,
+    runs: Vec<Vec<Vec<Run>>>,
+}
+
+impl Results<'_> {
+    /// A value of an allocator for each program, over the baseline's.
+    fn over_baseline(&self, index: usize, field: fn(&Run) -> f64) -> Vec<Option<f64>> {
+        let base = self.names.iter().position(|name| *name == baseline());
+        let of = |runs: &Vec<Vec<Run>>| {
+            let pairs = runs[base?].iter().zip(&runs[index]);
+            let ratios: Vec<f64> = pairs.map(|(base, run)| field(run) / field(base)).collect();
+            (!ratios.is_empty()).then(|| median(&ratios))
+        };
+        self.runs.iter().map(of).collect()
     }
 
-    let columns = |first: &str| {
-        let columns = [String::from(first)].into_iter().chain(programs.iter().cloned());
-        columns.chain([format!("mean, over {}", baseline())])
-    };
-    let base = names.iter().position(|name| *name == baseline());
-    let mut milliseconds = Table::new("Time, milliseconds: median (quartiles)", columns("ms"));
-    let mut memory = Table::new("Peak resident memory, MiB: median", columns("MiB"));
-    let mut speed_chart: Vec<(String, Vec<Option<f64>>)> = Vec::new();
-    let mut memory_chart: Vec<(String, Vec<Option<f64>>)> = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let of = |field: fn(&Run) -> f64| {
-            times.iter().map(move |runs| runs[index].iter().map(field).collect::<Vec<f64>>())
-        };
-        let over_base = |field: fn(&Run) -> f64| -> Vec<Option<f64>> {
-            times
-                .iter()
-                .map(|runs| {
-                    let ratios: Vec<f64> = runs[base?]
-                        .iter()
-                        .zip(&runs[index])
-                        .map(|(b, m)| field(m) / field(b))
-                        .collect();
-                    (!ratios.is_empty()).then(|| median(&ratios))
-                })
-                .collect()
-        };
-        let (time, peak) = (over_base(|run| run.milliseconds), over_base(|run| run.peak_mib));
-        let cells = of(|run| run.milliseconds).map(|all| match all.is_empty() {
-            true => String::from("failed"),
-            false => format!(
-                "{:.0} ({:.0}–{:.0})",
-                median(&all),
-                quantile(&all, 0.25),
-                quantile(&all, 0.75)
-            ),
-        });
-        let cells: Vec<String> = cells.collect();
-        let first = [(*name).to_owned()];
-        milliseconds.row(first.clone().into_iter().chain(cells).chain([mean_cell(&time)]));
-        let cells = of(|run| run.peak_mib).map(|all| match all.is_empty() {
-            true => String::from("failed"),
-            false => format!("{:.1}", median(&all)),
-        });
-        let cells: Vec<String> = cells.collect();
-        memory.row(first.into_iter().chain(cells).chain([mean_cell(&peak)]));
-        let speeds = time.into_iter().map(|ratio| ratio.map(|ratio| 1.0 / ratio)).collect();
-        speed_chart.push(((*name).to_owned(), speeds));
-        memory_chart.push(((*name).to_owned(), peak));
+    /// A table of a value, with the mean over the baseline's.
+    fn table(
+        &self,
+        title: &str,
+        unit: &str,
+        field: fn(&Run) -> f64,
+        cell: fn(&[f64]) -> String,
+    ) -> Table {
+        let first = [unit.to_owned()].into_iter();
+        let last = [format!("mean, over {}", baseline())];
+        let mut table = Table::new(title, first.chain(self.programs.iter().cloned()).chain(last));
+        for (index, name) in self.names.iter().enumerate() {
+            let cells = self.runs.iter().map(|runs| {
+                let values: Vec<f64> = runs[index].iter().map(field).collect();
+                if values.is_empty() {
+                    String::from("failed")
+                } else {
+                    cell(&values)
+                }
+            });
+            let mean = mean_cell(&self.over_baseline(index, field));
+            table.row([(*name).to_owned()].into_iter().chain(cells).chain([mean]));
+        }
+        table
     }
-    let speeds: Vec<(&'static str, Vec<Option<f64>>)> =
-        names.iter().copied().zip(speed_chart.iter().map(|(_, speeds)| speeds.clone())).collect();
-    let losses = super::speed::losses("whole programs", &programs, &speeds);
-    tables.extend([milliseconds, memory]);
-    let chart = |file: &str, title: &str, axis: &str, series| Chart {
-        file: String::from(file),
-        title: String::from(title),
-        axis: format!("{axis} {}", baseline()),
-        groups: programs.clone(),
-        series,
-        cut: Some(2.5),
-        floor: 0.0,
-    };
-    Ok(Figure {
-        id: String::from("programs"),
-        title: String::from("Whole programs"),
-        text: String::from(
-            "The programs of the traces, run end to end in a process of their own, with the \
-             allocator as `#[global_allocator]`. Those without an operating system manage one \
-             arena of address space behind the same spin lock, and never give pages back. \
-             Peak memory includes the program itself (4 to 8 MiB).",
-        ),
-        tables,
-        charts: vec![
-            chart("programs", "Whole programs: speed", "times the speed of", speed_chart),
-            chart("programs-memory", "Whole programs: peak memory", "times that of", memory_chart),
-        ],
-        losses,
-        ..Figure::default()
-    })
+
+    fn chart(&self, file: &str, title: &str, axis: &str, series: Series) -> Chart {
+        Chart {
+            file: file.to_owned() + if self.threads == 1 { "" } else { "-threads" },
+            title: self.title(title),
+            axis: format!("{axis} {}", baseline()),
+            groups: self.programs.to_vec(),
+            series: series.into_iter().map(|(name, values)| (name.to_owned(), values)).collect(),
+            cut: Some(2.5),
+            floor: 0.0,
+        }
+    }
+
+    fn title(&self, what: &str) -> String {
+        match self.threads {
+            1 => what.to_owned(),
+            threads => format!("{what}, in {threads} threads"),
+        }
+    }
+
+    /// The values of all allocators.
+    fn series(&self, value: impl Fn(usize) -> Vec<Option<f64>>) -> Series {
+        self.names.iter().enumerate().map(|(index, name)| (*name, value(index))).collect()
+    }
+
+    /// Adds tables, charts and losses to the figure.
+    fn write(&self, figure: &mut Figure) {
+        let milliseconds: fn(&Run) -> f64 = |run| run.milliseconds;
+        let peak: fn(&Run) -> f64 = |run| run.peak_mib;
+        let title = self.title("Time");
+        let time = self.table(
+            &format!("{title}, milliseconds: median (quartiles)"),
+            "ms",
+            milliseconds,
+            |all| {
+                let [low, high] = [0.25, 0.75].map(|part| quantile(all, part));
+                format!("{:.0} ({low:.0}–{high:.0})", median(all))
+            },
+        );
+        let title = self.title("Peak resident memory");
+        let memory = self.table(&format!("{title}, MiB: median"), "MiB", peak, |all| {
+            format!("{:.1}", median(all))
+        });
+        figure.tables.extend([time, memory]);
+
+        let inverse = |ratio: Option<f64>| ratio.map(|ratio| 1.0 / ratio);
+        let speeds = self.series(|index| {
+            self.over_baseline(index, milliseconds).into_iter().map(inverse).collect()
+        });
+        let what = self.title("whole programs");
+        figure.losses.extend(super::speed::losses(&what, self.programs, &speeds));
+        let memory = self.series(|index| self.over_baseline(index, peak));
+        figure.charts.extend([
+            self.chart("programs", "Whole programs: speed", "times the speed of", speeds),
+            self.chart("programs-memory", "Whole programs: peak memory", "times that of", memory),
+        ]);
+    }
 }
+
+/// A value of each program, for each allocator.
+type Series = Vec<(&'static str, Vec<Option<f64>>)>;
 
 /// Builds the programs. Returns where their binaries are.
 fn build() -> Result<PathBuf> {
@@ -166,8 +224,8 @@ fn list(folder: &Path, options: &Options) -> Result<Vec<String>> {
 }
 
 /// One run, or none if the program failed.
-fn run(binary: &Path, program: &str) -> Option<Run> {
-    let output = Command::new(binary).arg(program).output().ok()?;
+fn run(binary: &Path, program: &str, threads: usize) -> Option<Run> {
+    let output = Command::new(binary).args([program, &threads.to_string()]).output().ok()?;
     if !output.status.success() {
         return None;
     }
