@@ -15,7 +15,10 @@ pub(crate) trait Wrapper: Sized {
     /// Blocks that are larger than this are copied while the driver is not lent out, without holding
     /// the lock. The default is for wrappers that nobody waits for: they lend the driver once, which
     /// is less code.
-    const COPIED_AT_ONCE: usize = usize::MAX;
+    #[inline]
+    fn copied_at_once(&self) -> usize {
+        usize::MAX
+    }
 
     /// Calls `f` with the driver, which is locked or borrowed meanwhile. Returns `None` if the driver
     /// is in use and its source has called back.
@@ -225,7 +228,7 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
                 return Resized::Done(ptr);
             }
             // Moving down keeps the old alignment only.
-            if kept <= W::COPIED_AT_ONCE && new.align() <= old.align() {
+            if kept <= wrapper.copied_at_once() && new.align() <= old.align() {
                 if let Some(moved) = talc.try_grow_downwards(ptr.as_ptr(), old, new.size()) {
                     return Resized::Done(moved);
                 }
@@ -239,7 +242,7 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
             Some(moved) => moved,
             None => return Resized::Refused,
         };
-        if kept > W::COPIED_AT_ONCE {
+        if kept > wrapper.copied_at_once() {
             return Resized::Moving(moved);
         }
         moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);

@@ -7,6 +7,10 @@
 #![cfg_attr(feature = "lock_api", doc = "[`ShardHint`]: crate::sharded::ShardHint")]
 #![cfg_attr(feature = "lock_api", doc = "[`TalcSharded`]: crate::TalcSharded")]
 #![cfg_attr(feature = "lock_api-05", doc = "[`Compat`]: crate::lock_api_05::Compat")]
+#![cfg_attr(
+    feature = "critical-section",
+    doc = "[`RawCriticalSection`]: crate::RawCriticalSection"
+)]
 #![cfg_attr(feature = "spinning_top", doc = "[`RawSpinlock`]: crate::RawSpinlock")]
 #![cfg_attr(feature = "std", doc = "[`RawYieldLock`]: crate::RawYieldLock")]
 //!
@@ -19,6 +23,8 @@
 extern crate std;
 
 pub mod cell;
+#[cfg(feature = "critical-section")]
+mod critical_section;
 mod forward;
 mod glue;
 #[cfg(feature = "lock_api")]
@@ -34,6 +40,9 @@ mod traits;
 #[cfg(feature = "std")]
 mod yield_lock;
 
+#[cfg(feature = "critical-section")]
+#[cfg_attr(docsrs, doc(cfg(feature = "critical-section")))]
+pub use crate::critical_section::RawCriticalSection;
 pub use cell::{TalcCell, TalcSyncCell};
 #[cfg(feature = "lock_api")]
 pub use lock::{TalcGuard, TalcLock};

@@ -20,7 +20,8 @@ use crate::glue::Wrapper;
 ///
 /// - `RawSpinlock`, with the feature `spinning_top`, for programs that have their cores to themselves.
 /// - `RawYieldLock`, with the feature `std`, for programs that run under an operating system.
-/// - A lock that masks interrupts, if interrupt handlers allocate or free.
+/// - `RawCriticalSection`, with the feature `critical-section`, or another lock that masks interrupts, if
+///   interrupt handlers allocate or free.
 ///
 /// Every allocation of a program takes the lock of its *global* allocator, including the allocations
 /// that the lock itself makes. Therefore, neither taking nor releasing that lock may
@@ -50,13 +51,30 @@ use crate::glue::Wrapper;
 /// ```
 pub struct TalcLock<R, S, B = DefaultBinning> {
     mutex: Mutex<R, Talc<S, B>>,
+    copy_limit: usize,
 }
+
+/// How many bytes a reallocation copies under a lock at most, unless told otherwise.
+pub(crate) const COPY_LIMIT: usize = 16 << 10;
 
 impl<R: RawMutex, S: Source<B>, B: Binning> TalcLock<R, S, B> {
     /// Creates an allocator that gets its memory from `source`.
     #[inline]
     pub const fn new(source: S) -> Self {
-        Self { mutex: Mutex::const_new(R::INIT, Talc::new(source)) }
+        Self { mutex: Mutex::const_new(R::INIT, Talc::new(source)), copy_limit: COPY_LIMIT }
+    }
+
+    /// Sets how many bytes a reallocation may copy while the allocator is locked: 16 KiB, unless told
+    /// otherwise.
+    ///
+    /// A larger allocation that has to move is copied with the lock free, for which the lock is taken
+    /// twice, and it does not move to a lower address in place. A lock that masks interrupts is better off
+    /// with a small limit, such as 256.
+    #[inline]
+    #[must_use]
+    pub const fn with_copy_limit(mut self, bytes: usize) -> Self {
+        self.copy_limit = bytes;
+        self
     }
 
     /// Locks the allocator, and returns a guard for several operations in a row, and for operations
@@ -92,7 +110,10 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcLock<R, S, B> {
 impl<R: RawMutex, S: Source<B>, B: Binning> Wrapper for TalcLock<R, S, B> {
     type Source = S;
     type Binning = B;
-    const COPIED_AT_ONCE: usize = 16 << 10;
+    #[inline]
+    fn copied_at_once(&self) -> usize {
+        self.copy_limit
+    }
 
     #[inline]
     fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> Option<T> {

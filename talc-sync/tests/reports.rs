@@ -238,9 +238,20 @@ fn damage_is_reported_with_the_lock_free() {
 
 #[test]
 fn only_small_blocks_are_copied_under_the_lock() {
-    for (size, acquisitions) in [(100, 1), (16 << 10, 1), ((16 << 10) + 8, 2), (100_000, 2)] {
+    let usual = 16 << 10;
+    for (limit, size, acquisitions) in [
+        (usual, 100, 1),
+        (usual, usual, 1),
+        (usual, usual + 8, 2),
+        (usual, 100_000, 2),
+        (256, 256, 1),
+        (256, 264, 2),
+        (0, 8, 2),
+        (usize::MAX, 100_000, 1),
+    ] {
         let (_memory, claim) = arena(1 << 20);
         let talc = Lock::new(claim);
+        let talc = if limit == usual { talc } else { talc.with_copy_limit(limit) };
         let (old, new) = (layout(size, 8), layout(size + 1000, 8));
         unsafe {
             let block = talc.alloc(old);

@@ -11,6 +11,9 @@ pub use talc_sources::{min_first_heap_layout, min_first_heap_size};
 #[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub use talc_sync::lock_api;
+#[cfg(feature = "critical-section")]
+#[cfg_attr(docsrs, doc(cfg(feature = "critical-section")))]
+pub use talc_sync::RawCriticalSection;
 #[cfg(feature = "spinning_top")]
 #[cfg_attr(docsrs, doc(cfg(feature = "spinning_top")))]
 pub use talc_sync::RawSpinlock;

@@ -14,7 +14,7 @@ use talc_sources::talc_core::{DefaultBinning, Magazine};
 use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
 use crate::glue::{self, Wrapper};
-use crate::lock::TalcGuard;
+use crate::lock::{TalcGuard, COPY_LIMIT};
 use shard::{Shard, Stock, Tide};
 
 #[cfg(feature = "std")]
@@ -71,6 +71,7 @@ pub struct TalcSharded<R, S, H, const SHARDS: usize = 4, B = DefaultBinning> {
     shards: [Shard<R>; SHARDS],
     shared: Mutex<R, Talc<S, B>>,
     tide: Tide,
+    copy_limit: usize,
     hint: PhantomData<fn() -> H>,
 }
 
@@ -109,8 +110,18 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             shards: [Shard::<R>::NEW; SHARDS],
             shared: Mutex::const_new(R::INIT, Talc::new(source)),
             tide: Tide::new(),
+            copy_limit: COPY_LIMIT,
             hint: PhantomData,
         }
+    }
+
+    /// Sets how many bytes a reallocation may copy while the shared heap is locked, as
+    /// [`TalcLock::with_copy_limit`](crate::TalcLock::with_copy_limit).
+    #[inline]
+    #[must_use]
+    pub const fn with_copy_limit(mut self, bytes: usize) -> Self {
+        self.copy_limit = bytes;
+        self
     }
 
     /// Locks the shared heap, and returns a guard for managing heaps, and for several operations in a row.
@@ -224,12 +235,17 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         })
     }
 
-    /// Returns for how many blocks of `size` bytes there is to be room in a magazine of a shard.
+    /// Returns for how many blocks of `size` bytes there is to be room in a magazine of a shard: none, or a
+    /// power of two, which magazines have room for exactly.
     fn room(&self, talc: &Talc<S, B>, size: usize) -> usize {
         if S::RELEASES && Tide::is_low(self.tide.live(&self.shards), SHARDS, false) {
             return 0;
         }
-        (talc.heap_bytes() / (2 * MAGAZINE_PART) / size).min(Magazine::MAX_ROOM / 2)
+        let room = (talc.heap_bytes() / (2 * MAGAZINE_PART) / size).min(Magazine::MAX_ROOM / 2);
+        match room {
+            0 => 0,
+            _ => 1 << (usize::BITS - 1 - room.leading_zeros()),
+        }
     }
 
     /// Allocates from the shared heap. Empties all shards before it asks the source, or refuses.
@@ -269,12 +285,10 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             }
             for _ in 0..more {
                 match talc.try_allocate(layout) {
-                    // SAFETY: it has just been allocated for this class.
+                    // SAFETY: it has just been allocated for this class. There is room for it.
                     Some(block) => unsafe {
-                        if !held.stock.push(class, block) {
-                            talc.deallocate(block.as_ptr(), layout);
-                            break;
-                        }
+                        let is_kept = held.stock.push(class, block);
+                        debug_assert!(is_kept);
                         held.stock.tally.fetched(layout.size());
                     },
                     None => break,
@@ -500,7 +514,10 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> W
 {
     type Source = S;
     type Binning = B;
-    const COPIED_AT_ONCE: usize = 16 << 10;
+    #[inline]
+    fn copied_at_once(&self) -> usize {
+        self.copy_limit
+    }
 
     #[inline]
     fn with<T>(&self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> Option<T> {
