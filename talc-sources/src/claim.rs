@@ -76,6 +76,14 @@ impl Claim {
         matches!(self.0, State::Ready { .. })
     }
 
+    /// Returns the region that has not been claimed yet.
+    pub(crate) const fn region(&self) -> Option<(*mut u8, usize)> {
+        match self.0 {
+            State::Ready { base, size } => Some((base, size)),
+            State::Standby { .. } => None,
+        }
+    }
+
     /// Returns the heap end if the region has been claimed successfully. Returns it once.
     #[inline]
     pub fn take_claim(&mut self) -> Option<NonNull<u8>> {

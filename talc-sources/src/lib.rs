@@ -1,6 +1,7 @@
 // These links lead to items. Those with the same names in the README, for its other readers, lead to
 // docs.rs; of several definitions, the first one counts.
 //! [`Binning`]: crate::Binning
+//! [`Chain`]: crate::Chain
 //! [`Claim`]: crate::Claim
 //! [`GlobalAllocSource`]: crate::GlobalAllocSource
 //! [`Manual`]: crate::Manual
@@ -16,6 +17,7 @@
 mod allocator;
 mod binning;
 mod blocks;
+mod chain;
 mod claim;
 mod driver;
 mod global_alloc;
@@ -26,6 +28,7 @@ mod source;
 #[cfg_attr(docsrs, doc(cfg(feature = "allocator-api2")))]
 pub use allocator::AllocatorSource;
 pub use binning::{min_first_heap_layout, min_first_heap_size, Binning, RawTalcExt};
+pub use chain::Chain;
 pub use claim::Claim;
 pub use driver::Talc;
 pub use global_alloc::GlobalAllocSource;

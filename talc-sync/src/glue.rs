@@ -8,8 +8,12 @@ use core::ptr::NonNull;
 use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
 /// A wrapper, which lends its driver to one caller at a time.
-pub(crate) trait Wrapper: Sized {
+///
+/// It is public as a bound of [`OomHook`](crate::OomHook), and nobody else's to implement: this module is private.
+pub trait Wrapper: Sized {
+    /// The source of the driver.
     type Source: Source<Self::Binning>;
+    /// The binning of the driver.
     type Binning: Binning;
 
     /// Blocks that are larger than this are copied while the driver is not lent out, without holding
@@ -23,6 +27,13 @@ pub(crate) trait Wrapper: Sized {
     /// Calls `f` with the driver, which is locked or borrowed meanwhile. Returns `None` if the driver
     /// is in use and its source has called back.
     fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> Option<T>;
+
+    /// Called when there is no memory for `layout`, while the driver is not lent out. Returns whether to try again,
+    /// which has been done `attempts` times.
+    #[inline]
+    fn is_rescued(&self, _layout: Layout, _attempts: usize) -> bool {
+        false
+    }
 
     /// Returns the layout that is allocated for `layout`, which may be larger.
     #[inline]
@@ -143,7 +154,15 @@ fn refuse() -> ! {
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNull<u8>> {
-    wrapper.allocate(adjusted::<W>(layout)?)
+    let adjusted = adjusted::<W>(layout)?;
+    let mut attempts = 0;
+    loop {
+        let block = wrapper.allocate(adjusted);
+        if block.is_some() || !wrapper.is_rescued(layout, attempts) {
+            return block;
+        }
+        attempts += 1;
+    }
 }
 
 /// # Safety
@@ -195,7 +214,30 @@ pub(crate) unsafe fn reallocate<W: Wrapper>(
     old: Layout,
     new: Layout,
 ) -> Option<NonNull<u8>> {
-    let (old, new) = (adjusted::<W>(old)?, adjusted::<W>(new)?);
+    let (old, adjusted) = (adjusted::<W>(old)?, adjusted::<W>(new)?);
+    let mut attempts = 0;
+    loop {
+        // SAFETY: required of the caller; what is refused has changed nothing.
+        let block = unsafe { try_reallocate(wrapper, ptr, old, adjusted) };
+        if block.is_some() || !wrapper.is_rescued(new, attempts) {
+            return block;
+        }
+        attempts += 1;
+    }
+}
+
+/// As [`reallocate`], with layouts that are adjusted, and once.
+///
+/// # Safety
+/// As there.
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+unsafe fn try_reallocate<W: Wrapper>(
+    wrapper: &W,
+    ptr: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> Option<NonNull<u8>> {
     // A block is aligned for its old layout. `GlobalAlloc` does not change the alignment, so the address
     // is not inspected there.
     let is_aligned = new.align() <= old.align() || ptr.as_ptr() as usize & (new.align() - 1) == 0;

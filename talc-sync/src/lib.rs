@@ -2,6 +2,7 @@
 // docs.rs; of several definitions, the first one counts.
 //! [`TalcCell`]: crate::TalcCell
 //! [`TalcSyncCell`]: crate::TalcSyncCell
+//! [`OomHook`]: crate::OomHook
 #![cfg_attr(feature = "lock_api", doc = "[`TalcLock`]: crate::TalcLock")]
 #![cfg_attr(feature = "lock_api", doc = "[`TalcGuard`]: crate::TalcGuard")]
 #![cfg_attr(feature = "lock_api", doc = "[`ShardHint`]: crate::sharded::ShardHint")]
@@ -33,6 +34,7 @@ pub mod lock;
 #[cfg(feature = "lock_api-05")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api-05")))]
 pub mod lock_api_05;
+mod oom_hook;
 #[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub mod sharded;
@@ -46,6 +48,7 @@ pub use crate::critical_section::RawCriticalSection;
 pub use cell::{TalcCell, TalcSyncCell};
 #[cfg(feature = "lock_api")]
 pub use lock::{TalcGuard, TalcLock};
+pub use oom_hook::{Failures, OomHook};
 #[cfg(feature = "lock_api")]
 pub use sharded::TalcSharded;
 

@@ -201,6 +201,7 @@ macro_rules! all_traits {
 
 all_traits!(crate::TalcCell<S, B>, S: Source<B>, B: Binning);
 all_traits!(crate::TalcSyncCell<S, B>, S: Source<B>, B: Binning);
+all_traits!(crate::OomHook<W>, W: glue::Wrapper);
 #[cfg(feature = "lock_api")]
 all_traits!(crate::TalcLock<R, S, B>, R: lock_api::RawMutex, S: Source<B>, B: Binning);
 #[cfg(feature = "lock_api")]

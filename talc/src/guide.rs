@@ -25,6 +25,10 @@ pub mod heaps_by_hand {}
 pub mod sources {}
 
 #[doc = include_str!("guide/links.md")]
+#[doc = include_str!("guide/out_of_memory.md")]
+pub mod out_of_memory {}
+
+#[doc = include_str!("guide/links.md")]
 #[doc = include_str!("guide/locks.md")]
 pub mod locks {}
 

@@ -11,6 +11,8 @@ pub use talc_sources::{min_first_heap_layout, min_first_heap_size};
 #[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub use talc_sync::lock_api;
+pub use talc_sync::{Failures, OomHook};
+
 #[cfg(feature = "critical-section")]
 #[cfg_attr(docsrs, doc(cfg(feature = "critical-section")))]
 pub use talc_sync::RawCriticalSection;
@@ -75,7 +77,9 @@ pub mod source {
     #[cfg(feature = "allocator-api2")]
     #[cfg_attr(docsrs, doc(cfg(feature = "allocator-api2")))]
     pub use talc_sources::AllocatorSource;
-    pub use talc_sources::{Claim, GlobalAllocSource, Manual, OutOfMemory, Replaceable, Source};
+    pub use talc_sources::{
+        Chain, Claim, GlobalAllocSource, Manual, OutOfMemory, Replaceable, Source,
+    };
 }
 
 /// Allocating in WebAssembly modules.
