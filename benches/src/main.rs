@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 13] = [
+const ALL: [Task; 14] = [
     Task::Traces,
     Task::Churn,
     Task::Random,
@@ -19,6 +19,7 @@ const ALL: [Task; 13] = [
     Task::Growing,
     Task::Fill,
     Task::Held,
+    Task::Flash,
     Task::Programs,
     Task::Locked,
     Task::Threads,
@@ -93,6 +94,8 @@ enum Task {
     WasmTraces,
     /// WebAssembly: a whole program
     WasmProgram,
+    /// Firmware: flash and RAM
+    Flash,
     /// Many threads on one heap: churn, pairs, hand-off, larson
     Threads,
     /// What `counts` runs under valgrind
@@ -118,6 +121,7 @@ impl Task {
             Task::Tail => "tail",
             Task::Pair => "pair",
             Task::Programs => "programs",
+            Task::Flash => "flash",
             Task::Threads => "threads",
             Task::All => "all",
             Task::Wasm => "wasm",
@@ -201,6 +205,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Tail => figures::tail::measure(options)?,
         Task::Pair => settled(|| figures::pair::measure(options)),
         Task::Programs => figures::programs::measure(options)?,
+        Task::Flash => figures::flash::measure(options)?,
         Task::Threads => figures::threads::measure(options),
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,
         Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,

@@ -40,6 +40,11 @@ impl<
     /// a few more instructions for each heap and slab do not matter.
     pub(crate) const KNOWS_BOUNDS: bool = CHECKS || !Self::IS_TABLE_INSIDE;
 
+    /// Whether it is known how large the heaps are. A module with a table inside does not need it, and would
+    /// have 30 bytes more.
+    pub(crate) const KNOWS_HEAP_BYTES: bool =
+        !Self::IS_TABLE_INSIDE || !cfg!(target_family = "wasm");
+
     /// Whether there are magazines.
     pub(crate) const HAS_MAGAZINES: bool = KEPT != 0;
 

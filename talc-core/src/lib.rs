@@ -85,7 +85,7 @@ pub use tuning::SEARCH_LIMIT;
 ///   heap, a constant stands for it, with empty lists and no slab, which is never written to.
 ///   `Books::lowest` is not 0 if the bitmap has several words: it ends searches of the bitmap. Every
 ///   heap is in the list of heaps, once. All heaps lie between `Books::lowest` and `Books::highest`,
-///   where bounds are known, and have `Books::heap_bytes` in all, if the table is in a heap.
+///   where bounds are known, and have `Books::heap_bytes` in all, where that is known.
 /// - **I11**: an allocated chunk that is no slab is less than [`CHUNK_UNIT`] larger than its layout
 ///   needs.
 /// - **I12**: a slab is the payload of a chunk of `SLAB` bytes, begins at a multiple of `SLAB`, and

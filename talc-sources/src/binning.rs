@@ -53,6 +53,8 @@ macro_rules! forward {
                 const NEW: RawTalc<Self>;
                 const NEW_COMPLETE: RawTalc<Self>;
                 const MIN_FIRST_HEAP_SIZE: usize;
+                /// Whether slabs or magazines may keep memory that [`RawTalc::trim`] frees.
+                const KEEPS: bool;
 
                 fn fmt(raw: &RawTalc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
@@ -78,6 +80,7 @@ macro_rules! forward {
                 const NEW: RawTalc<Self> = RawTalc::<Self>::new();
                 const NEW_COMPLETE: RawTalc<Self> = RawTalc::<Self>::with_complete_table();
                 const MIN_FIRST_HEAP_SIZE: usize = Self::MIN_FIRST_HEAP_SIZE;
+                const KEEPS: bool = SLAB != 0 || KEPT != 0;
 
                 fn fmt(raw: &RawTalc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     fmt::Debug::fmt(raw, f)
@@ -175,6 +178,7 @@ forward! {
     [] fn has_magazines(&) -> bool;
     [] fn table_size(&) -> usize;
     [] fn has_gap_for(&mut, layout: Layout, beside: Option<(NonNull<u8>, NonNull<u8>)>) -> bool;
+    [] fn has_heaps(&) -> bool;
     [] fn heap_bytes(&) -> usize;
     [] fn largest_gap(&) -> Option<usize>;
     [] fn visit<V>(&, visitor: V);

@@ -94,7 +94,7 @@ unsafe impl RawMutex for RawCriticalSection {
 #[cold]
 #[inline(never)]
 fn has_locked_it() -> ! {
-    panic!("talc: this allocator is locked, and the holder of the lock has come back to it")
+    panic!("talc: the holder of this lock has come back to it")
 }
 
 impl fmt::Debug for RawCriticalSection {

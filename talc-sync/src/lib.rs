@@ -7,6 +7,7 @@
 #![cfg_attr(feature = "lock_api", doc = "[`TalcGuard`]: crate::TalcGuard")]
 #![cfg_attr(feature = "lock_api", doc = "[`ShardHint`]: crate::sharded::ShardHint")]
 #![cfg_attr(feature = "lock_api", doc = "[`TalcSharded`]: crate::TalcSharded")]
+#![cfg_attr(feature = "lock_api", doc = "[`TinyTalc`]: crate::TinyTalc")]
 #![cfg_attr(feature = "lock_api-05", doc = "[`Compat`]: crate::lock_api_05::Compat")]
 #![cfg_attr(
     feature = "critical-section",
@@ -38,6 +39,8 @@ mod oom_hook;
 #[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub mod sharded;
+#[cfg(feature = "lock_api")]
+mod tiny;
 mod traits;
 #[cfg(feature = "std")]
 mod yield_lock;
@@ -51,6 +54,9 @@ pub use lock::{TalcGuard, TalcLock};
 pub use oom_hook::{Failures, OomHook};
 #[cfg(feature = "lock_api")]
 pub use sharded::TalcSharded;
+#[cfg(feature = "lock_api")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
+pub use tiny::TinyTalc;
 
 /// The version of lock_api whose locks [`TalcLock`] takes.
 #[cfg(feature = "lock_api")]

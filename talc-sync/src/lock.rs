@@ -51,17 +51,36 @@ use crate::glue::Wrapper;
 /// ```
 pub struct TalcLock<R, S, B = DefaultBinning> {
     mutex: Mutex<R, Talc<S, B>>,
-    copy_limit: usize,
+    copy_limit: CopyLimit,
 }
 
-/// How many bytes a reallocation copies under a lock at most, unless told otherwise.
-pub(crate) const COPY_LIMIT: usize = 16 << 10;
+/// How many bytes a reallocation copies under a lock at most. The usual number is kept as zero, so that statics that
+/// are zero otherwise need no memory for what they are at first.
+#[derive(Clone, Copy)]
+pub(crate) struct CopyLimit {
+    beyond_usual: usize,
+}
+
+impl CopyLimit {
+    const USUAL_BYTES: usize = 16 << 10;
+
+    pub(crate) const USUAL: Self = Self { beyond_usual: 0 };
+
+    pub(crate) const fn new(bytes: usize) -> Self {
+        Self { beyond_usual: bytes.wrapping_sub(Self::USUAL_BYTES) }
+    }
+
+    #[inline]
+    pub(crate) const fn bytes(self) -> usize {
+        self.beyond_usual.wrapping_add(Self::USUAL_BYTES)
+    }
+}
 
 impl<R: RawMutex, S: Source<B>, B: Binning> TalcLock<R, S, B> {
     /// Creates an allocator that gets its memory from `source`.
     #[inline]
     pub const fn new(source: S) -> Self {
-        Self { mutex: Mutex::const_new(R::INIT, Talc::new(source)), copy_limit: COPY_LIMIT }
+        Self { mutex: Mutex::const_new(R::INIT, Talc::new(source)), copy_limit: CopyLimit::USUAL }
     }
 
     /// Sets how many bytes a reallocation may copy while the allocator is locked: 16 KiB, unless told
@@ -73,7 +92,7 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcLock<R, S, B> {
     #[inline]
     #[must_use]
     pub const fn with_copy_limit(mut self, bytes: usize) -> Self {
-        self.copy_limit = bytes;
+        self.copy_limit = CopyLimit::new(bytes);
         self
     }
 
@@ -112,7 +131,7 @@ impl<R: RawMutex, S: Source<B>, B: Binning> Wrapper for TalcLock<R, S, B> {
     type Binning = B;
     #[inline]
     fn copied_at_once(&self) -> usize {
-        self.copy_limit
+        self.copy_limit.bytes()
     }
 
     #[inline]

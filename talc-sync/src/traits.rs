@@ -203,6 +203,8 @@ all_traits!(crate::TalcCell<S, B>, S: Source<B>, B: Binning);
 all_traits!(crate::TalcSyncCell<S, B>, S: Source<B>, B: Binning);
 all_traits!(crate::OomHook<W>, W: glue::Wrapper);
 #[cfg(feature = "lock_api")]
+global_alloc!(crate::TinyTalc<R, SIZE>, R: lock_api::RawMutex, const SIZE: usize);
+#[cfg(feature = "lock_api")]
 all_traits!(crate::TalcLock<R, S, B>, R: lock_api::RawMutex, S: Source<B>, B: Binning);
 #[cfg(feature = "lock_api")]
 all_traits!(

@@ -33,7 +33,7 @@ pub type TalcLock<R, S> = sync::TalcLock<R, S, DefaultBinning>;
 
 #[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
-pub use talc_sync::TalcSharded;
+pub use talc_sync::{TalcSharded, TinyTalc};
 
 /// What the wrappers contain: the driver [`Talc`](base::Talc), and the algorithm,
 /// [`RawTalc`](base::RawTalc).

@@ -3,6 +3,7 @@
 pub mod churn;
 pub mod counts;
 pub mod fill;
+pub mod flash;
 pub mod growing;
 pub mod held;
 pub mod memory;

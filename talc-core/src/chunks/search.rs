@@ -82,28 +82,54 @@ impl<
         align: usize,
         is_exact: bool,
     ) -> Option<Gap> {
-        // SAFETY: the bins are not empty (I8), and their first gaps have headers.
-        unsafe {
-            let map = Table::map(self.table()).read();
-            // The bins from `bin_above` on, which itself may be too much to shift by.
-            let mut bits = map & (!1 << Self::bin_of(need - GRAIN));
-            if bits == 0 || align > GRAIN {
-                bits = map & (!0 << Self::bin_of(need));
+        let table = self.table();
+        // SAFETY: the bin is not empty (I8), and its first gap has a header.
+        let fits = |bin| unsafe {
+            let chunk = Table::first_gap(table, bin);
+            let (size, front) = (chunk.header().size(), chunk.front_for(align));
+            if size >= need
+                && size - need >= front
+                && !(is_exact && HOLE != 0 && size - need - front == HOLE)
+            {
+                Some(Gap { chunk, size, bin })
+            } else {
+                None
             }
-            while bits != 0 {
-                let bin = bits.trailing_zeros() as usize;
+        };
+        // SAFETY: there is a table, as it is inside; where a bit is set, there is a gap (I8).
+        unsafe {
+            // Both do the same. This one is 190 bytes less in WebAssembly.
+            if Table::<WORDS, CLASSES>::MAP_WORDS == 1 {
+                let map = Table::map(table).read();
+                // The bins from `bin_above` on, which itself may be too much to shift by.
+                let mut bits = map & (!1 << Self::bin_of(need - GRAIN));
+                if bits == 0 || align > GRAIN {
+                    bits = map & (!0 << Self::bin_of(need));
+                }
+                while bits != 0 {
+                    let bin = bits.trailing_zeros() as usize;
+                    if CHECKS && !self.first_is_sound(bin) {
+                        return None;
+                    }
+                    if let Some(gap) = fits(bin) {
+                        return Some(gap);
+                    }
+                    bits &= bits - 1;
+                }
+                return None;
+            }
+            let mut next = Table::first_from(table, Self::bin_above(need));
+            if next.is_none() || align > GRAIN {
+                next = Table::first_from(table, Self::bin_of(need));
+            }
+            while let Some(bin) = next {
                 if CHECKS && !self.first_is_sound(bin) {
                     return None;
                 }
-                let chunk = Table::first_gap(self.table(), bin);
-                let (size, front) = (chunk.header().size(), chunk.front_for(align));
-                if size >= need
-                    && size - need >= front
-                    && !(is_exact && HOLE != 0 && size - need - front == HOLE)
-                {
-                    return Some(Gap { chunk, size, bin });
+                if let Some(gap) = fits(bin) {
+                    return Some(gap);
                 }
-                bits &= bits - 1;
+                next = Table::first_from(table, bin + 1);
             }
         }
         None

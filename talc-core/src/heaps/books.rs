@@ -29,7 +29,7 @@ impl<
             }
             books.highest = books.highest.max(end.addr());
         }
-        if !Self::IS_TABLE_INSIDE {
+        if Self::KNOWS_HEAP_BYTES {
             // SAFETY: required of the caller.
             let heap_bytes = unsafe { &mut self.books_mut().heap_bytes };
             *heap_bytes = heap_bytes.wrapping_add(bytes);
@@ -42,7 +42,7 @@ impl<
     /// # Safety
     /// The table must exist.
     pub(crate) unsafe fn note_release(&mut self, bytes: usize) {
-        if !Self::IS_TABLE_INSIDE {
+        if Self::KNOWS_HEAP_BYTES {
             // SAFETY: required of the caller.
             let heap_bytes = unsafe { &mut self.books_mut().heap_bytes };
             *heap_bytes = heap_bytes.wrapping_sub(bytes);

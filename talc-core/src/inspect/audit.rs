@@ -107,7 +107,7 @@ impl<
         if !Self::IS_TABLE_INSIDE && found.tables != usize::from(self.is_metadata_established()) {
             return Err(Fault { invariant: 10, address: 0 });
         }
-        if !Self::IS_TABLE_INSIDE && self.books().heap_bytes != found.heap_bytes {
+        if Self::KNOWS_HEAP_BYTES && self.books().heap_bytes != found.heap_bytes {
             return Err(Fault { invariant: 10, address: 0 });
         }
         if self.audit_bins()? != found.gaps {

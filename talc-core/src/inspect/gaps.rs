@@ -43,7 +43,18 @@ impl<
         self.search(bin, usize::MAX, GAPS_FOR_HAS, is_elsewhere).is_some()
     }
 
+    /// Returns whether there is a heap.
+    ///
+    /// # Complexity
+    /// O(1).
+    #[inline]
+    pub fn has_heaps(&self) -> bool {
+        !self.books().heaps.is_null()
+    }
+
     /// Returns the number of bytes in all heaps.
+    ///
+    /// With [`CompactBins`](crate::CompactBins) in a WebAssembly module, it is not known, and 0.
     ///
     /// # Complexity
     /// O(1).

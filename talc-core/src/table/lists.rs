@@ -13,8 +13,20 @@ use core::ptr::{addr_of, addr_of_mut, null_mut};
 use super::Table;
 use crate::memory::chunk::{Chunk, Links};
 
+/// The bitmap is read in words of which one instruction can find the lowest bit. (With 64 bits at a time, Cortex-M
+/// processors need some 100 bytes more of code for the least configuration.)
+#[cfg(not(all(target_pointer_width = "32", not(target_family = "wasm"))))]
+pub(super) type MapWord = u64;
+#[cfg(all(target_pointer_width = "32", not(target_family = "wasm")))]
+pub(super) type MapWord = u32;
+
+const BITS: usize = MapWord::BITS as usize;
+
 impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     const BINS: usize = 64 * WORDS;
+
+    /// The number of words in which the bitmap is read.
+    pub(crate) const MAP_WORDS: usize = Self::BINS / BITS;
 
     /// Returns the address of a list's head.
     ///
@@ -30,13 +42,13 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// As for [`head`](Self::head).
-    unsafe fn map_word(this: *mut Self, bin: usize) -> (*mut u64, u64) {
+    unsafe fn map_word(this: *mut Self, bin: usize) -> (*mut MapWord, MapWord) {
         debug_assert!(bin < Self::BINS);
         // The compiler does not always know that this is 0.
-        let index = if WORDS == 1 { 0 } else { bin / 64 };
+        let index = if Self::MAP_WORDS == 1 { 0 } else { bin / BITS };
         // SAFETY: in bounds, as required of the caller.
         let word = unsafe { Self::map(this).add(index) };
-        (word, 1 << (bin % 64))
+        (word, 1 << (bin % BITS))
     }
 
     /// Returns `links`, or something that takes a write to its `back` if it is null.
@@ -59,26 +71,30 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     /// # Safety
     /// `this` must be a table, or what stands for one.
     pub(crate) unsafe fn first_from(this: *mut Self, bin: usize) -> Option<usize> {
-        let mut word = bin / 64;
-        if word >= WORDS {
+        let mut word = bin / BITS;
+        if word >= Self::MAP_WORDS {
             return None;
         }
         // SAFETY: `word` is in bounds here and below: the last word is followed by the books, of
         // which the first word is not 0 (I10).
         unsafe {
             let map = Self::map(this);
-            let mut bits = map.add(word).read() & (!0 << (bin % 64));
-            if WORDS == 1 {
+            let mut bits = map.add(word).read() & (!0 << (bin % BITS));
+            if Self::MAP_WORDS == 1 {
                 return if bits == 0 { None } else { Some(bits.trailing_zeros() as usize) };
             }
             while bits == 0 {
                 word += 1;
+                // A table that is inside has books of zeros at first.
+                if WORDS == 1 && word == Self::MAP_WORDS {
+                    return None;
+                }
                 bits = map.add(word).read();
             }
-            if word >= WORDS {
+            if word >= Self::MAP_WORDS {
                 return None;
             }
-            Some(word * 64 + bits.trailing_zeros() as usize)
+            Some(word * BITS + bits.trailing_zeros() as usize)
         }
     }
 
@@ -89,8 +105,8 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     pub(crate) unsafe fn last(this: *mut Self) -> Option<usize> {
         // SAFETY: in bounds.
         let bits = |word: usize| unsafe { Self::map(this).add(word).read() };
-        let word = (0..WORDS).rev().find(|&word| bits(word) != 0)?;
-        Some(word * 64 + 63 - bits(word).leading_zeros() as usize)
+        let word = (0..Self::MAP_WORDS).rev().find(|&word| bits(word) != 0)?;
+        Some(word * BITS + BITS - 1 - bits(word).leading_zeros() as usize)
     }
 
     /// Returns the first gap of a bin; `None` if the bin is empty.
@@ -157,7 +173,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
             let is_empty = back.is_null() & next.is_null();
             // The bit is set (I8), so this clears it.
             let (word, _) = Self::map_word(this, bin);
-            word.write(word.read() ^ (u64::from(is_empty) << (bin % 64)));
+            word.write(word.read() ^ (MapWord::from(is_empty) << (bin % BITS)));
         }
     }
 
@@ -188,7 +204,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
             head.write(next);
             addr_of_mut!((*Self::or_nowhere(this, next)).back).write(null_mut());
             let (word, _) = Self::map_word(this, bin);
-            word.write(word.read() ^ (u64::from(next.is_null()) << (bin % 64)));
+            word.write(word.read() ^ (MapWord::from(next.is_null()) << (bin % BITS)));
             Chunk::of_links(links)
         }
     }

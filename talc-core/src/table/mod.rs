@@ -201,7 +201,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         /// Returns the first of the classes' magazines of slots.
         ready -> Magazine;
         /// Returns the first word of the bitmap.
-        map -> u64;
+        map -> lists::MapWord;
         /// Returns a word that is never read.
         nowhere -> usize;
     }

@@ -99,6 +99,12 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         unsafe { self.raw.extend_size(heap_end, layout) }
     }
 
+    /// Returns whether there is a heap: [`RawTalc::has_heaps`].
+    #[inline]
+    pub fn has_heaps(&self) -> bool {
+        self.raw.has_heaps()
+    }
+
     /// Returns the number of bytes in all heaps: [`RawTalc::heap_bytes`].
     #[inline]
     pub fn heap_bytes(&self) -> usize {

@@ -82,7 +82,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline(never)]
     fn make_room(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         loop {
-            if !S::GROWS_FIRST {
+            if B::KEEPS && !S::GROWS_FIRST {
                 while let Some(end) = self.raw.trim() {
                     let block = self.raw.try_allocate(layout);
                     self.offer(Some(end));

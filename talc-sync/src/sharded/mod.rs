@@ -14,7 +14,7 @@ use talc_sources::talc_core::{DefaultBinning, Magazine};
 use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
 use crate::glue::{self, Wrapper};
-use crate::lock::{TalcGuard, COPY_LIMIT};
+use crate::lock::{CopyLimit, TalcGuard};
 use shard::{Shard, Stock, Tide};
 
 #[cfg(feature = "std")]
@@ -71,7 +71,7 @@ pub struct TalcSharded<R, S, H, const SHARDS: usize = 4, B = DefaultBinning> {
     shards: [Shard<R>; SHARDS],
     shared: Mutex<R, Talc<S, B>>,
     tide: Tide,
-    copy_limit: usize,
+    copy_limit: CopyLimit,
     hint: PhantomData<fn() -> H>,
 }
 
@@ -110,7 +110,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             shards: [Shard::<R>::NEW; SHARDS],
             shared: Mutex::const_new(R::INIT, Talc::new(source)),
             tide: Tide::new(),
-            copy_limit: COPY_LIMIT,
+            copy_limit: CopyLimit::USUAL,
             hint: PhantomData,
         }
     }
@@ -120,7 +120,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     #[inline]
     #[must_use]
     pub const fn with_copy_limit(mut self, bytes: usize) -> Self {
-        self.copy_limit = bytes;
+        self.copy_limit = CopyLimit::new(bytes);
         self
     }
 
@@ -516,7 +516,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> W
     type Binning = B;
     #[inline]
     fn copied_at_once(&self) -> usize {
-        self.copy_limit
+        self.copy_limit.bytes()
     }
 
     #[inline]
