@@ -145,6 +145,17 @@ impl<B> RawTalc<B> {
     pub const fn counters(&self) -> &Counters {
         self.tally.counters()
     }
+
+    /// Forgets the peaks in [`counters`](Self::counters): `peak_allocated_bytes` and the low-water mark of what is
+    /// available are what is so now, and from now on what was so since.
+    ///
+    /// # Complexity
+    /// O(1).
+    #[cfg(feature = "counters")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+    pub fn reset_peaks(&mut self) {
+        self.tally.counters_mut().reset_peaks();
+    }
 }
 
 impl<

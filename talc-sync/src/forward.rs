@@ -53,6 +53,10 @@ macro_rules! heap_methods {
                 /// Gives slabs back that are empty but kept, and offers the source each heap whose top becomes
                 /// free.
                 fn trim();
+                /// Forgets the peaks in the statistics.
+                #[cfg(feature = "counters")]
+                #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+                fn reset_peaks();
             }
             unsafe {
                 /// Establishes a heap.

@@ -23,6 +23,8 @@ pub struct Counters {
 
     /// Bytes in gaps and in free slots of slabs, which are available for allocation.
     pub available_bytes: usize,
+    /// The lowest value that `available_bytes` has had after an operation, the last one not included.
+    least_available: usize,
     /// Gaps: free chunks. No two of them are next to each other.
     pub fragment_count: usize,
 
@@ -45,6 +47,7 @@ impl Counters {
         total_allocated_bytes: 0,
         peak_allocated_bytes: 0,
         available_bytes: 0,
+        least_available: usize::MAX,
         fragment_count: 0,
         heap_count: 0,
         total_heap_count: 0,
@@ -56,6 +59,16 @@ impl Counters {
     /// table.
     pub const fn overhead_bytes(&self) -> usize {
         self.claimed_bytes.wrapping_sub(self.available_bytes).wrapping_sub(self.allocated_bytes)
+    }
+
+    /// Returns the lowest value that `available_bytes` has had after an operation, since there is a heap or since
+    /// [`reset_peaks`](crate::RawTalc::reset_peaks): the low-water mark.
+    pub const fn least_available_bytes(&self) -> usize {
+        if self.least_available < self.available_bytes {
+            self.least_available
+        } else {
+            self.available_bytes
+        }
     }
 
     /// Returns the bytes that were allocated and have been freed since.
@@ -78,6 +91,21 @@ impl Default for Counters {
 /// Events, as the algorithm reports them. Callers that break rules can make counts fall below zero,
 /// which must not panic under a lock.
 impl Counters {
+    /// Forgets `peak_allocated_bytes` and [`least_available_bytes`](Self::least_available_bytes): they are what is so
+    /// now.
+    #[cfg(feature = "counters")]
+    pub(crate) fn reset_peaks(&mut self) {
+        self.peak_allocated_bytes = self.allocated_bytes;
+        self.least_available = self.available_bytes;
+    }
+
+    /// An operation begins or ends: what is available now is so between two operations.
+    fn between_operations(&mut self) {
+        if self.claimed_bytes != 0 {
+            self.least_available = self.least_available.min(self.available_bytes);
+        }
+    }
+
     pub(crate) fn allocated(&mut self, size: usize) {
         self.allocation_count = self.allocation_count.wrapping_add(1);
         self.total_allocation_count = self.total_allocation_count.wrapping_add(1);
@@ -85,17 +113,20 @@ impl Counters {
     }
 
     pub(crate) fn deallocated(&mut self, size: usize) {
+        self.between_operations();
         self.allocation_count = self.allocation_count.wrapping_sub(1);
         self.allocated_bytes = self.allocated_bytes.wrapping_sub(size);
     }
 
     pub(crate) fn grew(&mut self, by: usize) {
+        self.between_operations();
         self.allocated_bytes = self.allocated_bytes.wrapping_add(by);
         self.total_allocated_bytes = self.total_allocated_bytes.wrapping_add(by as u64);
         self.peak_allocated_bytes = self.peak_allocated_bytes.max(self.allocated_bytes);
     }
 
     pub(crate) fn shrank(&mut self, by: usize) {
+        self.between_operations();
         self.allocated_bytes = self.allocated_bytes.wrapping_sub(by);
     }
 
@@ -151,6 +182,7 @@ impl fmt::Display for Counters {
         row(f, "  peak bytes", self.peak_allocated_bytes, None)?;
         row(f, "gaps", self.fragment_count, None)?;
         row(f, "  bytes", self.available_bytes, None)?;
+        row(f, "  least bytes", self.least_available_bytes(), None)?;
         row(f, "heaps", self.heap_count, Some(self.total_heap_count))?;
         row(f, "  bytes", self.claimed_bytes, Some(self.total_claimed_bytes))?;
         write!(f, "{:<12} {:>15} {:>20}", "overhead", self.overhead_bytes(), "-")

@@ -129,6 +129,13 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         self.raw.counters()
     }
 
+    /// Forgets the peaks in the statistics: [`RawTalc::reset_peaks`].
+    #[cfg(feature = "counters")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+    pub fn reset_peaks(&mut self) {
+        self.raw.reset_peaks();
+    }
+
     /// Checks every invariant: [`RawTalc::audit`].
     ///
     /// # Errors

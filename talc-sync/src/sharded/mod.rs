@@ -171,8 +171,8 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     /// Returns statistics of all heaps and allocations.
     ///
     /// What is in a shard is available, not allocated. Allocations of up to 128 words are counted by their
-    /// size rounded up to words. `peak_allocated_bytes` includes what was in shards then. A shard that is
-    /// locked at that moment is not counted.
+    /// size rounded up to words. `peak_allocated_bytes` includes what was in shards then, and the low-water mark of
+    /// what is available does not. A shard that is locked at that moment is not counted.
     #[cfg(feature = "counters")]
     #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
     #[cfg_attr(debug_assertions, track_caller)]
