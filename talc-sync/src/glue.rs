@@ -79,6 +79,75 @@ pub trait Wrapper: Sized {
     }
 }
 
+/// What the allocation traits are made of. Every [`Wrapper`] has it.
+pub(crate) trait Allocates {
+    /// Allocates memory. Returns `None` if there is none.
+    fn obtain(&self, layout: Layout) -> Option<NonNull<u8>>;
+
+    /// Frees an allocation.
+    ///
+    /// # Safety
+    /// `ptr` must be a live allocation of this allocator with the layout `layout`.
+    unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout);
+
+    /// As [`give_back`](Self::give_back), for an allocation whose owner does not know yet that it is gone: a
+    /// panic aborts.
+    ///
+    /// # Safety
+    /// As there.
+    #[cfg_attr(
+        not(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly")),
+        allow(dead_code)
+    )]
+    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout);
+
+    /// Resizes an allocation, in place if possible and otherwise by moving it. Returns `None` and changes
+    /// nothing if there is no memory.
+    ///
+    /// # Safety
+    /// As for [`give_back`](Self::give_back) with the layout `old`. The alignments of `old` and `new` may differ.
+    unsafe fn resize_allocation(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>>;
+}
+
+impl<W: Wrapper> Allocates for W {
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
+        allocate(self, layout)
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { deallocate(self, ptr, layout) };
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { deallocate_moved(self, ptr, layout) };
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn resize_allocation(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe { reallocate(self, ptr, old, new) }
+    }
+}
+
 const GROWS_IN_PLACE: bool =
     !cfg!(any(feature = "disable-grow-in-place", feature = "disable-realloc-in-place"));
 const SHRINKS_IN_PLACE: bool = !cfg!(feature = "disable-realloc-in-place");
@@ -153,7 +222,7 @@ fn refuse() -> ! {
 
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNull<u8>> {
+fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNull<u8>> {
     let adjusted = adjusted::<W>(layout)?;
     let mut attempts = 0;
     loop {
@@ -169,7 +238,7 @@ pub(crate) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNul
 /// `ptr` must be a live allocation of `wrapper`, made with `layout` through this module.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
+unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
     if let Some(layout) = adjusted::<W>(layout) {
         // SAFETY: required of the caller.
         unsafe { wrapper.deallocate(ptr, layout) };
@@ -181,10 +250,9 @@ pub(crate) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layou
 ///
 /// # Safety
 /// As for [`deallocate`].
-#[cfg(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly"))]
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) unsafe fn deallocate_moved<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
+unsafe fn deallocate_moved<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
     if let Some(layout) = adjusted::<W>(layout) {
         // SAFETY: required of the caller.
         unsafe { wrapper.deallocate_moved(ptr, layout) };
@@ -208,7 +276,7 @@ enum Resized {
 /// As for [`deallocate`] with the layout `old`. The alignments of `old` and `new` may differ.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) unsafe fn reallocate<W: Wrapper>(
+unsafe fn reallocate<W: Wrapper>(
     wrapper: &W,
     ptr: NonNull<u8>,
     old: Layout,

@@ -6,6 +6,7 @@
 #![cfg_attr(feature = "lock_api", doc = "[`TalcLock`]: crate::TalcLock")]
 #![cfg_attr(feature = "lock_api", doc = "[`TalcGuard`]: crate::TalcGuard")]
 #![cfg_attr(feature = "lock_api", doc = "[`ShardHint`]: crate::sharded::ShardHint")]
+#![cfg_attr(feature = "lock_api", doc = "[`Regions`]: crate::Regions")]
 #![cfg_attr(feature = "lock_api", doc = "[`TalcSharded`]: crate::TalcSharded")]
 #![cfg_attr(feature = "lock_api", doc = "[`TinyTalc`]: crate::TinyTalc")]
 #![cfg_attr(feature = "lock_api-05", doc = "[`Compat`]: crate::lock_api_05::Compat")]
@@ -37,6 +38,8 @@ pub mod lock;
 pub mod lock_api_05;
 mod oom_hook;
 #[cfg(feature = "lock_api")]
+mod regions;
+#[cfg(feature = "lock_api")]
 #[cfg_attr(docsrs, doc(cfg(feature = "lock_api")))]
 pub mod sharded;
 #[cfg(feature = "lock_api")]
@@ -52,6 +55,8 @@ pub use cell::{TalcCell, TalcSyncCell};
 #[cfg(feature = "lock_api")]
 pub use lock::{TalcGuard, TalcLock};
 pub use oom_hook::{Failures, OomHook};
+#[cfg(feature = "lock_api")]
+pub use regions::{Having, Region, Regions};
 #[cfg(feature = "lock_api")]
 pub use sharded::TalcSharded;
 #[cfg(feature = "lock_api")]

@@ -51,7 +51,7 @@ use crate::glue::Wrapper;
 /// ```
 pub struct TalcLock<R, S, B = DefaultBinning> {
     mutex: Mutex<R, Talc<S, B>>,
-    copy_limit: CopyLimit,
+    pub(crate) copy_limit: CopyLimit,
 }
 
 /// How many bytes a reallocation copies under a lock at most. The usual number is kept as zero, so that statics that

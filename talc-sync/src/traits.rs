@@ -5,7 +5,7 @@ use core::ptr::{null_mut, NonNull};
 
 use talc_sources::{Binning, Source};
 
-use crate::glue;
+use crate::glue::{self, Allocates};
 
 /// Implements `GlobalAlloc` for a wrapper.
 macro_rules! global_alloc {
@@ -16,7 +16,7 @@ macro_rules! global_alloc {
             #[inline]
             #[cfg_attr(debug_assertions, track_caller)]
             unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-                glue::no_unwind(|| glue::allocate(self, layout))
+                glue::no_unwind(|| self.obtain(layout))
                     .map_or(null_mut(), NonNull::as_ptr)
             }
 
@@ -25,7 +25,7 @@ macro_rules! global_alloc {
             unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
                 // SAFETY: required of the caller.
                 glue::no_unwind(|| unsafe {
-                    glue::deallocate(self, NonNull::new_unchecked(ptr), layout)
+                    self.give_back(NonNull::new_unchecked(ptr), layout)
                 });
             }
 
@@ -35,7 +35,7 @@ macro_rules! global_alloc {
                 // SAFETY: required of the caller, also for the new layout.
                 glue::no_unwind(|| unsafe {
                     let new = Layout::from_size_align_unchecked(new_size, layout.align());
-                    glue::reallocate(self, NonNull::new_unchecked(ptr), layout, new)
+                    self.resize_allocation(NonNull::new_unchecked(ptr), layout, new)
                 })
                 .map_or(null_mut(), NonNull::as_ptr)
             }
@@ -118,7 +118,6 @@ mod api {
     use core::ptr::slice_from_raw_parts_mut;
 
     use super::*;
-    use crate::glue::Wrapper;
 
     /// Returns an address for a layout of size zero.
     #[inline]
@@ -135,9 +134,8 @@ mod api {
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    pub(super) fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNull<[u8]>> {
-        let block =
-            if layout.size() == 0 { dangling(layout) } else { glue::allocate(wrapper, layout)? };
+    pub(super) fn allocate<A: Allocates>(allocator: &A, layout: Layout) -> Option<NonNull<[u8]>> {
+        let block = if layout.size() == 0 { dangling(layout) } else { allocator.obtain(layout)? };
         Some(slice(block, layout))
     }
 
@@ -145,10 +143,10 @@ mod api {
     /// As for the `Allocator` method.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    pub(super) unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
+    pub(super) unsafe fn deallocate<A: Allocates>(allocator: &A, ptr: NonNull<u8>, layout: Layout) {
         if layout.size() != 0 {
             // SAFETY: required of the caller.
-            unsafe { glue::deallocate(wrapper, ptr, layout) };
+            unsafe { allocator.give_back(ptr, layout) };
         }
     }
 
@@ -156,22 +154,22 @@ mod api {
     /// As for the `Allocator` methods `grow` and `shrink`.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    pub(super) unsafe fn resize<W: Wrapper>(
-        wrapper: &W,
+    pub(super) unsafe fn resize<A: Allocates>(
+        allocator: &A,
         ptr: NonNull<u8>,
         old: Layout,
         new: Layout,
     ) -> Option<NonNull<[u8]>> {
         if old.size() == 0 {
-            return allocate(wrapper, new);
+            return allocate(allocator, new);
         }
         // SAFETY: required of the caller.
         unsafe {
             if new.size() == 0 {
-                glue::deallocate_moved(wrapper, ptr, old);
+                allocator.give_back_moved(ptr, old);
                 return Some(slice(dangling(new), new));
             }
-            Some(slice(glue::reallocate(wrapper, ptr, old, new)?, new))
+            Some(slice(allocator.resize_allocation(ptr, old, new)?, new))
         }
     }
 }
@@ -210,4 +208,11 @@ all_traits!(crate::TalcLock<R, S, B>, R: lock_api::RawMutex, S: Source<B>, B: Bi
 all_traits!(
     crate::TalcSharded<R, S, H, SHARDS, B>,
     R: lock_api::RawMutex, S: Source<B>, H: crate::sharded::ShardHint, const SHARDS: usize, B: Binning
+);
+#[cfg(feature = "lock_api")]
+all_traits!(crate::Regions<R, N, B>, R: lock_api::RawMutex, const N: usize, B: Binning);
+#[cfg(feature = "lock_api")]
+all_traits!(
+    crate::regions::Having<'a, R, N, B>,
+    'a, R: lock_api::RawMutex, const N: usize, B: Binning
 );

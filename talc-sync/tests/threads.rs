@@ -28,6 +28,13 @@ fn a_mutex_of_spin() {
     stress::<TalcLock<spin::Mutex<()>, Claim>>(4, 800);
 }
 
+/// A fair one. Under an operating system, those who wait must let others run.
+#[test]
+fn a_ticket_lock_of_spin() {
+    type Fair = spin::mutex::TicketMutex<(), spin::relax::Yield>;
+    stress::<TalcLock<Fair, Claim>>(2, 400);
+}
+
 #[test]
 fn a_lock_of_spinning_top() {
     stress::<TalcLock<spinning_top::RawSpinlock, Claim>>(4, 800);

@@ -25,6 +25,18 @@ pub mod heaps_by_hand {}
 pub mod sources {}
 
 #[doc = include_str!("guide/links.md")]
+#[doc = include_str!("guide/firmware.md")]
+pub mod firmware {}
+
+#[doc = include_str!("guide/links.md")]
+#[doc = include_str!("guide/kernel.md")]
+pub mod kernel {}
+
+#[doc = include_str!("guide/links.md")]
+#[doc = include_str!("guide/several_memories.md")]
+pub mod several_memories {}
+
+#[doc = include_str!("guide/links.md")]
 #[doc = include_str!("guide/out_of_memory.md")]
 pub mod out_of_memory {}
 

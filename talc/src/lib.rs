@@ -70,6 +70,7 @@ pub mod sync {
     #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
     pub use talc_sync::sharded::ByThread;
     pub use talc_sync::sharded::{ShardHint, TalcSharded};
+    pub use talc_sync::{Having, Region, Regions};
 }
 
 /// Sources: where memory comes from.

@@ -1,0 +1,318 @@
+//! Several memories behind one allocator: [`Regions`].
+
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
+
+use lock_api::RawMutex;
+use talc_sources::talc_core::DefaultBinning;
+use talc_sources::{Binning, Claim};
+
+use crate::glue::Allocates;
+use crate::lock::{CopyLimit, TalcLock};
+
+/// Several memories that differ, such as internal and external RAM, behind one allocator. Each is a heap of its own,
+/// with a lock of its own.
+///
+/// As a global allocator, it allocates from the first region that has room, in their order. For some allocations
+/// only, [`having`](Self::having) returns an allocator that takes the first region with certain attributes, such as
+/// that DMA reaches it; what the attributes mean is up to the program. A single region is a [`TalcLock`], and as
+/// such an allocator, too: [`Region::talc`].
+///
+/// What was allocated in any of these ways may be freed and resized in any other: the address says where it
+/// belongs. What is resized stays in its region if there is room, and else moves to the first one that has room.
+///
+/// # Example
+///
+/// ```
+/// use talc_sync::{Region, Regions, RawSpinlock};
+///
+/// const FAST: u32 = 1;
+/// const DMA: u32 = 2;
+///
+/// static mut INTERNAL: [u8; 16 << 10] = [0; 16 << 10];
+/// static mut EXTERNAL: [u8; 256 << 10] = [0; 256 << 10];
+///
+/// #[global_allocator]
+/// static REGIONS: Regions<RawSpinlock, 2> =
+///     // SAFETY: nothing else uses these arrays.
+///     Regions::new(unsafe {
+///         [
+///             Region::array(&raw mut INTERNAL, FAST | DMA),
+///             Region::array(&raw mut EXTERNAL, DMA),
+///         ]
+///     });
+///
+/// # #[cfg(feature = "allocator-api2")] {
+/// let mut samples = allocator_api2::vec::Vec::new_in(REGIONS.having(FAST));
+/// samples.extend([1_u16, 2, 3]);
+/// assert!(REGIONS.regions()[0].contains(samples.as_ptr().cast()));
+/// # }
+/// let large = vec![0_u8; 100_000];
+/// assert!(REGIONS.regions()[1].contains(large.as_ptr()));
+/// ```
+pub struct Regions<R, const N: usize, B = DefaultBinning> {
+    regions: [Region<R, B>; N],
+}
+
+/// One of several [`Regions`].
+pub struct Region<R, B = DefaultBinning> {
+    base: *mut u8,
+    size: usize,
+    attributes: u32,
+    talc: TalcLock<R, Claim, B>,
+}
+
+// SAFETY: whoever made the region handed its memory over to it.
+unsafe impl<R: Send, B: Binning> Send for Region<R, B> {}
+// SAFETY: as above; the heap is used under its lock.
+unsafe impl<R: RawMutex + Sync, B: Binning> Sync for Region<R, B> {}
+
+impl<R: RawMutex, B: Binning> Region<R, B> {
+    /// Creates a region of the `size` bytes at `base`, which becomes a heap when something is allocated there.
+    ///
+    /// # Safety
+    /// As for [`Claim::new`].
+    #[inline]
+    pub const unsafe fn new(base: *mut u8, size: usize, attributes: u32) -> Self {
+        // SAFETY: required of the caller.
+        let talc = TalcLock::new(unsafe { Claim::new(base, size) });
+        Self { base, size, attributes, talc }
+    }
+
+    /// Creates a region of the memory of an array.
+    ///
+    /// # Safety
+    /// As for [`Claim::new`].
+    #[inline]
+    pub const unsafe fn array<T, const N: usize>(array: *mut [T; N], attributes: u32) -> Self {
+        // SAFETY: required of the caller.
+        unsafe { Self::new(array.cast(), core::mem::size_of::<T>() * N, attributes) }
+    }
+
+    /// Sets how many bytes a reallocation may copy while the region is locked. See
+    /// [`TalcLock::with_copy_limit`].
+    #[inline]
+    #[must_use]
+    pub const fn with_copy_limit(mut self, bytes: usize) -> Self {
+        self.talc.copy_limit = CopyLimit::new(bytes);
+        self
+    }
+
+    /// Returns the attributes.
+    #[inline]
+    pub const fn attributes(&self) -> u32 {
+        self.attributes
+    }
+
+    /// Returns the allocator of this region alone. Its heap must stay in the region: do not extend it, nor claim
+    /// other memory for it.
+    #[inline]
+    pub const fn talc(&self) -> &TalcLock<R, Claim, B> {
+        &self.talc
+    }
+
+    /// Returns whether an address is in the region.
+    #[inline]
+    pub fn contains(&self, ptr: *const u8) -> bool {
+        (ptr as usize).wrapping_sub(self.base as usize) < self.size
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.base) || other.contains(self.base)
+    }
+}
+
+impl<R: RawMutex, const N: usize, B: Binning> Regions<R, N, B> {
+    /// Creates an allocator of regions, of which earlier ones are preferred. They must not overlap, which follows
+    /// from what they require; debug builds check it.
+    #[inline]
+    pub const fn new(regions: [Region<R, B>; N]) -> Self {
+        Self { regions }
+    }
+
+    /// Returns the regions, in their order.
+    #[inline]
+    pub const fn regions(&self) -> &[Region<R, B>; N] {
+        &self.regions
+    }
+
+    /// Returns an allocator that allocates from the first region with room among those that have all of these
+    /// attributes.
+    #[inline]
+    pub const fn having(&self, attributes: u32) -> Having<'_, R, N, B> {
+        Having { all: self, attributes }
+    }
+
+    /// Allocates from the first region that has all of these attributes, and room.
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn allocate_in(&self, attributes: u32, layout: Layout) -> Option<NonNull<u8>> {
+        if cfg!(debug_assertions) {
+            for (index, region) in self.regions.iter().enumerate() {
+                let is_apart = self.regions[..index].iter().all(|other| !region.overlaps(other));
+                assert!(is_apart, "talc: region {index} overlaps another one");
+            }
+        }
+        let mut regions = self.regions.iter();
+        regions.find_map(|region| {
+            if region.attributes & attributes == attributes {
+                region.talc.obtain(layout)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Returns the region that an allocation comes from.
+    ///
+    /// # Panics
+    /// If it comes from none.
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn owner(&self, ptr: NonNull<u8>) -> &Region<R, B> {
+        match self.regions.iter().find(|region| region.contains(ptr.as_ptr())) {
+            Some(region) => region,
+            None => comes_from_none(),
+        }
+    }
+
+    /// Resizes an allocation where it is if possible, and else moves it to the first region that has all of these
+    /// attributes, and room.
+    ///
+    /// # Safety
+    /// As for [`Allocates::resize_allocation`].
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn reallocate_in(
+        &self,
+        attributes: u32,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        let owner = &self.owner(ptr).talc;
+        // SAFETY: required of the caller; the new memory is apart from the old.
+        unsafe {
+            if let Some(resized) = owner.resize_allocation(ptr, old, new) {
+                return Some(resized);
+            }
+            let moved = self.allocate_in(attributes, new)?;
+            let kept = old.size().min(new.size());
+            moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
+            owner.give_back(ptr, old);
+            Some(moved)
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[cfg_attr(debug_assertions, track_caller)]
+fn comes_from_none() -> ! {
+    panic!("talc: what is freed or resized is in none of the regions")
+}
+
+impl<R: RawMutex, const N: usize, B: Binning> Allocates for Regions<R, N, B> {
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.allocate_in(0, layout)
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { self.owner(ptr).talc.give_back(ptr, layout) };
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout) {
+        // A `Claim` takes nothing back, and so does not panic.
+        // SAFETY: required of the caller.
+        unsafe { self.give_back(ptr, layout) };
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn resize_allocation(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe { self.reallocate_in(0, ptr, old, new) }
+    }
+}
+
+impl<R: RawMutex, const N: usize, B: Binning> fmt::Debug for Regions<R, N, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.regions).finish()
+    }
+}
+
+impl<R: RawMutex, B: Binning> fmt::Debug for Region<R, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region")
+            .field("base", &self.base)
+            .field("size", &self.size)
+            .field("attributes", &self.attributes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An allocator that allocates in those [`Regions`] that have certain attributes. What it frees may come from any of
+/// them.
+pub struct Having<'a, R, const N: usize, B = DefaultBinning> {
+    all: &'a Regions<R, N, B>,
+    attributes: u32,
+}
+
+impl<R, const N: usize, B> Clone for Having<'_, R, N, B> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R, const N: usize, B> Copy for Having<'_, R, N, B> {}
+
+impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> {
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.all.allocate_in(self.attributes, layout)
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { self.all.give_back(ptr, layout) };
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { self.all.give_back_moved(ptr, layout) };
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn resize_allocation(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe { self.all.reallocate_in(self.attributes, ptr, old, new) }
+    }
+}
+
+impl<R: RawMutex, const N: usize, B: Binning> fmt::Debug for Having<'_, R, N, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Having").field("attributes", &self.attributes).finish_non_exhaustive()
+    }
+}
