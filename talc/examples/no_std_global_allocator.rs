@@ -4,6 +4,9 @@
 //! cargo run --example no_std_global_allocator
 //! ```
 //!
+//! The lock is a spinlock, for programs whose interrupt handlers do not allocate. Firmware whose handlers do takes
+//! `RawCriticalSection`: see the folder `firmware`.
+//!
 //! The program keeps the last readings of a few sensors, and reports their averages.
 
 #![no_std]
