@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 14] = [
+const ALL: [Task; 15] = [
     Task::Traces,
     Task::Churn,
     Task::Random,
@@ -20,6 +20,7 @@ const ALL: [Task; 14] = [
     Task::Fill,
     Task::Held,
     Task::Flash,
+    Task::Zkvm,
     Task::Programs,
     Task::Locked,
     Task::Threads,
@@ -96,6 +97,8 @@ enum Task {
     WasmProgram,
     /// Firmware: flash and RAM
     Flash,
+    /// Retired instructions on RISC-V, in QEMU
+    Zkvm,
     /// Many threads on one heap: churn, pairs, hand-off, larson
     Threads,
     /// What `counts` runs under valgrind
@@ -122,6 +125,7 @@ impl Task {
             Task::Pair => "pair",
             Task::Programs => "programs",
             Task::Flash => "flash",
+            Task::Zkvm => "zkvm",
             Task::Threads => "threads",
             Task::All => "all",
             Task::Wasm => "wasm",
@@ -206,6 +210,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Pair => settled(|| figures::pair::measure(options)),
         Task::Programs => figures::programs::measure(options)?,
         Task::Flash => figures::flash::measure(options)?,
+        Task::Zkvm => figures::zkvm::measure(options)?,
         Task::Threads => figures::threads::measure(options),
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,
         Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,

@@ -17,6 +17,7 @@ pub mod threads;
 pub mod traces;
 pub mod wasm_bytes;
 pub mod wasm_speed;
+pub mod zkvm;
 
 use crate::contender::{Entry, Kind};
 use crate::rounds::Setup;
