@@ -36,6 +36,7 @@ pub use checks::misuse::Misuse;
 pub use heaps::reserved::Reserved;
 #[cfg(feature = "audit")]
 pub use inspect::audit::Fault;
+pub use inspect::snapshot::Snapshot;
 pub use inspect::visit::Part;
 pub use memory::chunk::CHUNK_UNIT;
 pub use memory::magazine::Magazine;

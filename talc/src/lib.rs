@@ -42,7 +42,7 @@ pub mod base {
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
     pub use talc_core::Fault;
     pub use talc_core::{
-        Counters, Misuse, NoRoom, Part, RawTalc, Reserved, CHUNK_UNIT, SEARCH_LIMIT,
+        Counters, Misuse, NoRoom, Part, RawTalc, Reserved, Snapshot, CHUNK_UNIT, SEARCH_LIMIT,
     };
     pub use talc_sources::{RawTalcExt, Report, Talc};
 

@@ -4,4 +4,5 @@
 #[cfg(feature = "audit")]
 pub(crate) mod audit;
 mod gaps;
+pub(crate) mod snapshot;
 pub(crate) mod visit;
