@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 15] = [
+const ALL: [Task; 16] = [
     Task::Traces,
     Task::Churn,
     Task::Random,
@@ -20,6 +20,7 @@ const ALL: [Task; 15] = [
     Task::Fill,
     Task::Held,
     Task::Flash,
+    Task::Usable,
     Task::Zkvm,
     Task::Programs,
     Task::Locked,
@@ -97,6 +98,8 @@ enum Task {
     WasmProgram,
     /// Firmware: flash and RAM
     Flash,
+    /// How much of a small heap can be used, on RISC-V in QEMU
+    Usable,
     /// Retired instructions on RISC-V, in QEMU
     Zkvm,
     /// Many threads on one heap: churn, pairs, hand-off, larson
@@ -125,6 +128,7 @@ impl Task {
             Task::Pair => "pair",
             Task::Programs => "programs",
             Task::Flash => "flash",
+            Task::Usable => "usable",
             Task::Zkvm => "zkvm",
             Task::Threads => "threads",
             Task::All => "all",
@@ -210,6 +214,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Pair => settled(|| figures::pair::measure(options)),
         Task::Programs => figures::programs::measure(options)?,
         Task::Flash => figures::flash::measure(options)?,
+        Task::Usable => figures::zkvm::measure_usable(options)?,
         Task::Zkvm => figures::zkvm::measure(options)?,
         Task::Threads => figures::threads::measure(options),
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,

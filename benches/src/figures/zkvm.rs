@@ -1,8 +1,9 @@
-//! Retired instructions on a RISC-V processor without atomics, as zkVMs prove them.
+//! A RISC-V processor without atomics, in QEMU: retired instructions, as zkVMs prove them, and how much of a small heap
+//! can be used.
 
 use super::{progress, traces, Options};
 use crate::report::{home, mean_cell, number, Bar, Figure, Table};
-use crate::workload::{Op, OpKind, Workload};
+use crate::workload::{device::device, Op, OpKind, Workload};
 use anyhow::{bail, ensure, Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +27,13 @@ const CONTENDERS: [(&str, &str); 8] = [
 
 const BUMP: &str = "(bump)";
 
+/// The heap in which traces are replayed.
+const ROOMY: usize = 48 << 20;
+
+/// The heaps of the second figure, and how many runs of a device's program there are in each.
+const HEAPS: [usize; 3] = [2 << 10, 8 << 10, 64 << 10];
+const SEEDS: u64 = 8;
+
 /// Measures the figure.
 pub fn measure(options: &Options) -> Result<Figure> {
     let workloads: Vec<Workload> = traces::load(options)?
@@ -41,10 +49,10 @@ pub fn measure(options: &Options) -> Result<Figure> {
         progress.step(name);
         let program = build(features)?;
         let per_call = |workload: &Workload| -> Result<Option<f64>> {
-            let calls = folder.path().join("calls");
-            std::fs::write(&calls, encode(&workload.ops))?;
-            let retired = run(&program, &calls)?;
-            Ok(retired.map(|retired| retired / workload.ops.len() as f64))
+            match run(&program, &workload.ops, ROOMY, folder.path())? {
+                Outcome::Retired(count) => Ok(Some(count / workload.ops.len() as f64)),
+                _ => Ok(None),
+            }
         };
         rows.push((name, workloads.iter().map(per_call).collect::<Result<_>>()?));
     }
@@ -72,6 +80,69 @@ pub fn measure(options: &Options) -> Result<Figure> {
              programs. A dash: not finished within a minute, or out of 48 MiB."
         ),
         bars: bars(&rows),
+        tables: vec![table],
+        ..Figure::default()
+    })
+}
+
+/// Measures how much of small heaps can be used.
+pub fn measure_usable(options: &Options) -> Result<Figure> {
+    let contenders =
+        CONTENDERS.into_iter().filter(|(name, _)| *name != BUMP && options.wants(name));
+    let contenders: Vec<_> = contenders.collect();
+    let folder = tempfile::tempdir()?;
+    let progress = progress("usable", contenders.len());
+    let heaps = HEAPS.map(|bytes| format!("heap of {} KiB", bytes >> 10));
+    let mut table = Table::new(
+        "Bytes that are live when an allocation is first refused: mean",
+        [String::from("bytes")].into_iter().chain(heaps.clone()),
+    );
+    let mut all: Vec<(&str, Vec<f64>)> = Vec::new();
+    for (name, features) in contenders {
+        progress.step(name);
+        let program = build(features)?;
+        let mut usable = Vec::new();
+        for heap in HEAPS {
+            let mut sum = 0;
+            for seed in 0..SEEDS {
+                let workload = device(heap + 1000, seed);
+                match run(&program, &workload.ops, heap, folder.path())? {
+                    Outcome::Refused(index) => sum += workload.live_bytes_at(index),
+                    _ => bail!("{name} does not run out of {heap} bytes"),
+                }
+            }
+            usable.push(sum as f64 / SEEDS as f64);
+        }
+        table.row(
+            [name.to_owned()].into_iter().chain(usable.iter().map(|bytes| format!("{bytes:.0}"))),
+        );
+        all.push((name, usable));
+    }
+    drop(progress);
+    let ours = |index: usize| {
+        let ours = all.iter().filter(|(name, _)| *name == "talc" || *name == "talc small");
+        ours.map(|(_, usable)| usable[index]).fold(f64::NAN, f64::max)
+    };
+    let best = |index: usize| {
+        let peers = all.iter().filter(|(name, _)| *name != "talc" && *name != "talc small");
+        peers.map(|(_, usable)| usable[index]).fold(f64::NAN, f64::max)
+    };
+    let bars = heaps.iter().enumerate().map(|(index, heap)| Bar {
+        what: format!("usable bytes, {heap}, over the best peer's"),
+        goal: 1.0,
+        at_least: true,
+        value: ours(index) / best(index),
+    });
+    Ok(Figure {
+        id: String::from("usable"),
+        title: String::from("Small heaps: how much of them can be used"),
+        text: format!(
+            "The program of a small device on a 32-bit processor: settings, connections with buffers, messages that pass \
+             through a queue, a buffer that grows, records that are kept. {SEEDS} runs, each until an allocation is \
+             refused. Tables in the heap are part of it; those beside it are not: 336 bytes for talc small, 36 for \
+             talc 5.1.1, some 4,200 for TLSF (figure `flash`)."
+        ),
+        bars: bars.collect(),
         tables: vec![table],
         ..Figure::default()
     })
@@ -122,20 +193,33 @@ fn build(features: &str) -> Result<PathBuf> {
     Ok(target.join(TARGET).join("release").join("zkvm"))
 }
 
-/// Runs the program in QEMU, which counts instructions. Returns how many were retired, or none if it did not come
-/// to its end.
-fn run(program: &Path, calls: &Path) -> Result<Option<f64>> {
+/// How a run has ended.
+enum Outcome {
+    /// All calls were made, in so many instructions.
+    Retired(f64),
+    /// The call with this index was refused.
+    Refused(usize),
+    /// It did not come to its end.
+    Unknown,
+}
+
+/// Replays calls with a heap of `heap` bytes in QEMU, which counts instructions.
+fn run(program: &Path, ops: &[Op], heap: usize, folder: &Path) -> Result<Outcome> {
+    let calls = folder.join("calls");
+    std::fs::write(&calls, encode(ops))?;
     let mut qemu = Command::new("timeout");
     qemu.args(["60", "qemu-system-riscv32", "-machine", "virt", "-bios", "none", "-nographic"]);
     qemu.args(["-icount", "shift=0", "-kernel"]).arg(program);
     qemu.arg("-device")
         .arg(format!("loader,addr=0x80800000,force-raw=on,file={}", calls.display()));
+    qemu.arg("-device").arg(format!("loader,addr=0x807ffff0,data={heap},data-len=4"));
     let output = qemu.output().context("running qemu-system-riscv32")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut words = text.split_whitespace();
     match (words.next(), words.next()) {
-        (Some("retired"), Some(count)) => Ok(Some(count.parse()?)),
+        (Some("retired"), Some(count)) => Ok(Outcome::Retired(count.parse()?)),
+        (Some("refused"), Some(index)) => Ok(Outcome::Refused(index.parse()?)),
         (Some("panic"), _) => bail!("the program panics"),
-        _ => Ok(None),
+        _ => Ok(Outcome::Unknown),
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod adversarial;
 pub mod churn;
+pub mod device;
 pub mod fill;
 pub mod full;
 pub mod passing;

@@ -20,19 +20,6 @@ mod chosen {
     }
 }
 
-#[cfg(feature = "talc5")]
-mod chosen {
-    use talc5::cell::{TalcCell, TalcSyncCell};
-    use talc5::source::Claim;
-
-    /// It wants to be the global one.
-    #[global_allocator]
-    pub static HEAP: TalcSyncCell<Claim, talc5::DefaultBinning> =
-        unsafe { TalcSyncCell::new(TalcCell::new(Claim::new(crate::HEAP, crate::HEAP_SIZE))) };
-
-    pub fn init(_: *mut u8, _: usize) {}
-}
-
 #[cfg(any(feature = "tlsf", feature = "embedded-linked-list"))]
 mod chosen {
     #[cfg(feature = "embedded-linked-list")]
@@ -50,10 +37,10 @@ mod chosen {
 #[cfg(any(
     feature = "rlsf",
     feature = "linked-list",
+    feature = "talc5",
     not(any(
         feature = "talc",
         feature = "small",
-        feature = "talc5",
         feature = "tlsf",
         feature = "embedded-linked-list",
     ))
@@ -62,15 +49,17 @@ mod chosen {
     use core::alloc::{GlobalAlloc, Layout};
     use core::cell::UnsafeCell;
     use core::ptr::null_mut;
-    #[cfg(any(feature = "rlsf", feature = "linked-list"))]
+    #[cfg(any(feature = "rlsf", feature = "linked-list", feature = "talc5"))]
     use core::ptr::NonNull;
 
     #[cfg(feature = "rlsf")]
     type Heap = rlsf::Tlsf<'static, u32, u32, 28, 32>;
     #[cfg(feature = "linked-list")]
     type Heap = linked_list_allocator::Heap;
+    #[cfg(feature = "talc5")]
+    type Heap = talc5::base::Talc<talc5::source::Manual, talc5::DefaultBinning>;
     /// What is free, from here to the end.
-    #[cfg(not(any(feature = "rlsf", feature = "linked-list")))]
+    #[cfg(not(any(feature = "rlsf", feature = "linked-list", feature = "talc5")))]
     struct Heap(usize, usize);
 
     /// One thread uses it.
@@ -82,7 +71,11 @@ mod chosen {
     pub static HEAP: Alone = Alone(UnsafeCell::new(Heap::new()));
     #[cfg(feature = "linked-list")]
     pub static HEAP: Alone = Alone(UnsafeCell::new(Heap::empty()));
-    #[cfg(not(any(feature = "rlsf", feature = "linked-list")))]
+    // It wants to be the global one.
+    #[cfg(feature = "talc5")]
+    #[global_allocator]
+    pub static HEAP: Alone = Alone(UnsafeCell::new(Heap::new(talc5::source::Manual)));
+    #[cfg(not(any(feature = "rlsf", feature = "linked-list", feature = "talc5")))]
     pub static HEAP: Alone = Alone(UnsafeCell::new(Heap(0, 0)));
 
     pub fn init(base: *mut u8, size: usize) {
@@ -96,7 +89,11 @@ mod chosen {
         unsafe {
             heap.init(base, size);
         }
-        #[cfg(not(any(feature = "rlsf", feature = "linked-list")))]
+        #[cfg(feature = "talc5")]
+        unsafe {
+            let _ = heap.claim(base, size);
+        }
+        #[cfg(not(any(feature = "rlsf", feature = "linked-list", feature = "talc5")))]
         {
             *heap = Heap(base as usize, base as usize + size);
         }
@@ -109,7 +106,9 @@ mod chosen {
             return heap.allocate(layout).map_or(null_mut(), NonNull::as_ptr);
             #[cfg(feature = "linked-list")]
             return heap.allocate_first_fit(layout).map_or(null_mut(), NonNull::as_ptr);
-            #[cfg(not(any(feature = "rlsf", feature = "linked-list")))]
+            #[cfg(feature = "talc5")]
+            return heap.allocate(layout).map_or(null_mut(), NonNull::as_ptr);
+            #[cfg(not(any(feature = "rlsf", feature = "linked-list", feature = "talc5")))]
             {
                 let start = (heap.0 + layout.align() - 1) & !(layout.align() - 1);
                 if heap.1 - start < layout.size() {
@@ -127,6 +126,23 @@ mod chosen {
             _heap.deallocate(NonNull::new_unchecked(ptr), layout.align());
             #[cfg(feature = "linked-list")]
             _heap.deallocate(NonNull::new_unchecked(ptr), layout);
+            #[cfg(feature = "talc5")]
+            _heap.deallocate(ptr, layout);
+        }
+
+        #[cfg(feature = "talc5")]
+        unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+            let heap = &mut *self.0.get();
+            if heap.try_realloc_in_place(ptr, layout, new_size) {
+                return ptr;
+            }
+            let new = Layout::from_size_align_unchecked(new_size, layout.align());
+            let moved = self.alloc(new);
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(ptr, layout.size().min(new_size));
+                self.dealloc(ptr, layout);
+            }
+            moved
         }
 
         #[cfg(feature = "rlsf")]

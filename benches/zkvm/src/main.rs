@@ -27,11 +27,12 @@ const CALLS: *const u32 = 0x8080_0000 as *const u32;
 const BLOCKS: *mut *mut u8 = 0x8200_0000 as *mut *mut u8;
 
 const HEAP: *mut u8 = 0x8400_0000 as *mut u8;
-const HEAP_SIZE: usize = 48 << 20;
+/// How large the heap is to be, as the host has loaded it.
+const HEAP_SIZE: *const usize = 0x807f_fff0 as *const usize;
 
 #[no_mangle]
 unsafe extern "C" fn replay() -> ! {
-    allocator::init(HEAP, HEAP_SIZE);
+    allocator::init(HEAP, HEAP_SIZE.read());
     let count = CALLS.read() as usize;
     let before = retired();
     for index in 0..count {
@@ -49,7 +50,8 @@ unsafe extern "C" fn replay() -> ! {
             _ => allocator::realloc(place.read(), layout, new_size),
         };
         if block.is_null() {
-            end("out of memory", 0);
+            // The index of the call.
+            end("refused", index as u32);
         }
         block.write(1);
         place.write(block);
