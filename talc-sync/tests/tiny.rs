@@ -46,7 +46,9 @@ fn all_of_it_can_be_had_again_and_again() {
             bytes += size;
             live.push((block, size));
         }
-        assert!(bytes > SIZE * 3 / 4, "{bytes} bytes");
+        // Unless each allocation has cache lines of its own.
+        let part = if cfg!(feature = "cache-aligned-allocations") { 4 } else { 1 };
+        assert!(bytes > SIZE * 3 / 4 / part, "{bytes} bytes");
         while !live.is_empty() {
             let (block, size) = live.swap_remove(random.below(live.len()));
             assert!((0..size).all(|n| unsafe { block.add(n).read() } == size as u8));

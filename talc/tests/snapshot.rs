@@ -94,7 +94,8 @@ fn what_was_visited_is_read() {
 fn a_part_of_one_is_too_short() {
     with_heaps(|talc| {
         let bytes = snapshot(talc);
-        for length in 6..bytes.len() {
+        let few = |length: &usize| length % 13 == 0 || length + 40 > bytes.len();
+        for length in (6..bytes.len()).filter(few) {
             assert_eq!(read(&bytes[..length]), Err(Error::TooShort), "{length} bytes");
         }
         assert_eq!(read(&bytes[..5]), Err(Error::OtherForm));
