@@ -127,7 +127,7 @@ fn random_use_keeps_contents() {
         let regions = memory.regions::<B>();
         let mut random = Random(11);
         let mut live: Vec<(*mut u8, usize, usize)> = Vec::new();
-        for seed in 0..rounds(20_000).max(500) {
+        for seed in 0..rounds(20_000).max(150) {
             match random.below(3) {
                 0 if !live.is_empty() => {
                     let (block, size, seed) = live.swap_remove(random.below(live.len()));

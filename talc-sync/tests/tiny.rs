@@ -30,7 +30,7 @@ fn all_of_it_can_be_had_again_and_again() {
     // It refuses what does not fit before it has a heap, and afterwards.
     assert!(unsafe { TALC.alloc(layout(SIZE)) }.is_null());
     let mut random = Random(3);
-    for _ in 0..rounds(200).max(3) {
+    for _ in 0..rounds(200).max(2) {
         let mut live = Vec::new();
         let mut bytes = 0;
         loop {

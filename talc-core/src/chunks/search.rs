@@ -82,25 +82,12 @@ impl<
         align: usize,
         is_exact: bool,
     ) -> Option<Gap> {
-        let table = self.table();
-        // SAFETY: the bin is not empty (I8), and its first gap has a header.
-        let fits = |bin| unsafe {
-            let chunk = Table::first_gap(table, bin);
-            let (size, front) = (chunk.header().size(), chunk.front_for(align));
-            if size >= need
-                && size - need >= front
-                && !(is_exact && HOLE != 0 && size - need - front == HOLE)
-            {
-                Some(Gap { chunk, size, bin })
-            } else {
-                None
-            }
-        };
-        // SAFETY: there is a table, as it is inside; where a bit is set, there is a gap (I8).
+        // SAFETY: there is a table, as it is inside; where a bit is set, there is a gap (I8). No pointer to the
+        // table is held over a use of the allocator, which it is a part of.
         unsafe {
             // Both do the same. This one is 190 bytes less in WebAssembly.
             if Table::<WORDS, CLASSES>::MAP_WORDS == 1 {
-                let map = Table::map(table).read();
+                let map = Table::map(self.table()).read();
                 // The bins from `bin_above` on, which itself may be too much to shift by.
                 let mut bits = map & (!1 << Self::bin_of(need - GRAIN));
                 if bits == 0 || align > GRAIN {
@@ -111,28 +98,55 @@ impl<
                     if CHECKS && !self.first_is_sound(bin) {
                         return None;
                     }
-                    if let Some(gap) = fits(bin) {
+                    if let Some(gap) = self.first_if_it_fits(bin, need, align, is_exact) {
                         return Some(gap);
                     }
                     bits &= bits - 1;
                 }
                 return None;
             }
-            let mut next = Table::first_from(table, Self::bin_above(need));
+            let mut next = Table::first_from(self.table(), Self::bin_above(need));
             if next.is_none() || align > GRAIN {
-                next = Table::first_from(table, Self::bin_of(need));
+                next = Table::first_from(self.table(), Self::bin_of(need));
             }
             while let Some(bin) = next {
                 if CHECKS && !self.first_is_sound(bin) {
                     return None;
                 }
-                if let Some(gap) = fits(bin) {
+                if let Some(gap) = self.first_if_it_fits(bin, need, align, is_exact) {
                     return Some(gap);
                 }
-                next = Table::first_from(table, bin + 1);
+                next = Table::first_from(self.table(), bin + 1);
             }
         }
         None
+    }
+
+    /// Returns the first gap of a bin, if there is room in it for an aligned chunk.
+    ///
+    /// # Safety
+    /// The bin must not be empty.
+    #[inline]
+    unsafe fn first_if_it_fits(
+        &self,
+        bin: usize,
+        need: usize,
+        align: usize,
+        is_exact: bool,
+    ) -> Option<Gap> {
+        // SAFETY: required of the caller; the first gap has a header (I8).
+        unsafe {
+            let chunk = Table::first_gap(self.table(), bin);
+            let (size, front) = (chunk.header().size(), chunk.front_for(align));
+            if size >= need
+                && size - need >= front
+                && !(is_exact && HOLE != 0 && size - need - front == HOLE)
+            {
+                Some(Gap { chunk, size, bin })
+            } else {
+                None
+            }
+        }
     }
 
     /// Returns a gap with room for an aligned chunk. Looks at smaller ones first.
