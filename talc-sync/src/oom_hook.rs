@@ -15,8 +15,9 @@ use crate::glue::{self, Wrapper};
 /// and with the allocator not locked. It may free what the program can do without, add memory to a heap, restart
 /// the machine, or take note.
 ///
-/// It is given the layout that found no memory, and how often this allocation was tried again already: 0 at first. If
-/// it returns `true`, the allocation is tried again, and the hook is called again if there is still no memory: return
+/// It is given the layout that found no memory, and how often this allocation was tried again already: 0 at first,
+/// unless the wrapper had something to try by itself, as a [`TinyTalc`](https://docs.rs/talc/latest/talc/struct.TinyTalc.html)
+/// has before its first allocation. If it returns `true`, the allocation is tried again, and the hook is called again if there is still no memory: return
 /// `false` when nothing is left to be done, as the caller waits. If it returns `false`, the allocation is
 /// refused, and counted among the [`failures`](Self::failures).
 ///
@@ -160,6 +161,10 @@ impl<W: Wrapper> Wrapper for OomHook<W> {
     #[cold]
     #[inline(never)]
     fn is_rescued(&self, layout: Layout, attempts: usize) -> bool {
+        // It may have memory that it has not touched yet, or a hook of its own.
+        if self.wrapper.is_rescued(layout, attempts) {
+            return true;
+        }
         // A driver that is lent out is that of a source which has called back.
         let is_running = self.update(|state| state.is_running = true);
         if is_running.map_or(true, |before| before.is_running) {

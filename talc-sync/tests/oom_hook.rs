@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use allocator_api2::alloc::Allocator;
 use common::{arena, fill, layout, panic_message, verify, WrongHint};
 use talc_sync::talc_sources::Claim;
-use talc_sync::{OomHook, RawSpinlock, TalcCell, TalcLock, TalcSharded, TalcSyncCell};
+use talc_sync::{OomHook, RawSpinlock, TalcCell, TalcLock, TalcSharded, TalcSyncCell, TinyTalc};
 
 /// What a hook is to do: it is a function, and knows nothing of the test otherwise.
 type Plan = Box<dyn FnMut(Layout, usize) -> bool>;
@@ -205,4 +205,31 @@ fn collections_get_what_it_frees() {
     assert!(numbers.try_reserve(ARENA).is_err());
     assert_eq!(talc.failures().count, 1);
     assert_eq!(numbers.iter().sum::<u32>(), 499_500);
+}
+
+/// Wrappers that are rescued by themselves are, before the hook is called.
+#[test]
+fn the_wrapper_comes_first() {
+    static TINY: OomHook<TinyTalc<RawSpinlock, 4096>> =
+        OomHook::new(unsafe { TinyTalc::new() }, hook);
+    let some = layout(100, 8);
+    // It has no heap before this.
+    let block = unsafe { TINY.alloc(some) };
+    assert!(!block.is_null());
+    unsafe { TINY.dealloc(block, some) };
+    plan(|_, _| false);
+    assert!(unsafe { TINY.alloc(layout(5000, 8)) }.is_null());
+    assert_eq!(TINY.failures().count, 1);
+    no_more_calls();
+
+    let (_memory, claim) = arena(ARENA);
+    let inner = Lock::new(TalcLock::new(claim), |_, attempts| attempts < 2);
+    let outer = OomHook::new(inner, hook);
+    plan(|_, attempts| {
+        assert_eq!(attempts, 2);
+        false
+    });
+    assert!(unsafe { outer.alloc(layout(2 * ARENA, 8)) }.is_null());
+    assert_eq!((outer.failures().count, outer.inner().failures().count), (1, 1));
+    no_more_calls();
 }
