@@ -91,15 +91,17 @@ pub(crate) trait Allocates {
     unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout);
 
     /// As [`give_back`](Self::give_back), for an allocation whose owner does not know yet that it is gone: a
-    /// panic aborts.
+    /// panic of the source aborts. The default is for sources that take nothing back.
     ///
     /// # Safety
     /// As there.
-    #[cfg_attr(
-        not(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly")),
-        allow(dead_code)
-    )]
-    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout);
+    #[cfg(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly"))]
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { self.give_back(ptr, layout) };
+    }
 
     /// Resizes an allocation, in place if possible and otherwise by moving it. Returns `None` and changes
     /// nothing if there is no memory.
@@ -118,21 +120,34 @@ impl<W: Wrapper> Allocates for W {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
-        allocate(self, layout)
+        let adjusted = adjusted::<W>(layout)?;
+        let mut attempts = 0;
+        loop {
+            let block = self.allocate(adjusted);
+            if block.is_some() || !self.is_rescued(layout, attempts) {
+                return block;
+            }
+            attempts += 1;
+        }
     }
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout) {
-        // SAFETY: required of the caller.
-        unsafe { deallocate(self, ptr, layout) };
+        if let Some(layout) = adjusted::<W>(layout) {
+            // SAFETY: required of the caller.
+            unsafe { self.deallocate(ptr, layout) };
+        }
     }
 
+    #[cfg(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly"))]
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout) {
-        // SAFETY: required of the caller.
-        unsafe { deallocate_moved(self, ptr, layout) };
+        if let Some(layout) = adjusted::<W>(layout) {
+            // SAFETY: required of the caller.
+            unsafe { self.deallocate_moved(ptr, layout) };
+        }
     }
 
     #[inline]
@@ -143,8 +158,17 @@ impl<W: Wrapper> Allocates for W {
         old: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller.
-        unsafe { reallocate(self, ptr, old, new) }
+        let (old, adjusted) = (adjusted::<W>(old)?, adjusted::<W>(new)?);
+        let mut attempts = 0;
+        // As in `obtain`. A closure would hide from where it is called.
+        loop {
+            // SAFETY: required of the caller; what is refused has changed nothing.
+            let block = unsafe { reallocate(self, ptr, old, adjusted) };
+            if block.is_some() || !self.is_rescued(new, attempts) {
+                return block;
+            }
+            attempts += 1;
+        }
     }
 }
 
@@ -220,45 +244,6 @@ fn refuse() -> ! {
     panic!("talc: this allocator is in use, and its source has come back to it")
 }
 
-#[inline]
-#[cfg_attr(debug_assertions, track_caller)]
-fn allocate<W: Wrapper>(wrapper: &W, layout: Layout) -> Option<NonNull<u8>> {
-    let adjusted = adjusted::<W>(layout)?;
-    let mut attempts = 0;
-    loop {
-        let block = wrapper.allocate(adjusted);
-        if block.is_some() || !wrapper.is_rescued(layout, attempts) {
-            return block;
-        }
-        attempts += 1;
-    }
-}
-
-/// # Safety
-/// `ptr` must be a live allocation of `wrapper`, made with `layout` through this module.
-#[inline]
-#[cfg_attr(debug_assertions, track_caller)]
-unsafe fn deallocate<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
-    if let Some(layout) = adjusted::<W>(layout) {
-        // SAFETY: required of the caller.
-        unsafe { wrapper.deallocate(ptr, layout) };
-    }
-}
-
-/// As [`deallocate`], for an allocation whose owner does not know yet that it is gone: a panic of the
-/// source aborts.
-///
-/// # Safety
-/// As for [`deallocate`].
-#[inline]
-#[cfg_attr(debug_assertions, track_caller)]
-unsafe fn deallocate_moved<W: Wrapper>(wrapper: &W, ptr: NonNull<u8>, layout: Layout) {
-    if let Some(layout) = adjusted::<W>(layout) {
-        // SAFETY: required of the caller.
-        unsafe { wrapper.deallocate_moved(ptr, layout) };
-    }
-}
-
 /// The outcome of the first half of a reallocation.
 enum Resized {
     /// The allocation is here.
@@ -269,38 +254,13 @@ enum Resized {
     Refused,
 }
 
-/// Resizes an allocation, in place if possible and otherwise by moving it. Returns `None` and changes
-/// nothing if there is no memory.
+/// Resizes an allocation, with layouts that are [`adjusted`]. Returns `None` and changes nothing if there is no memory.
 ///
 /// # Safety
-/// As for [`deallocate`] with the layout `old`. The alignments of `old` and `new` may differ.
+/// As for [`Allocates::resize_allocation`].
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 unsafe fn reallocate<W: Wrapper>(
-    wrapper: &W,
-    ptr: NonNull<u8>,
-    old: Layout,
-    new: Layout,
-) -> Option<NonNull<u8>> {
-    let (old, adjusted) = (adjusted::<W>(old)?, adjusted::<W>(new)?);
-    let mut attempts = 0;
-    loop {
-        // SAFETY: required of the caller; what is refused has changed nothing.
-        let block = unsafe { try_reallocate(wrapper, ptr, old, adjusted) };
-        if block.is_some() || !wrapper.is_rescued(new, attempts) {
-            return block;
-        }
-        attempts += 1;
-    }
-}
-
-/// As [`reallocate`], with layouts that are adjusted, and once.
-///
-/// # Safety
-/// As there.
-#[inline]
-#[cfg_attr(debug_assertions, track_caller)]
-unsafe fn try_reallocate<W: Wrapper>(
     wrapper: &W,
     ptr: NonNull<u8>,
     old: Layout,

@@ -144,25 +144,6 @@ impl<R: RawMutex, const N: usize, B: Binning> Regions<R, N, B> {
         Having { all: self, attributes }
     }
 
-    /// Allocates from the first region that has all of these attributes, and room.
-    #[cfg_attr(debug_assertions, track_caller)]
-    fn allocate_in(&self, attributes: u32, layout: Layout) -> Option<NonNull<u8>> {
-        if cfg!(debug_assertions) {
-            for (index, region) in self.regions.iter().enumerate() {
-                let is_apart = self.regions[..index].iter().all(|other| !region.overlaps(other));
-                assert!(is_apart, "talc: region {index} overlaps another one");
-            }
-        }
-        let mut regions = self.regions.iter();
-        regions.find_map(|region| {
-            if region.attributes & attributes == attributes {
-                region.talc.obtain(layout)
-            } else {
-                None
-            }
-        })
-    }
-
     /// Returns the region that an allocation comes from.
     ///
     /// # Panics
@@ -174,33 +155,6 @@ impl<R: RawMutex, const N: usize, B: Binning> Regions<R, N, B> {
             None => comes_from_none(),
         }
     }
-
-    /// Resizes an allocation where it is if possible, and else moves it to the first region that has all of these
-    /// attributes, and room.
-    ///
-    /// # Safety
-    /// As for [`Allocates::resize_allocation`].
-    #[cfg_attr(debug_assertions, track_caller)]
-    unsafe fn reallocate_in(
-        &self,
-        attributes: u32,
-        ptr: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> Option<NonNull<u8>> {
-        let owner = &self.owner(ptr).talc;
-        // SAFETY: required of the caller; the new memory is apart from the old.
-        unsafe {
-            if let Some(resized) = owner.resize_allocation(ptr, old, new) {
-                return Some(resized);
-            }
-            let moved = self.allocate_in(attributes, new)?;
-            let kept = old.size().min(new.size());
-            moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
-            owner.give_back(ptr, old);
-            Some(moved)
-        }
-    }
 }
 
 #[cold]
@@ -210,26 +164,19 @@ fn comes_from_none() -> ! {
     panic!("talc: what is freed or resized is in none of the regions")
 }
 
+/// Any region will do.
 impl<R: RawMutex, const N: usize, B: Binning> Allocates for Regions<R, N, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.allocate_in(0, layout)
+        self.having(0).obtain(layout)
     }
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout) {
         // SAFETY: required of the caller.
-        unsafe { self.owner(ptr).talc.give_back(ptr, layout) };
-    }
-
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout) {
-        // A `Claim` takes nothing back, and so does not panic.
-        // SAFETY: required of the caller.
-        unsafe { self.give_back(ptr, layout) };
+        unsafe { self.having(0).give_back(ptr, layout) };
     }
 
     #[inline]
@@ -241,7 +188,7 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Regions<R, N, B> {
         new: Layout,
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
-        unsafe { self.reallocate_in(0, ptr, old, new) }
+        unsafe { self.having(0).resize_allocation(ptr, old, new) }
     }
 }
 
@@ -278,27 +225,27 @@ impl<R, const N: usize, B> Clone for Having<'_, R, N, B> {
 impl<R, const N: usize, B> Copy for Having<'_, R, N, B> {}
 
 impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> {
-    #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.all.allocate_in(self.attributes, layout)
+        let regions = &self.all.regions;
+        if cfg!(debug_assertions) {
+            for (index, region) in regions.iter().enumerate() {
+                let is_apart = regions[..index].iter().all(|other| !region.overlaps(other));
+                assert!(is_apart, "talc: region {index} overlaps another one");
+            }
+        }
+        let suits = |region: &&Region<R, B>| region.attributes & self.attributes == self.attributes;
+        regions.iter().filter(suits).find_map(|region| region.talc.obtain(layout))
     }
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout) {
         // SAFETY: required of the caller.
-        unsafe { self.all.give_back(ptr, layout) };
+        unsafe { self.all.owner(ptr).talc.give_back(ptr, layout) };
     }
 
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout) {
-        // SAFETY: required of the caller.
-        unsafe { self.all.give_back_moved(ptr, layout) };
-    }
-
-    #[inline]
+    /// Resizes where it is if possible, and else moves.
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn resize_allocation(
         &self,
@@ -306,8 +253,18 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> 
         old: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller.
-        unsafe { self.all.reallocate_in(self.attributes, ptr, old, new) }
+        let owner = &self.all.owner(ptr).talc;
+        // SAFETY: required of the caller; the new memory is apart from the old.
+        unsafe {
+            if let Some(resized) = owner.resize_allocation(ptr, old, new) {
+                return Some(resized);
+            }
+            let moved = self.obtain(new)?;
+            let kept = old.size().min(new.size());
+            moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
+            owner.give_back(ptr, old);
+            Some(moved)
+        }
     }
 }
 
