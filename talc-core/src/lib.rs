@@ -155,7 +155,7 @@ impl<B> RawTalc<B> {
     #[cfg(feature = "counters")]
     #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
     pub fn reset_peaks(&mut self) {
-        self.tally.counters_mut().reset_peaks();
+        self.tally.record(Counters::reset_peaks);
     }
 }
 
@@ -194,7 +194,7 @@ impl<
     /// From then on, a heap that is no larger than the largest one needs only [`CHUNK_UNIT`] and a few
     /// words; see [`claim`](RawTalc::claim).
     pub fn is_metadata_established(&self) -> bool {
-        Self::IS_TABLE_INSIDE || !self.books().heaps.is_null()
+        Self::IS_TABLE_INSIDE || self.has_heaps()
     }
 
     /// Returns the table for reading; if it does not exist yet, what stands for it, of which only

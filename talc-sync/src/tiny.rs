@@ -15,8 +15,8 @@ use crate::lock::{TalcGuard, TalcLock};
 /// with [`SmallBinning`].
 ///
 /// It is little flash and little RAM: 1,948 bytes on Cortex-M3 with `opt-level = "z"`, with the lock that masks
-/// interrupts and with `memcpy`, and 336 bytes of RAM besides the heap. All of it is zero at first, if that holds for the lock `R`, so
-/// it lies in `.bss` and takes no flash beyond its code. (`cargo run --release -p benches -- flash`)
+/// interrupts and with `memcpy`, and 336 bytes of RAM besides the heap. All of it is zero at first, if that holds for
+/// the lock `R`, so it lies in `.bss` and takes no flash beyond its code. (`cargo run --release -p benches -- flash`)
 ///
 /// Reallocations copy with the allocator not locked. The features `disable-grow-in-place` and
 /// `disable-realloc-in-place` save more flash.
@@ -35,7 +35,7 @@ use crate::lock::{TalcGuard, TalcLock};
 /// assert_eq!(vec![1, 2, 3].iter().sum::<u32>(), 6);
 /// # }
 /// ```
-// The table first: instructions have short offsets to it. That saves 70 bytes on Cortex-M3.
+// The table first: instructions have short offsets to it. That saves 80 bytes on Cortex-M3.
 #[repr(C)]
 pub struct TinyTalc<R, const SIZE: usize> {
     talc: TalcLock<R, Manual, SmallBinning>,

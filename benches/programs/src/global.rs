@@ -56,7 +56,7 @@ unsafe impl Source<DefaultBinning> for Mapped {
         talc: &mut RawTalc<DefaultBinning>,
         _: Layout,
     ) -> Result<(), OutOfMemory> {
-        if talc.heap_bytes() > 0 {
+        if talc.has_heaps() {
             return Err(OutOfMemory);
         }
         let Region { base, size } = mapped().ok_or(OutOfMemory)?;

@@ -7,7 +7,7 @@ use super::visit::Part;
 /// Turns the parts of heaps into bytes, without allocating: for sending what a heap looks like from a device to a
 /// computer.
 ///
-/// A part takes two to five bytes, mostly. The example `heap_picture` of the crate `talc` reads them, and draws
+/// A part takes three to five bytes, mostly. The example `heap_picture` of the crate `talc` reads them, and draws
 /// the heaps.
 ///
 /// ```

@@ -13,8 +13,8 @@ use core::ptr::{addr_of, addr_of_mut, null_mut};
 use super::Table;
 use crate::memory::chunk::{Chunk, Links};
 
-/// The bitmap is read in words of which one instruction can find the lowest bit. (With 64 bits at a time, Cortex-M
-/// processors need some 100 bytes more of code for the least configuration.)
+/// The bitmap is read in words that one instruction can shift. (With 64 bits at a time, the smallest configuration has
+/// 44 bytes more on Cortex-M3 at opt-level z, and 588 at s.)
 #[cfg(not(all(target_pointer_width = "32", not(target_family = "wasm"))))]
 pub(super) type MapWord = u64;
 #[cfg(all(target_pointer_width = "32", not(target_family = "wasm")))]

@@ -20,10 +20,6 @@ impl Tally {
         &self.counters
     }
 
-    pub(crate) fn counters_mut(&mut self) -> &mut Counters {
-        &mut self.counters
-    }
-
     pub(crate) fn record(&mut self, event: impl FnOnce(&mut Counters)) {
         event(&mut self.counters);
     }
