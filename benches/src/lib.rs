@@ -5,6 +5,7 @@
 pub mod arena;
 pub mod compact;
 pub mod contender;
+pub mod emulator;
 pub mod figures;
 pub mod held;
 pub mod overview;
@@ -14,6 +15,7 @@ pub mod report;
 pub mod rounds;
 pub mod stats;
 pub mod steps;
+pub mod subproject;
 pub mod trace;
 pub mod wasm;
 pub mod workload;

@@ -214,7 +214,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Pair => settled(|| figures::pair::measure(options)),
         Task::Programs => figures::programs::measure(options)?,
         Task::Flash => figures::flash::measure(options)?,
-        Task::Usable => figures::zkvm::measure_usable(options)?,
+        Task::Usable => figures::usable::measure(options)?,
         Task::Zkvm => figures::zkvm::measure(options)?,
         Task::Threads => figures::threads::measure(options),
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,

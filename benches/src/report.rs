@@ -4,7 +4,7 @@
 //! `RESULTS.md` and the plots are always made from all that is kept there.
 
 use crate::compact;
-use crate::stats::geometric_mean;
+use crate::stats::mean_of_all;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -283,11 +283,7 @@ pub fn number(value: f64) -> String {
 
 /// A geometric mean as a cell, empty when a value is missing.
 pub fn mean_cell(values: &[Option<f64>]) -> String {
-    let known: Vec<f64> = values.iter().copied().flatten().collect();
-    if known.len() < values.len() || known.is_empty() {
-        return String::new();
-    }
-    format!("{:.3}", geometric_mean(&known))
+    mean_of_all(values).map_or(String::new(), |mean| format!("{mean:.3}"))
 }
 
 /// A whole document of results. `notes` say what no measurement says of itself: why a goal is not

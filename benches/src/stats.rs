@@ -20,6 +20,12 @@ pub fn geometric_mean(values: &[f64]) -> f64 {
     (values.iter().map(|value| value.ln()).sum::<f64>() / values.len() as f64).exp()
 }
 
+/// The geometric mean, if all values are known and there are any.
+pub fn mean_of_all(values: &[Option<f64>]) -> Option<f64> {
+    let known: Vec<f64> = values.iter().copied().collect::<Option<_>>()?;
+    (!known.is_empty()).then(|| geometric_mean(&known))
+}
+
 /// The usual mean; `NAN` when there are no values.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
@@ -41,6 +47,9 @@ mod tests {
     fn means() {
         assert!((geometric_mean(&[1.0, 4.0]) - 2.0).abs() < 1e-12);
         assert_eq!(mean(&[1.0, 4.0]), 2.5);
+        assert_eq!(mean_of_all(&[Some(1.0), None]), None);
+        assert_eq!(mean_of_all(&[]), None);
+        assert_eq!(mean_of_all(&[Some(3.0)]).map(f64::round), Some(3.0));
         assert!(median(&[]).is_nan());
     }
 }

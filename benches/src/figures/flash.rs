@@ -1,18 +1,15 @@
 //! How many bytes of flash and RAM an allocator takes in firmware.
 
 use super::{progress, Options};
-use crate::report::{home, Bar, Figure, Table};
+use crate::report::{Bar, Figure, Table};
+use crate::subproject;
 use anyhow::{ensure, Context, Result};
-use std::path::PathBuf;
 use std::process::Command;
 
 const TARGET: &str = "thumbv7m-none-eabi";
 
 /// The profiles of `flash/Cargo.toml`.
 const PROFILES: [&str; 2] = ["opt-s", "opt-z"];
-
-/// The heap of each, which is no cost.
-const HEAP: u64 = 32 << 10;
 
 /// As in tables, and the features of the firmware.
 const CONTENDERS: [(&str, &str); 11] = [
@@ -72,7 +69,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
         ["bytes", "flash, opt-level s", "flash, opt-level z", "RAM beside a heap of 32 KiB"],
     );
     for (name, sections) in &built {
-        let ram = (sections[1].ram() + HEAP).saturating_sub(none[1].ram() + HEAP);
+        let ram = sections[1].ram().saturating_sub(none[1].ram());
         let cells = [flash(sections, 0), flash(sections, 1), ram].map(|bytes| bytes.to_string());
         table.row([(*name).to_owned()].into_iter().chain(cells));
     }
@@ -91,8 +88,8 @@ pub fn measure(options: &Options) -> Result<Figure> {
         text: String::from(
             "A firmware for Cortex-M3 that allocates, reallocates and frees, with a lock that masks interrupts, \
              less one in which every request fails. The copying of memory, 744 bytes that most firmware has \
-             anyway, is in it. embedded-alloc always moves. The heaps are the same size; what Talc and talc 5 keep \
-             their tables in besides is part of it, unless Talc is tiny or small.",
+             anyway, is in it. embedded-alloc always moves. Each has a heap of 32 KiB; Talc and talc 5 have their \
+             tables in it, unless Talc is tiny or small.",
         ),
         tables: vec![table],
         bars: bars.into_iter().filter_map(|(ours, theirs)| bar(ours, theirs)).collect(),
@@ -102,16 +99,11 @@ pub fn measure(options: &Options) -> Result<Figure> {
 
 /// Builds a firmware, and returns the sizes of its sections.
 fn build(profile: &str, features: &str) -> Result<Sections> {
-    let target = match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => PathBuf::from(folder).join("flash"),
-        None => home().join("flash").join("target"),
-    };
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked", "--profile", profile, "--features", features]);
-    cargo.arg("--target-dir").arg(&target).current_dir(home().join("flash"));
+    let mut cargo = subproject::build("flash");
+    cargo.args(["--quiet", "--locked", "--profile", profile, "--features", features]);
     let status = cargo.status().context("running cargo")?;
     ensure!(status.success(), "no firmware: is there a `rustup target add {TARGET}`?");
-    let binary = target.join(TARGET).join(profile).join("flash");
+    let binary = subproject::target("flash").join(TARGET).join(profile).join("flash");
     let output = Command::new("size").arg(binary).output().context("running size, of binutils")?;
     let text = String::from_utf8(output.stdout)?;
     let numbers = text.lines().nth(1).unwrap_or_default().split_whitespace();

@@ -2,7 +2,7 @@
 
 use crate::contender::{ours, Entry, Kind};
 use crate::report::{Chart, Table};
-use crate::stats::geometric_mean;
+use crate::stats::mean_of_all;
 use std::time::Duration;
 
 /// An allocator that needs longer for one checked replay has no value (a dash in the tables):
@@ -71,14 +71,16 @@ impl Sizes {
 
     /// Our mean over the best mean among the others.
     pub fn mean_against_best(&self) -> f64 {
-        let best = self.others().filter_map(|(_, values)| mean(values)).fold(f64::NAN, f64::min);
-        self.ours().and_then(mean).unwrap_or(f64::NAN) / best
+        let best =
+            self.others().filter_map(|(_, values)| mean_of_all(values)).fold(f64::NAN, f64::min);
+        self.ours().and_then(mean_of_all).unwrap_or(f64::NAN) / best
     }
 
     /// The mean of this contender over ours.
     pub fn mean_against_ours(&self, name: &str) -> f64 {
         let found = self.values.iter().find(|(entry, _)| entry.name == name);
-        let mean_of = |values: Option<&[Option<f64>]>| values.and_then(mean).unwrap_or(f64::NAN);
+        let mean_of =
+            |values: Option<&[Option<f64>]>| values.and_then(mean_of_all).unwrap_or(f64::NAN);
         mean_of(found.map(|(_, values)| values.as_slice())) / mean_of(self.ours())
     }
 
@@ -98,10 +100,4 @@ impl Sizes {
         }
         losses
     }
-}
-
-/// The geometric mean, if all values are known.
-fn mean(values: &[Option<f64>]) -> Option<f64> {
-    let known: Option<Vec<f64>> = values.iter().copied().collect();
-    known.map(|known| geometric_mean(&known))
 }

@@ -15,6 +15,7 @@ pub mod speed;
 pub mod tail;
 pub mod threads;
 pub mod traces;
+pub mod usable;
 pub mod wasm_bytes;
 pub mod wasm_speed;
 pub mod zkvm;

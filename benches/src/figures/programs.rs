@@ -4,8 +4,9 @@
 
 use super::{progress, Options};
 use crate::contender::{baseline, with_shards, Kind};
-use crate::report::{home, mean_cell, Chart, Figure, Table};
+use crate::report::{mean_cell, Chart, Figure, Table};
 use crate::stats::{median, quantile};
+use crate::subproject;
 use anyhow::{ensure, Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -199,20 +200,10 @@ type Series = Vec<(&'static str, Vec<Option<f64>>)>;
 /// Builds the programs. Returns where their binaries are.
 fn build() -> Result<PathBuf> {
     eprintln!("programs: building them (minutes, the first time)");
-    let manifest = home().join("programs").join("Cargo.toml");
-    let target = match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => PathBuf::from(folder).join("programs"),
-        None => home().join("programs").join("target"),
-    };
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--manifest-path"])
-        .arg(manifest)
-        .arg("--target-dir")
-        .arg(&target)
-        .status()
-        .context("running cargo")?;
+    let status =
+        subproject::build("programs").arg("--release").status().context("running cargo")?;
     ensure!(status.success(), "the programs do not build");
-    Ok(target.join("release"))
+    Ok(subproject::target("programs").join("release"))
 }
 
 fn list(folder: &Path, options: &Options) -> Result<Vec<String>> {

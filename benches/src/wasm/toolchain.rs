@@ -1,6 +1,7 @@
 //! The programs that build, shrink and run modules: where they are, and what to install.
 
 use crate::report::{first_line, home};
+use crate::subproject;
 use anyhow::{bail, ensure, Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,10 +42,7 @@ impl Toolchain {
             output(Command::new(program).arg("--version"))
                 .with_context(|| format!("{program} does not run. On Debian: {APT}"))?;
         }
-        let target = match std::env::var_os("CARGO_TARGET_DIR") {
-            Some(folder) => PathBuf::from(folder).join("wasm"),
-            None => home().join("wasm").join("target"),
-        };
+        let target = subproject::target("wasm");
         std::fs::create_dir_all(&target)?;
         // Programs are run from other folders.
         let toolchain = Self { rustc, target: target.canonicalize()? };
