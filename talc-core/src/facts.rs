@@ -1,8 +1,8 @@
 //! The choices that the algorithm makes at compile time, by the parameters of an allocator. Each has
 //! its name here.
 
-use crate::checks::CHECKS;
 use crate::memory::slab::QUIET;
+use crate::tier::CHECKS;
 use crate::{Bins, RawTalc};
 
 impl<

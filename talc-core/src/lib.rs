@@ -22,6 +22,7 @@ mod memory;
 mod slots;
 mod table;
 mod tally;
+mod tier;
 mod tuning;
 
 use core::ptr::{addr_of, addr_of_mut};
@@ -32,6 +33,7 @@ use table::{Books, SlabBooks, Table};
 use tally::Tally;
 
 pub use calls::resize::NoRoom;
+pub use checks::diagnosis::Finding;
 pub use checks::misuse::Misuse;
 pub use heaps::reserved::Reserved;
 #[cfg(feature = "audit")]
@@ -42,6 +44,7 @@ pub use memory::chunk::CHUNK_UNIT;
 pub use memory::magazine::Magazine;
 pub use table::bins::{Bins, CompactBins, DefaultBinning, SmallBinning};
 pub use tally::counters::Counters;
+pub use tier::CHECKS;
 pub use tuning::SEARCH_LIMIT;
 
 /// The allocator: heaps of memory that are cut into chunks, and nothing around them.

@@ -44,7 +44,7 @@ fn foreign_pointers_are_not_read<B: Binning>() {
 #[test]
 fn foreign_pointers() {
     // With compact bins, only debug builds know the bounds of the heaps.
-    if cfg!(debug_assertions) {
+    if talc_core::CHECKS {
         foreign_pointers_are_not_read::<SmallBinning>();
         foreign_pointers_are_not_read::<CompactBins<8, 4, 4096, 16>>();
     }
@@ -85,7 +85,7 @@ fn what_is_no_allocation_in_a_heap() {
 /// An owner who unmaps a heap without truncating it first breaks a rule, but freeing what is in
 /// other heaps does not read there.
 #[test]
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, feature = "hardened"))]
 fn other_heaps_are_not_looked_at() {
     let mut memory = vec![0_u64; 32 << 10];
     let gone = Layout::from_size_align(64 << 20, 4096).unwrap();
@@ -113,10 +113,16 @@ fn other_heaps_are_not_looked_at() {
     }
 }
 
+/// Returns what was found, without where.
+#[cfg(any(debug_assertions, feature = "hardened"))]
+fn found(talc: &mut RawTalc) -> Option<Misuse> {
+    talc.take_report().map(|finding| finding.misuse)
+}
+
 /// Each broken rule of the methods that take a heap end or a region has its message, and nothing is
 /// done.
 #[test]
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, feature = "hardened"))]
 fn heap_ends_and_regions() {
     // Aligned, so that 8 bytes further on is not.
     let mut memory = vec![0_u128; 2 << 10];
@@ -130,26 +136,26 @@ fn heap_ends_and_regions() {
             [1, 8, 16, 4096].map(|by| std::ptr::NonNull::new_unchecked(end.as_ptr().sub(by)));
         for wrong in wrong {
             assert_eq!(talc.extend(wrong, end.as_ptr().add(4096)), wrong);
-            assert_eq!(talc.take_report(), Some(Misuse::NotAHeapEnd));
+            assert_eq!(found(&mut talc), Some(Misuse::NotAHeapEnd));
             assert_eq!(talc.truncate(wrong, std::ptr::null_mut()), Some(wrong));
-            assert_eq!(talc.take_report(), Some(Misuse::NotAHeapEnd));
+            assert_eq!(found(&mut talc), Some(Misuse::NotAHeapEnd));
             assert!(talc.reserved(wrong).any);
         }
         let odd = base.wrapping_add((8 << 10) + 8);
         let _ = talc.claim_or_extend(None, odd, 8 << 10);
-        assert_eq!(talc.take_report(), Some(Misuse::UnsuitableRegion));
+        assert_eq!(found(&mut talc), Some(Misuse::UnsuitableRegion));
         let _ = talc.claim_or_extend(None, end.as_ptr(), 16);
-        assert_eq!(talc.take_report(), Some(Misuse::UnsuitableRegion));
+        assert_eq!(found(&mut talc), Some(Misuse::UnsuitableRegion));
         let layout = Layout::new::<[u8; 500]>();
         let block = talc.try_allocate(layout).unwrap().as_ptr();
         assert!(!talc.try_grow_in_place(block, layout, 400));
-        assert_eq!(talc.take_report(), Some(Misuse::WrongDirection));
+        assert_eq!(found(&mut talc), Some(Misuse::WrongDirection));
         talc.shrink(block, layout, 600);
-        assert_eq!(talc.take_report(), Some(Misuse::WrongDirection));
+        assert_eq!(found(&mut talc), Some(Misuse::WrongDirection));
         talc.deallocate(block, layout);
         assert!(!talc.has_report());
         talc.deallocate(block, layout);
-        assert_eq!(talc.take_report(), Some(Misuse::AlreadyFree));
+        assert_eq!(found(&mut talc), Some(Misuse::AlreadyFree));
     }
     assert_eq!(talc.audit(), Ok(()));
     let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -183,6 +183,7 @@ forward! {
     [] fn largest_gap(&) -> Option<usize>;
     [] fn visit<V>(&, visitor: V);
     [unsafe] fn misuse(&, ptr: *mut u8, layout: Layout) -> Option<Misuse>;
+    [unsafe] fn is_misused(&mut, ptr: *mut u8, layout: Layout) -> bool;
     #[cfg(feature = "audit")]
     [] fn audit(&) -> Result<(), talc_core::Fault>;
 }

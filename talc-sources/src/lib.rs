@@ -34,7 +34,7 @@ pub use driver::Talc;
 pub use global_alloc::GlobalAllocSource;
 #[doc(hidden)]
 pub use reports::AbortOnDrop;
-pub use reports::Report;
+pub use reports::{Incident, Report, ReportHook};
 pub use source::{Manual, OutOfMemory, Replaceable, Source};
 
 /// The core, whose types appear in this crate's.

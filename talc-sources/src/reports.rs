@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-use talc_core::Misuse;
+use talc_core::Finding;
 
-/// A broken rule: why a debug build panics, or one with the feature `error-scanning`.
+/// A broken rule: why a debug build panics, or one with the feature `hardened` or `error-scanning`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Report {
     /// An unsafe method was called in a way that it forbids.
-    Misuse(Misuse),
+    Misuse(Finding),
     /// Heaps were managed by hand under a source that manages them itself.
     ManualHeaps,
     /// The heaps are damaged.
@@ -20,7 +20,7 @@ pub enum Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Misuse(misuse) => misuse.fmt(f),
+            Self::Misuse(finding) => finding.fmt(f),
             Self::ManualHeaps => f.write_str(
                 "talc: the source of this allocator manages its heaps itself, so they must not be \
                  claimed, extended, truncated or resized by hand",
@@ -31,21 +31,54 @@ impl fmt::Display for Report {
     }
 }
 
+/// A function that is called with each broken rule. See [`Talc::set_report_hook`](crate::Talc::set_report_hook).
+pub type ReportHook = fn(&Report);
+
+/// A broken rule that was found and must be reported, once whoever has found it holds no lock.
+#[derive(Debug)]
+#[must_use = "a broken rule must be reported"]
+pub struct Incident {
+    report: Report,
+    hook: Option<ReportHook>,
+}
+
+impl Incident {
+    /// Returns what was found.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Calls the [hook](crate::Talc::set_report_hook), if there is one, and panics if it returns.
+    ///
+    /// # Panics
+    /// Always.
+    #[cold]
+    #[track_caller]
+    pub fn raise(self) -> ! {
+        if let Some(hook) = self.hook {
+            hook(&self.report);
+        }
+        panic!("{}", self.report)
+    }
+}
+
 /// Keeps a [`Report`] from when something is found until it can be reported. Has no size and does
 /// nothing in builds that find nothing.
 #[derive(Debug)]
 pub(crate) struct Reports {
-    #[cfg(any(debug_assertions, feature = "error-scanning"))]
+    #[cfg(any(debug_assertions, feature = "hardened", feature = "error-scanning"))]
     found: Option<Report>,
-    #[cfg(any(debug_assertions, feature = "error-scanning"))]
+    #[cfg(any(debug_assertions, feature = "hardened", feature = "error-scanning"))]
     are_deferred: bool,
+    #[cfg(any(debug_assertions, feature = "hardened", feature = "error-scanning"))]
+    hook: Option<ReportHook>,
     /// Whether anything was found. Damage does not go away, and is reported once, so that the
     /// message can be allocated.
     #[cfg(feature = "error-scanning")]
     has_found_any: bool,
 }
 
-#[cfg(any(debug_assertions, feature = "error-scanning"))]
+#[cfg(any(debug_assertions, feature = "hardened", feature = "error-scanning"))]
 impl Reports {
     /// Whether anything is ever found.
     pub(crate) const EXIST: bool = true;
@@ -54,6 +87,7 @@ impl Reports {
         Self {
             found: None,
             are_deferred: false,
+            hook: None,
             #[cfg(feature = "error-scanning")]
             has_found_any: false,
         }
@@ -68,13 +102,17 @@ impl Reports {
     }
 
     /// Returns what was found here or, if nothing was, by the core. Returns it once.
-    pub(crate) fn take(&mut self, misuse: Option<Misuse>) -> Option<Report> {
-        let found = self.found.take().or(misuse.map(Report::Misuse));
+    pub(crate) fn take(&mut self, finding: Option<Finding>) -> Option<Incident> {
+        let found = self.found.take().or(finding.map(Report::Misuse));
         #[cfg(feature = "error-scanning")]
         {
             self.has_found_any |= found.is_some();
         }
-        found
+        found.map(|report| Incident { report, hook: self.hook })
+    }
+
+    pub(crate) fn set_hook(&mut self, hook: Option<ReportHook>) {
+        self.hook = hook;
     }
 
     /// Sets whether reports are deferred. Returns whether they were.
@@ -100,7 +138,7 @@ impl Reports {
     }
 }
 
-#[cfg(not(any(debug_assertions, feature = "error-scanning")))]
+#[cfg(not(any(debug_assertions, feature = "hardened", feature = "error-scanning")))]
 #[allow(clippy::unused_self)] // The other one has something to look at.
 impl Reports {
     pub(crate) const EXIST: bool = false;
@@ -115,9 +153,11 @@ impl Reports {
         false
     }
 
-    pub(crate) fn take(&mut self, _: Option<Misuse>) -> Option<Report> {
+    pub(crate) fn take(&mut self, _: Option<Finding>) -> Option<Incident> {
         None
     }
+
+    pub(crate) fn set_hook(&mut self, _: Option<ReportHook>) {}
 
     pub(crate) fn defer(&mut self, _: bool) -> bool {
         false

@@ -97,7 +97,7 @@ fn heaps_by_hand_are_a_broken_rule<K: BlockSource>() {
     let mut talc = Talc::<_>::new(K::over(&backing, 4096));
     let block = talc.allocate(bytes(100)).unwrap().as_ptr();
     assert!(!<K::Source<'_> as Source>::MANUAL_HEAPS);
-    if cfg!(debug_assertions) {
+    if talc_core::CHECKS {
         let mut region = [0_u8; 4096];
         let end = NonNull::from(&mut region).cast();
         let (base, size) = (region.as_mut_ptr(), region.len());

@@ -5,7 +5,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use talc_sources::talc_core::{DefaultBinning, Part, Reserved};
-use talc_sources::{Binning, Replaceable, Source, Talc};
+use talc_sources::{Binning, Replaceable, ReportHook, Source, Talc};
 
 use crate::forward::{forward, heap_methods};
 use crate::glue::{self, Wrapper};

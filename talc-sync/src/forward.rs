@@ -53,6 +53,8 @@ macro_rules! heap_methods {
                 /// Gives slabs back that are empty but kept, and offers the source each heap whose top becomes
                 /// free.
                 fn trim();
+                /// Sets a function that is called with each broken rule that is found, before the panic.
+                fn set_report_hook(hook: Option<ReportHook>);
                 /// Forgets the peaks in the statistics.
                 #[cfg(feature = "counters")]
                 #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]

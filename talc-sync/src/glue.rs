@@ -214,9 +214,9 @@ pub(crate) fn try_with<W: Wrapper, T>(
     wrapper: &W,
     f: impl FnOnce(&mut Talc<W::Source, W::Binning>) -> T,
 ) -> Option<T> {
-    let (result, report) = wrapper.with(|talc| talc.deferred(f))?;
-    if let Some(report) = report {
-        panic!("{report}");
+    let (result, incident) = wrapper.with(|talc| talc.deferred(f))?;
+    if let Some(incident) = incident {
+        incident.raise();
     }
     Some(result)
 }
@@ -304,7 +304,7 @@ unsafe fn reallocate<W: Wrapper>(
                 }
             }
         }
-        // Debug builds check the allocation that is about to be copied.
+        // Builds with checks look at the allocation that is about to be copied.
         if talc.has_report() || !talc.is_sound(ptr.as_ptr(), old) {
             return Resized::Refused;
         }

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use lock_api::{Mutex, MutexGuard, RawMutex};
 use talc_sources::talc_core::DefaultBinning;
-use talc_sources::{Binning, Replaceable, Source, Talc};
+use talc_sources::{Binning, Replaceable, ReportHook, Source, Talc};
 
 use crate::forward::{forward, heap_methods};
 use crate::glue::Wrapper;
@@ -215,10 +215,10 @@ impl<R: RawMutex, S: Source<B>, B: Binning> TalcGuard<'_, R, S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn with_driver<T>(&mut self, f: impl FnOnce(&mut Talc<S, B>) -> T) -> T {
-        let (result, report) = self.0.deferred(f);
-        if let Some(report) = report {
+        let (result, incident) = self.0.deferred(f);
+        if let Some(incident) = incident {
             // Unlocked, because the message may be allocated from this allocator.
-            MutexGuard::unlocked(&mut self.0, || panic!("{report}"));
+            MutexGuard::unlocked(&mut self.0, || incident.raise());
         }
         result
     }

@@ -5,7 +5,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use lock_api::RawMutex;
-use talc_sources::talc_core::DefaultBinning;
+use talc_sources::talc_core::{DefaultBinning, CHECKS};
 use talc_sources::{Binning, Claim};
 
 use crate::glue::Allocates;
@@ -228,7 +228,7 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> 
     #[cfg_attr(debug_assertions, track_caller)]
     fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
         let regions = &self.all.regions;
-        if cfg!(debug_assertions) {
+        if CHECKS {
             for (index, region) in regions.iter().enumerate() {
                 let is_apart = regions[..index].iter().all(|other| !region.overlaps(other));
                 assert!(is_apart, "talc: region {index} overlaps another one");

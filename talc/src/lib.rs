@@ -42,9 +42,10 @@ pub mod base {
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
     pub use talc_core::Fault;
     pub use talc_core::{
-        Counters, Misuse, NoRoom, Part, RawTalc, Reserved, Snapshot, CHUNK_UNIT, SEARCH_LIMIT,
+        Counters, Finding, Misuse, NoRoom, Part, RawTalc, Reserved, Snapshot, CHECKS, CHUNK_UNIT,
+        SEARCH_LIMIT,
     };
-    pub use talc_sources::{RawTalcExt, Report, Talc};
+    pub use talc_sources::{Incident, RawTalcExt, Report, ReportHook, Talc};
 
     /// How gaps are sorted by size.
     pub mod binning {

@@ -38,7 +38,7 @@ impl<
     ///   with its current size.
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
-        if unsafe { self.is_misused(ptr, layout) } {
+        if unsafe { self.is_misused_inline(ptr, layout) } {
             self.report();
             return None;
         }

@@ -5,10 +5,10 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::ptr::{copy, NonNull};
 
-use crate::checks::CHECKS;
 use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
 use crate::memory::header::{Below, Header};
 use crate::memory::slab::{is_slot, Slab};
+use crate::tier::CHECKS;
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
@@ -34,7 +34,7 @@ impl<
         new_size: usize,
     ) -> bool {
         if CHECKS && new_size.cmp(&layout.size()) == direction.reverse() {
-            self.diagnosis.note(Misuse::WrongDirection);
+            self.note(Misuse::WrongDirection, ptr as usize);
             return true;
         }
         // SAFETY: required of the caller.
@@ -91,6 +91,7 @@ impl<
                 self.remove_gap(chunk.above(size), above.size());
                 self.occupy(chunk, size + above.size(), need, header.below());
             }
+            chunk.note(new_size);
         }
         self.tally.record(|counters| counters.grew(new_size - layout.size()));
         true
@@ -155,6 +156,7 @@ impl<
             copy(old.payload(), chunk.payload(), layout.size());
             self.occupy(chunk, size, need, below);
             self.tally.record(|counters| counters.grew(new_size - layout.size()));
+            chunk.note(new_size);
             Some(NonNull::new_unchecked(chunk.payload()))
         }
     }
@@ -183,6 +185,10 @@ impl<
         }
         self.tally.record(|counters| counters.shrank(layout.size() - new_size));
         if SLAB != 0 && is_slot(ptr) {
+            if CHECKS && new_size != layout.size() {
+                // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
+                unsafe { (*Slab::of_slot(ptr, SLAB)).has_shrunk = true };
+            }
             return None;
         }
         let need = chunk_size(new_size);
@@ -193,10 +199,11 @@ impl<
             let header = chunk.header();
             let rest = header.size() - need;
             if rest == 0 || (rest < CHUNK_UNIT && !chunk.above(header.size()).header().is_gap()) {
+                chunk.note(new_size);
                 return None;
             }
             self.uncount_small_chunk(header);
-            chunk.set_header(Header::allocated(need, header.below()));
+            chunk.set_header(Header::allocated(need, header.below()).noting(new_size));
             self.free(chunk.above(need), Header::allocated(rest, Below::CHUNK))
         }
     }

@@ -131,7 +131,7 @@ impl<
         None
     }
 
-    /// Returns whether a current slab's words, and the first two slots of its free list, are sound.
+    /// Returns whether a current slab's words, and the first slot of its free list, are sound.
     /// If not, notes it, and empties the list.
     ///
     /// # Safety
@@ -141,26 +141,26 @@ impl<
         unsafe {
             let is_sound = Slab::tagged(slab) == Tag::Slab
                 && usize::from((*slab).class) < CLASSES
-                && (*slab).free.first_two(|slot| Slab::has_slot(slab, SLAB, slot));
+                && (*slab).free.is_sound(|slot| Slab::has_slot(slab, SLAB, slot));
             if !is_sound {
                 (*slab).free = Magazine::with_room(0);
-                self.diagnosis.note(Misuse::Damaged);
+                self.note(Misuse::Damaged, slab as usize);
             }
             is_sound
         }
     }
 
-    /// Returns whether the first two blocks of a magazine can be blocks.
+    /// Returns whether the first block of a magazine is one, and the second can be.
     ///
     /// # Safety
     /// It must be a magazine of the table, or of its placeholder.
     pub(crate) unsafe fn magazine_is_sound(&self, magazine: *const Magazine) -> bool {
-        // SAFETY: required of the caller; blocks are only read where they can be.
-        !self.is_metadata_established()
-            || unsafe { &*magazine }.first_two(|block| {
-                let addr = block as usize;
-                addr % (GRAIN / 2) == 0 && self.is_within(addr, Magazine::MIN_BLOCK)
-            })
+        let can_be = |block: *mut u8| {
+            let addr = block as usize;
+            addr % (GRAIN / 2) == 0 && self.is_within(addr, Magazine::MIN_BLOCK)
+        };
+        // SAFETY: required of the caller.
+        unsafe { &*magazine }.is_sound(can_be) || !self.is_metadata_established()
     }
 
     /// Returns whether there can be a slab at this address.
@@ -184,7 +184,7 @@ impl<
                 && (*back).next == slab
         };
         if !is_sound {
-            self.diagnosis.note(Misuse::Damaged);
+            self.note(Misuse::Damaged, slab as usize);
         }
         is_sound
     }
@@ -200,8 +200,9 @@ impl<
                 && !Table::head(self.table(), bin).read().is_null()
                 && self.gap_is_sound(Table::first_gap(self.table(), bin));
             if !is_sound {
+                let gap = Table::head(self.table(), bin).read();
                 Table::abandon(self.table_mut(), bin);
-                self.diagnosis.note(Misuse::Damaged);
+                self.note(Misuse::Damaged, gap as usize);
             }
             is_sound
         }

@@ -4,11 +4,11 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::checks::CHECKS;
 use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST, WORD};
 use crate::memory::heap::HeapEnd;
-use crate::memory::slab::is_slot;
-use crate::memory::slab::{Slab, Tag, FIRST_SLOT};
+use crate::memory::magazine::Magazine;
+use crate::memory::slab::{is_slot, Slab, Tag, FIRST_SLOT};
+use crate::tier::{CHECKS, MARKS};
 use crate::{Bins, RawTalc};
 
 /// A rule that a caller of an unsafe method broke. `Display` describes it.
@@ -83,7 +83,7 @@ impl<
     /// way.
     ///
     /// # Complexity
-    /// O(1). For a slot, this includes the slots of its slab.
+    /// O(1). For a slot, this includes the slots of its slab, but not with the feature `hardened`.
     ///
     /// # Safety
     /// `ptr` must be, or have been, an allocation of this `RawTalc`, in a heap that still exists.
@@ -125,12 +125,16 @@ impl<
             if SLAB != 0 && header.is_marked() && header.size() == SLAB {
                 return Some(Misuse::NotAnAllocation);
             }
-            if Self::is_kept(header) {
+            // In a magazine of this allocator, or of somebody who keeps allocations.
+            if Self::is_kept(header) || Magazine::has_marked(ptr) {
                 return Some(Misuse::AlreadyFree);
             }
             let need = chunk_size(layout.size().min(MAX_REQUEST));
             // I11
-            if header.size() < need || header.size() - need >= CHUNK_UNIT {
+            if header.size() < need
+                || header.size() - need >= CHUNK_UNIT
+                || !header.has_noted(layout.size())
+            {
                 return Some(Misuse::WrongSize);
             }
             self.damage_around(chunk, header)
@@ -156,24 +160,27 @@ impl<
                     Tag::Other => return Some(Misuse::NotAnAllocation),
                 }
             }
-            let header = Slab::chunk(slab).header();
             let class = usize::from((*slab).class);
-            if !header.is_marked() || header.size() != SLAB || class >= CLASSES {
+            if class >= CLASSES {
                 return Some(Misuse::Damaged);
             }
-            let slot_size = Slab::slot_size(class);
             let offset = ptr as usize - slab as usize;
-            if offset < FIRST_SLOT
-                || (offset - FIRST_SLOT) % slot_size != 0
-                || offset + slot_size > SLAB - WORD
-            {
+            if offset < FIRST_SLOT || !Slab::is_multiple(offset - FIRST_SLOT, (*slab).class) {
                 return Some(Misuse::NotAnAllocation);
             }
             if layout.align() > GRAIN / 2 {
                 return Some(Misuse::WrongAlignment);
             }
-            if layout.size() > slot_size {
+            let needed = Self::class_of(layout);
+            if needed > class || (needed < class && !(*slab).has_shrunk) {
                 return Some(Misuse::WrongSize);
+            }
+            // Those from `fresh` on were never used.
+            if offset >= usize::from((*slab).fresh) || Magazine::has_marked(ptr) {
+                return Some(Misuse::AlreadyFree);
+            }
+            if MARKS {
+                return None;
             }
             match Slab::is_free(slab, SLAB, ptr) {
                 Some(false) if self.is_ready(ptr) => Some(Misuse::AlreadyFree),
@@ -206,7 +213,7 @@ impl<
         }
     }
 
-    /// Returns whether `end` is a heap end, as far as debug builds can tell. Panics if not, unless
+    /// Returns whether `end` is a heap end, as far as builds with checks can tell. Panics if not, unless
     /// reports are deferred.
     ///
     /// # Safety
@@ -216,28 +223,52 @@ impl<
         match if CHECKS { unsafe { self.misuse_of_end(end) } } else { None } {
             None => true,
             Some(_) if self.diagnosis.is_deferred() => false,
-            Some(misuse) => panic!("{misuse}"),
+            Some(misuse) => panic!("{}", self.finding(misuse, end.as_ptr() as usize)),
         }
     }
 
-    /// Returns whether something is wrong with the claim that `ptr` is a live allocation of
-    /// `layout`, and notes it. Always `false` in release builds.
+    /// Returns whether something is wrong with the claim that `ptr` is a live allocation of `layout`, and keeps it for
+    /// [`take_report`](Self::take_report). Always `false` in builds without [checks](crate::CHECKS).
+    ///
+    /// # Complexity
+    /// As for [`misuse`](Self::misuse).
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
-    pub(crate) unsafe fn is_misused(&mut self, ptr: *mut u8, layout: Layout) -> bool {
-        if CHECKS {
-            // SAFETY: required of the caller.
-            if let Some(misuse) = unsafe { self.misuse(ptr, layout) } {
-                self.diagnosis.note(misuse);
-                return true;
-            }
+    pub unsafe fn is_misused(&mut self, ptr: *mut u8, layout: Layout) -> bool {
+        // SAFETY: required of the caller.
+        unsafe { self.is_misused_inline(ptr, layout) }
+    }
+
+    /// As [`is_misused`](Self::is_misused), for where it matters.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(crate) unsafe fn is_misused_inline(&mut self, ptr: *mut u8, layout: Layout) -> bool {
+        // SAFETY: required of the caller.
+        CHECKS && unsafe { !self.is_plainly_sound(ptr, layout) && self.has_noted(ptr, layout) }
+    }
+
+    /// Looks for what is wrong with the claim that `ptr` is a live allocation of `layout`. Returns whether
+    /// something is, and notes it.
+    ///
+    /// # Safety
+    /// As for [`misuse`](Self::misuse).
+    #[cold]
+    #[inline(never)]
+    unsafe fn has_noted(&mut self, ptr: *mut u8, layout: Layout) -> bool {
+        // SAFETY: required of the caller.
+        let misuse = unsafe { self.misuse(ptr, layout) };
+        if let Some(misuse) = misuse {
+            self.note(misuse, ptr as usize);
         }
-        false
+        misuse.is_some()
     }
 
     /// Returns whether `end` is not the end of a heap, or what is below it is damaged, and notes
-    /// it. Always `false` in release builds.
+    /// it. Always `false` in builds without
+    /// [checks](crate::CHECKS).
     ///
     /// # Safety
     /// What is below `end` must be readable, if it is between the bounds of the heaps.
@@ -245,7 +276,7 @@ impl<
         if CHECKS {
             // SAFETY: required of the caller.
             if let Some(misuse) = unsafe { self.misuse_of_end(end) } {
-                self.diagnosis.note(misuse);
+                self.note(misuse, end.as_ptr() as usize);
                 return true;
             }
         }

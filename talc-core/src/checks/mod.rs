@@ -1,9 +1,7 @@
-//! Broken rules and overwritten words: how they are recognised, and when they are reported. In
-//! release builds, the checks are constants.
+//! Broken rules and overwritten words: how they are recognised, and when they are reported. In builds
+//! without [checks](crate::tier::CHECKS), these are constants.
 
 pub(crate) mod damage;
 pub(crate) mod diagnosis;
 pub(crate) mod misuse;
-
-/// Whether words are checked before they are used.
-pub(crate) const CHECKS: bool = cfg!(debug_assertions);
+mod quick;

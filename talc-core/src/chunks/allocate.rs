@@ -4,9 +4,9 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::search::Gap;
-use crate::checks::CHECKS;
 use crate::memory::chunk::{checked_chunk_size, Chunk, GRAIN};
 use crate::table::Table;
+use crate::tier::CHECKS;
 use crate::tuning::{GAPS_FOR_SLAB, LARGE};
 use crate::{Bins, RawTalc};
 
@@ -26,7 +26,8 @@ impl<
         if Self::KEEPS_CHUNKS && layout.align() <= GRAIN {
             if let Some(chunk) = self.pop_chunk(need) {
                 self.tally.record(|counters| counters.allocated(layout.size()));
-                return Some(chunk.allocation());
+                // SAFETY: it is no longer in its magazine (I15).
+                return Some(unsafe { chunk.allocation(layout.size()) });
             }
         }
         if Self::SEARCHES_LISTS && layout.align() <= GRAIN && need < LARGE {
@@ -38,7 +39,7 @@ impl<
                         return None;
                     }
                     self.tally.record(|counters| counters.allocated(layout.size()));
-                    return Some(self.take_first(bin, need).allocation());
+                    return Some(self.take_first(bin, need).allocation(layout.size()));
                 }
             }
         }
@@ -58,7 +59,8 @@ impl<
         }
         let chunk = chunk?;
         self.tally.record(|counters| counters.allocated(layout.size()));
-        Some(chunk.allocation())
+        // SAFETY: it has been taken out of a gap.
+        Some(unsafe { chunk.allocation(layout.size()) })
     }
 
     /// Takes an aligned chunk out of a gap that a search finds.

@@ -2,6 +2,7 @@
 
 use crate::memory::chunk::Chunk;
 use crate::memory::header::Header;
+use crate::tier::CHECKS;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -35,7 +36,7 @@ impl<
                 above.set_header(above_header.with_below_free());
             }
             if below.is_gap() {
-                if cfg!(debug_assertions) {
+                if CHECKS {
                     chunk.set_header(Header::FREED);
                 }
                 let size_below = chunk.size_below();

@@ -1,10 +1,10 @@
 //! Gaps and their lists: adding, removing, and cutting a chunk out of one.
 
 use super::search::Gap;
-use crate::checks::CHECKS;
 use crate::memory::chunk::{Chunk, CHUNK_UNIT};
 use crate::memory::header::{Below, Header};
 use crate::table::Table;
+use crate::tier::CHECKS;
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
@@ -29,8 +29,9 @@ impl<
             let bin = Self::bin_of(header.size());
             debug_assert!(Self::IS_TABLE_INSIDE || bin < self.books().heads.into(), "I10");
             if CHECKS && !self.head_is_sound(bin) {
-                self.diagnosis.note(Misuse::Damaged);
+                let first = Table::head(self.table(), bin).read();
                 Table::abandon(self.table_mut(), bin);
+                self.note(Misuse::Damaged, first as usize);
             }
             Table::link(self.table_mut(), gap, bin);
         }

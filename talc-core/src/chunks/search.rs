@@ -4,9 +4,9 @@
 //! - [`search_heads`](RawTalc::search_heads) walks the bitmap and inspects only the first gap of
 //!   each bin. It is less code, for tables with one bitmap word.
 
-use crate::checks::CHECKS;
 use crate::memory::chunk::{max_front, Chunk, GRAIN, HOLE};
 use crate::table::Table;
+use crate::tier::CHECKS;
 use crate::tuning::{PROBES, SEARCH_LIMIT};
 use crate::{Bins, Misuse, RawTalc};
 
@@ -52,7 +52,7 @@ impl<
                         return None;
                     }
                     if CHECKS && !self.gap_is_sound(chunk) {
-                        self.diagnosis.note(Misuse::Damaged);
+                        self.note(Misuse::Damaged, chunk.payload() as usize);
                         return None;
                     }
                     let gap = Gap { chunk, size: chunk.header().size(), bin };

@@ -2,10 +2,10 @@
 
 use core::ptr::NonNull;
 
-use crate::checks::CHECKS;
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
 use crate::memory::header::Below;
 use crate::memory::heap::{place_heap, HeapBase, HeapEnd};
+use crate::tier::CHECKS;
 use crate::{Bins, Counters, Misuse, RawTalc};
 
 impl<
@@ -146,7 +146,7 @@ impl<
             // SAFETY: required of the caller.
             let is_misused = end.map_or(false, |end| unsafe { self.is_misused_end(end) });
             if base as usize % GRAIN != 0 || size < Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::MIN_FIRST_HEAP_SIZE {
-                self.diagnosis.note(Misuse::UnsuitableRegion);
+                self.note(Misuse::UnsuitableRegion, base as usize);
             }
             if is_misused || self.has_report() {
                 self.report();

@@ -4,12 +4,12 @@ use core::alloc::Layout;
 use core::mem;
 use core::ptr::NonNull;
 
-use crate::checks::CHECKS;
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
 use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
 use crate::table::Table;
+use crate::tier::CHECKS;
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
@@ -81,8 +81,9 @@ impl<
                 return None;
             }
             if CHECKS && !self.magazine_is_sound(magazine) {
+                let first = (*magazine).first() as usize;
                 magazine.write(Magazine::with_room(0));
-                self.diagnosis.note(Misuse::Damaged);
+                self.note(Misuse::Damaged, first);
                 return None;
             }
             Magazine::pop(magazine)
@@ -119,7 +120,7 @@ impl<
             let chunk = Chunk::of_payload(self.pop(|table| Table::kept(table, index))?.as_ptr());
             let header = chunk.header();
             if CHECKS && !(Self::is_kept(header) && Self::kept_index(header.size()) == index) {
-                self.diagnosis.note(Misuse::Damaged);
+                self.note(Misuse::Damaged, chunk.payload() as usize);
                 return None;
             }
             chunk.set_header(header.without_mark());
@@ -162,7 +163,7 @@ impl<
             let listed = Slab::listed(slab) as u16;
             (*slab).count = (*slab).count.wrapping_add(listed);
             // At most `MAX_READY`.
-            (*slab).room = room as u16;
+            (*slab).room = room as u8;
             let ready = mem::replace(&mut (*slab).free, Magazine::with_room(room));
             self.ready_mut(class).write(ready);
         }

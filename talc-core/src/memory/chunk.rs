@@ -9,6 +9,8 @@ use core::mem::size_of;
 use core::ptr::{addr_of, NonNull};
 
 use super::header::Header;
+use super::magazine::Magazine;
+use crate::tier::NOTES;
 
 /// The size of a machine word, and so of a header and of a footer.
 pub(crate) const WORD: usize = size_of::<usize>();
@@ -108,11 +110,31 @@ impl Chunk {
         self.ptr().wrapping_add(WORD)
     }
 
-    /// Returns the payload, as an allocation.
+    /// Returns the payload, as a new allocation of `size` bytes, which it [notes](Header::noting).
+    ///
+    /// # Safety
+    /// It must be an allocated chunk.
     #[inline]
-    pub(crate) fn allocation(self) -> NonNull<u8> {
+    pub(crate) unsafe fn allocation(self, size: usize) -> NonNull<u8> {
+        // SAFETY: required of the caller.
+        unsafe {
+            self.note(size);
+            Magazine::clear_mark(self.payload());
+        }
         // SAFETY: it is above a header, and no heap reaches beyond the top of the address space.
         unsafe { NonNull::new_unchecked(self.payload()) }
+    }
+
+    /// [Notes](Header::noting) the size of the layout that the chunk is allocated for.
+    ///
+    /// # Safety
+    /// It must be an allocated chunk.
+    #[inline]
+    pub(crate) unsafe fn note(self, size: usize) {
+        if NOTES {
+            // SAFETY: required of the caller.
+            unsafe { self.set_header(self.header().noting(size)) };
+        }
     }
 
     /// Returns the links of a gap.

@@ -1,5 +1,9 @@
 //! The header, which is the word in front of every payload: a size and four flags.
 
+use core::mem::size_of;
+
+use crate::tier::NOTES;
+
 /// A chunk's header: its size in bytes, a multiple of [`GRAIN`](super::chunk::GRAIN), and flags in
 /// the low four bits.
 ///
@@ -9,6 +13,9 @@
 /// | 0      | 1      | > 0  | an allocated chunk with a mark: a slab, or a small one that is counted |
 /// | 1      | 0      | > 0  | a gap |
 /// | 0      | 1      | 0    | the sentinel at the heap end |
+///
+/// With [`NOTES`], the highest byte is about the layout of an allocation: see [`noting`](Header::noting). No
+/// heap is that large.
 ///
 /// `BELOW_FREE` and `BASE` are independent of these. They say that the chunk below, in the same
 /// heap, is a gap; and that the chunk is the first one of its heap.
@@ -22,11 +29,13 @@ impl Header {
     const BASE: usize = 1 << 2;
     const MARK: usize = 1 << 3;
     const FLAGS: usize = 0b1111;
+    const NOTE: usize = if NOTES { 0xFF << Self::NOTE_SHIFT } else { 0 };
+    const NOTE_SHIFT: u32 = usize::BITS - 8;
 
     /// The sentinel at a heap end, above an allocated chunk.
     pub(crate) const SENTINEL: Self = Self(Self::MARK);
 
-    /// What debug builds leave in place of a freed chunk's header. No chunk is free and empty, so a
+    /// What builds with [checks](crate::tier::CHECKS) leave in place of a freed chunk's header. No chunk is free and empty, so a
     /// second free of the same pointer is recognised.
     pub(crate) const FREED: Self = Self(Self::FREE);
 
@@ -42,7 +51,29 @@ impl Header {
 
     #[inline]
     pub(crate) const fn size(self) -> usize {
-        self.0 & !Self::FLAGS
+        self.0 & !(Self::FLAGS | Self::NOTE)
+    }
+
+    /// Returns the header of an allocated chunk whose layout has `size` bytes, as far as it has room for that: with
+    /// the low byte of the number of words.
+    #[inline]
+    pub(crate) const fn noting(self, size: usize) -> Self {
+        if NOTES {
+            Self((self.0 & !Self::NOTE) | Self::note(size))
+        } else {
+            self
+        }
+    }
+
+    /// Words, because whoever keeps allocations of several sizes for one of them may round to these.
+    const fn note(size: usize) -> usize {
+        (size.saturating_sub(1) / size_of::<usize>()) << Self::NOTE_SHIFT
+    }
+
+    /// Returns whether the layout may have `size` bytes, by what was [noted](Self::noting).
+    #[inline]
+    pub(crate) const fn has_noted(self, size: usize) -> bool {
+        !NOTES || (self.0 ^ Self::note(size)) & Self::NOTE == 0
     }
 
     #[inline]

@@ -9,9 +9,16 @@
 //! the bottom, whose room is that of the empty magazine. So pushing needs no counter and no test for an
 //! empty list, and popping ends where there is no next block.
 //!
+//! In builds with [marks](crate::tier::MARKS), the word with the room also has a mark that is made of the
+//! block's address, until the block is popped. So a second free is recognised at once, and so is whatever was
+//! written there, or led to by a link that was overwritten.
+//!
 //! The idea is that of Bonwick and Adams, "Magazines and Vmem" (2001).
 
-use core::ptr::{null_mut, NonNull};
+use core::mem::MaybeUninit;
+use core::ptr::{addr_of, null_mut, NonNull};
+
+use crate::tier::{FILLS, MARKS};
 
 /// A bounded list of free blocks of one size: what was freed last is handed out first.
 ///
@@ -27,8 +34,34 @@ pub struct Magazine {
 struct Block {
     /// Null in the bottom.
     next: *mut Block,
-    /// How many more blocks there may be above this one.
+    /// How many more blocks there may be above this one; and the [mark](Block::mark).
     room: usize,
+}
+
+impl Block {
+    /// The bits of the room.
+    const ROOM: usize = 2 * Magazine::MAX_ROOM - 1;
+
+    /// Returns how many more blocks there may be above this one, or above the bottom that this is.
+    #[inline]
+    fn room(&self) -> usize {
+        if MARKS {
+            self.room & Self::ROOM
+        } else {
+            self.room
+        }
+    }
+
+    /// Returns what stands beside the room in a block at this address. It is unlikely to be a number or a
+    /// pointer of anybody else's.
+    #[inline]
+    fn mark(block: *const Self) -> usize {
+        if MARKS {
+            !(block as usize) << (MAX_ROOM_LOG2 + 1)
+        } else {
+            0
+        }
+    }
 }
 
 /// The base-2 logarithm of [`Magazine::MAX_ROOM`].
@@ -85,6 +118,11 @@ impl Magazine {
         Self { first: bottom as *mut Block }
     }
 
+    /// Returns the block that was pushed last, or the bottom.
+    pub(crate) fn first(&self) -> *const u8 {
+        self.first.cast()
+    }
+
     /// Returns whether there is no block.
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -103,12 +141,12 @@ impl Magazine {
         // SAFETY: a magazine begins with a block or with a bottom; the rest is required of the caller.
         unsafe {
             let first = (*this).first;
-            let room = (*first).room;
+            let room = (*first).room();
             if room == 0 {
                 return false;
             }
             let block = block.cast::<Block>();
-            block.write(Block { next: first, room: room - 1 });
+            block.write(Block { next: first, room: (room - 1) | Block::mark(block) });
             (*this).first = block;
             true
         }
@@ -123,7 +161,7 @@ impl Magazine {
         let block = block.cast::<Block>();
         // SAFETY: required of the caller.
         unsafe {
-            block.write(Block { next: (*this).first, room });
+            block.write(Block { next: (*this).first, room: room | Block::mark(block) });
             (*this).first = block;
         }
     }
@@ -142,6 +180,7 @@ impl Magazine {
                 return None;
             }
             (*this).first = next;
+            Self::clear_mark(first.cast());
             Some(NonNull::new_unchecked(first.cast()))
         }
     }
@@ -155,8 +194,36 @@ impl Magazine {
     /// A magazine in memory that is all zero. It must be [made](Self::is_made) before it is used.
     pub(crate) const ZERO: Self = Self { first: null_mut() };
 
+    /// Returns whether there is a block in a magazine at this address: never `true` of memory in use, and always
+    /// of a block. Only builds with the feature `hardened` can tell.
+    ///
+    /// # Safety
+    /// `block` must be aligned to a word, and [`MIN_BLOCK`](Self::MIN_BLOCK) bytes there must be readable.
+    #[inline]
+    pub unsafe fn has_marked(block: *const u8) -> bool {
+        let block = block.cast::<Block>();
+        // SAFETY: required of the caller. Its owner may never have written here; a volatile read gives what
+        // there is, and whatever that is, nothing but the result depends on it.
+        let there = || unsafe {
+            addr_of!((*block).room).cast::<MaybeUninit<usize>>().read_volatile().assume_init()
+        };
+        MARKS && there() & !Block::ROOM == Block::mark(block)
+    }
+
+    /// Makes sure that there is no mark in a block that is handed out.
+    ///
+    /// # Safety
+    /// `block` must be [`MIN_BLOCK`](Self::MIN_BLOCK) bytes of whoever calls.
+    #[inline]
+    pub(crate) unsafe fn clear_mark(block: *mut u8) {
+        if MARKS {
+            // SAFETY: required of the caller.
+            unsafe { (*block.cast::<Block>()).room = 0 };
+        }
+    }
+
     /// Returns whether `visitor` returns `true` for each block, from the first one on. Stops and returns
-    /// `false` when it does not, or if there is more room above a block than there can be.
+    /// `false` when it does not, or if something else than a block is there.
     ///
     /// `visitor` is called before anything is read from the block, so that it may find out whether it can
     /// be one. A magazine that is damaged may have any address in it. The one of a [`CLOSED`](Self::CLOSED)
@@ -165,7 +232,7 @@ impl Magazine {
         let mut block = self.first;
         while !Self::is_bottom(block) {
             // SAFETY: a block is only read after the visitor has accepted it.
-            if !visitor(block.cast()) || unsafe { (*block).room } > Self::MAX_ROOM {
+            if !visitor(block.cast()) || unsafe { !Self::has_room(block) } {
                 return false;
             }
             // SAFETY: as above.
@@ -174,17 +241,29 @@ impl Magazine {
         true
     }
 
-    /// Returns whether `visitor` accepts the first two blocks, or as many as there are.
-    pub(crate) fn first_two(&self, mut visitor: impl FnMut(*mut u8) -> bool) -> bool {
-        let mut seen = 0;
-        let mut is_sound = true;
-        let is_all = self.all(|block| {
-            is_sound = visitor(block);
-            seen += 1;
-            is_sound && seen < 2
-        });
-        // If it ended before, the first one's room is wrong, and so may be its link.
-        is_all || (is_sound && seen == 2)
+    /// Returns whether there is a block first, and `can_be` accepts the one that it leads to; or none. Where no mark
+    /// tells, or the word of the magazine itself may be overwritten, it must accept the first one, too.
+    #[inline]
+    pub(crate) fn is_sound(&self, can_be: impl Fn(*mut u8) -> bool) -> bool {
+        let can_be = |block: *mut Block| can_be(block.cast()) || Self::is_bottom(block);
+        if (!MARKS || FILLS) && !can_be(self.first) {
+            return false;
+        }
+        // SAFETY: there is a block or a bottom.
+        unsafe {
+            let next = (*self.first).next;
+            next.is_null() || (Self::has_room(self.first) && can_be(next))
+        }
+    }
+
+    /// Returns whether this block's room is one, and marked.
+    ///
+    /// # Safety
+    /// `block` must be readable.
+    #[inline]
+    unsafe fn has_room(block: *const Block) -> bool {
+        // SAFETY: required of the caller.
+        unsafe { ((*block).room ^ Block::mark(block)) <= Self::MAX_ROOM }
     }
 
     /// Returns whether there is no block at this address, but one of the bottoms.

@@ -45,7 +45,10 @@ pub(crate) struct Slab {
     pub(crate) free: Magazine,
     pub(crate) count: u16,
     /// The room above each of its free slots, once they are ready.
-    pub(crate) room: u16,
+    pub(crate) room: u8,
+    /// Whether an allocation has been shrunk here, in a build with checks. Then a slot may have a layout that is
+    /// smaller than those of its class.
+    pub(crate) has_shrunk: bool,
     /// The offset of the first slot that was never used, if there is one left.
     pub(crate) fresh: u16,
     pub(crate) class: u8,
@@ -90,6 +93,20 @@ pub(crate) const FIRST_SLOT: usize = {
     (end - GRAIN / 2 + (GRAIN - 1)) / GRAIN * GRAIN + GRAIN / 2
 };
 
+/// The most classes that there can be.
+pub(crate) const MAX_CLASSES: usize = 256;
+
+/// 2^32 divided by the number of grains in a slot of each class, rounded up.
+static INVERSES: [u32; MAX_CLASSES] = {
+    let mut inverses = [0; MAX_CLASSES];
+    let mut class = 0;
+    while class < MAX_CLASSES {
+        inverses[class] = (u32::MAX / (class as u32 + 1)).wrapping_add(1);
+        class += 1;
+    }
+    inverses
+};
+
 /// Returns whether `ptr` is a slot: slots are at 8 mod 16, payloads of chunks at 0 mod 16.
 #[inline]
 pub(crate) fn is_slot(ptr: *mut u8) -> bool {
@@ -106,7 +123,8 @@ impl Slab {
             free: Magazine::with_room(room),
             count,
             // At most `Magazine::MAX_ROOM`.
-            room: room as u16,
+            room: room as u8,
+            has_shrunk: false,
             // Classes are few enough, and slabs small enough (see `Bins::CHECKED`).
             fresh: FIRST_SLOT as u16,
             class: class as u8,
@@ -184,6 +202,15 @@ impl Slab {
     pub(crate) const fn slots(slab: usize, class: usize) -> usize {
         // The last word of its block is the header of the chunk above.
         (slab - WORD - FIRST_SLOT) / Self::slot_size(class)
+    }
+
+    /// Returns whether a slot of `class` begins this many bytes above the first one.
+    ///
+    /// Instead of a division: Lemire, Kaser and Kurz, "Faster remainder by direct computation" (2019).
+    #[inline]
+    pub(crate) fn is_multiple(bytes: usize, class: u8) -> bool {
+        let inverse = INVERSES[usize::from(class)];
+        ((bytes / GRAIN) as u32).wrapping_mul(inverse) <= inverse.wrapping_sub(1)
     }
 
     /// Returns the slab of `slab` bytes in which there is a slot at `ptr`.
@@ -369,6 +396,22 @@ impl Slab {
             (*back).next = next;
             if first.read() == this {
                 first.write(if next == this { null_mut() } else { next });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that there can be: slabs have at most 32 KiB.
+    #[test]
+    fn slots_begin_where_their_size_says() {
+        for class in 0..MAX_CLASSES {
+            for grains in 0..(32 << 10) / GRAIN {
+                let is_start = Slab::is_multiple(grains * GRAIN, class as u8);
+                assert_eq!(is_start, grains % (class + 1) == 0);
             }
         }
     }

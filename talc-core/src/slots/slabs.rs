@@ -4,9 +4,9 @@ use core::alloc::Layout;
 use core::mem;
 use core::ptr::{addr_of_mut, null_mut, NonNull};
 
-use crate::checks::CHECKS;
 use crate::memory::slab::{Slab, State};
-use crate::{Bins, RawTalc};
+use crate::tier::CHECKS;
+use crate::{Bins, Misuse, RawTalc};
 
 impl<
         const LINEAR: usize,
@@ -108,8 +108,13 @@ impl<
             let chunk = Slab::chunk(slab);
             let header = chunk.header();
             if CHECKS {
-                if let Some(misuse) = self.damage_around(chunk, header) {
-                    self.diagnosis.note(misuse);
+                let misuse = if !header.is_marked() || header.size() != SLAB {
+                    Some(Misuse::Damaged)
+                } else {
+                    self.damage_around(chunk, header)
+                };
+                if let Some(misuse) = misuse {
+                    self.note(misuse, slab as usize);
                     return None;
                 }
             }

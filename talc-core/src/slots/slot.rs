@@ -3,10 +3,10 @@
 use core::alloc::Layout;
 use core::ptr::{addr_of_mut, null_mut, NonNull};
 
-use crate::checks::CHECKS;
 use crate::memory::chunk::{Chunk, GRAIN};
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, State, QUIET};
+use crate::tier::CHECKS;
 use crate::{Bins, RawTalc};
 
 impl<

@@ -19,12 +19,12 @@
 
 use core::ptr::NonNull;
 
-use crate::checks::CHECKS;
 use crate::memory::chunk::{Chunk, WORD};
 use crate::memory::header::Header;
 use crate::memory::heap::HeapEnd;
 use crate::memory::slab::{Slab, State, QUIET};
 use crate::table::Table;
+use crate::tier::CHECKS;
 use crate::{Bins, RawTalc};
 
 /// What is free at the top of a heap.

@@ -7,7 +7,7 @@ use super::spread::Spread;
 use super::{SlabBooks, Table, Whole};
 use crate::memory::chunk::{chunk_size, CHUNK_UNIT, GRAIN, WORD};
 use crate::memory::heap::{HEAP_OVERHEAD, HEAP_WORDS};
-use crate::memory::slab::{Slab, QUIET};
+use crate::memory::slab::{Slab, MAX_CLASSES, QUIET};
 use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE};
 
 /// The shape of the free lists of a [`RawTalc`](crate::RawTalc), which is its type parameter: how
@@ -185,7 +185,7 @@ impl<
                 "Bins: chunks that are kept must be smaller than a slab"
             );
             assert!(
-                CLASSES <= 256 && Slab::slots(SLAB, CLASSES - 1) >= 2,
+                CLASSES <= MAX_CLASSES && Slab::slots(SLAB, CLASSES - 1) >= 2,
                 "Bins: two slots of the largest class must fit into a slab"
             );
         }

@@ -65,7 +65,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn managing<T>(&mut self, unchanged: T, f: impl FnOnce(&mut RawTalc<B>) -> T) -> T {
-        if cfg!(debug_assertions) && !S::MANUAL_HEAPS {
+        if talc_core::CHECKS && !S::MANUAL_HEAPS {
             self.reports.note(Report::ManualHeaps);
         }
         self.reporting(unchanged, |talc| f(&mut talc.raw))

@@ -53,7 +53,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         // Heaps that a source takes back come and go. The table should not move to one that is to
         // go.
         let raw = if S::RELEASES { B::NEW_COMPLETE } else { B::NEW };
-        Self { raw, source, reports: Reports::new() }
+        Self { raw: raw.deferring(), source, reports: Reports::new() }
     }
 
     /// Allocates memory for `layout`. Asks the source until it fits or the source has no more.

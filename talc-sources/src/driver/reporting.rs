@@ -4,7 +4,9 @@ use core::alloc::Layout;
 
 use super::Talc;
 use crate::reports::Reports;
-use crate::{Binning, RawTalcExt, Report, Source};
+#[cfg(feature = "audit")]
+use crate::Report;
+use crate::{Binning, Incident, RawTalcExt, ReportHook, Source};
 
 impl<S, B> Talc<S, B> {
     /// Sets whether methods keep a broken rule that they find for [`deferred`](Self::deferred) to
@@ -12,8 +14,17 @@ impl<S, B> Talc<S, B> {
     /// nothing.
     #[inline]
     pub fn defer_reports(&mut self, are_deferred: bool) -> bool {
-        self.raw.defer_reports(are_deferred);
         self.reports.defer(are_deferred)
+    }
+
+    /// Sets a function that is called with each broken rule that is found, before the panic. It may log what it is
+    /// told, and abort, reset or halt instead of returning.
+    ///
+    /// It is called when no wrapper holds its lock. It should not allocate here: the heaps may be damaged. Nothing is
+    /// ever found in release builds without the features `hardened` and `error-scanning`.
+    #[inline]
+    pub fn set_report_hook(&mut self, hook: Option<ReportHook>) {
+        self.reports.set_hook(hook);
     }
 }
 
@@ -22,10 +33,10 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     /// one was. A method that would otherwise panic does nothing.
     ///
     /// This is for wrappers, which must not panic before they have released their lock, as the
-    /// message may be allocated here. Nothing is ever found in release builds without the feature
-    /// `error-scanning`.
+    /// message may be allocated here. Then they [raise](Incident::raise) it. Nothing is ever found in release
+    /// builds without the features `hardened` and `error-scanning`.
     #[inline]
-    pub fn deferred<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (T, Option<Report>) {
+    pub fn deferred<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (T, Option<Incident>) {
         if !Reports::EXIST {
             return (f(self), None);
         }
@@ -33,12 +44,12 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         // A source may unwind.
         let talc = Deferred { talc: self, was_deferred };
         let result = f(&mut *talc.talc);
-        let report = talc.talc.take_report();
-        (result, report)
+        let incident = if talc.talc.has_report() { talc.talc.take_report() } else { None };
+        (result, incident)
     }
 
     /// Returns whether `ptr` seems to be a live allocation of `layout`, and reports what is wrong
-    /// if not. Always `true` if debug assertions are disabled.
+    /// if not. Always `true` in builds without [checks](talc_core::CHECKS).
     ///
     /// This is for wrappers, before they read the contents of the allocation.
     ///
@@ -47,18 +58,8 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub unsafe fn is_sound(&mut self, ptr: *mut u8, layout: Layout) -> bool {
-        let check = |talc: &mut Self| {
-            if cfg!(debug_assertions) {
-                // SAFETY: required of the caller.
-                if let Some(misuse) = unsafe { talc.raw.misuse(ptr, layout) } {
-                    talc.reports.note(Report::Misuse(misuse));
-                    return false;
-                }
-            }
-            true
-        };
         // SAFETY: required of the caller.
-        unsafe { self.reporting_of(ptr, layout, false, check) }
+        unsafe { self.reporting_of(ptr, layout, false, |talc| !talc.raw.is_misused(ptr, layout)) }
     }
 
     /// Returns whether a broken rule was found and not reported yet. Only in
@@ -68,13 +69,14 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         self.raw.has_report() || self.reports.has_found()
     }
 
-    #[inline]
-    fn take_report(&mut self) -> Option<Report> {
-        let report = self.reports.take(self.raw.take_report());
-        if report.is_some() {
+    #[cold]
+    #[inline(never)]
+    fn take_report(&mut self) -> Option<Incident> {
+        let incident = self.reports.take(self.raw.take_report());
+        if incident.is_some() {
             self.raw.mute_damage();
         }
-        report
+        incident
     }
 
     /// Calls `f`, with the feature `error-scanning` after an audit. Returns `undone` instead of
@@ -91,18 +93,27 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
                 self.reports.note(Report::Fault(fault));
             }
         }
-        if !Reports::EXIST {
-            return f(self);
+        if self.reports.has_found() {
+            self.report();
+            return undone;
         }
-        if self.reports.are_deferred() {
-            return if self.has_report() { undone } else { f(self) };
-        }
-        let (result, report) =
-            self.deferred(|talc| if talc.has_report() { undone } else { f(talc) });
-        if let Some(report) = report {
-            panic!("{report}");
+        let result = f(self);
+        if self.raw.has_report() {
+            self.report();
         }
         result
+    }
+
+    /// Panics with what was found, unless reports are deferred.
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn report(&mut self) {
+        if !self.reports.are_deferred() {
+            if let Some(incident) = self.take_report() {
+                incident.raise();
+            }
+        }
     }
 
     /// As [`reporting`](Self::reporting), for an operation on an allocation. What is wrong with the
@@ -120,11 +131,9 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         f: impl FnOnce(&mut Self) -> T,
     ) -> T {
         #[cfg(feature = "audit")]
-        if cfg!(debug_assertions) && self.reports.are_scanned() {
+        if self.reports.are_scanned() {
             // SAFETY: required of the caller.
-            if let Some(misuse) = unsafe { self.raw.misuse(ptr, layout) } {
-                self.reports.note(Report::Misuse(misuse));
-            }
+            let _ = unsafe { self.raw.is_misused(ptr, layout) };
         }
         #[cfg(not(feature = "audit"))]
         let _ = (ptr, layout);

@@ -10,8 +10,8 @@ use core::mem::forget;
 use core::ptr::NonNull;
 
 use lock_api::{Mutex, MutexGuard, RawMutex};
-use talc_sources::talc_core::{DefaultBinning, Magazine};
-use talc_sources::{AbortOnDrop, Binning, Source, Talc};
+use talc_sources::talc_core::{DefaultBinning, Magazine, Misuse, CHECKS};
+use talc_sources::{AbortOnDrop, Binning, ReportHook, Source, Talc};
 
 use crate::glue::{self, Wrapper};
 use crate::lock::{CopyLimit, TalcGuard};
@@ -383,6 +383,12 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         }
     }
 
+    /// Sets a function that is called with each broken rule that is found, before the panic. See
+    /// [`Talc::set_report_hook`].
+    pub fn set_report_hook(&self, hook: Option<ReportHook>) {
+        glue::with(self, |talc| talc.set_report_hook(hook));
+    }
+
     fn trim_shards(&self) {
         glue::with(self, |talc| self.empty_shards(talc, None, false));
     }
@@ -398,8 +404,9 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         unsafe {
             match shard::class_of(layout) {
                 Some(class) => {
-                    #[cfg(debug_assertions)]
-                    self.check(class, block, layout);
+                    if CHECKS && (cfg!(debug_assertions) || shard::seems_free(block)) {
+                        self.check(class, block, layout);
+                    }
                     // With such a source, there is more to do.
                     if S::RELEASES || !self.nearest().try_push(class, block) {
                         self.give_back_slowly(class, block, layout);
@@ -489,15 +496,17 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         })?
     }
 
-    /// Looks for what is wrong with freeing a block.
+    /// Looks for what is wrong with freeing a block. In release builds, this is done when the block is given back to the
+    /// shared heap, whose lock it takes, and before only if it [seems](shard::seems_free) to be free.
     ///
     /// # Panics
     /// If it is not allocated, or in a shard.
     ///
     /// # Safety
     /// As for [`Talc::is_sound`].
-    #[cfg(debug_assertions)]
-    #[track_caller]
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn check(&self, class: usize, block: NonNull<u8>, layout: Layout) {
         // SAFETY: required of the caller.
         glue::with(self, |talc| unsafe { talc.is_sound(block.as_ptr(), layout) });
@@ -505,7 +514,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             .shards
             .iter()
             .any(|shard| shard.stock.try_lock().map_or(false, |stock| stock.has(class, block)));
-        assert!(!is_free, "{}", talc_sources::talc_core::Misuse::AlreadyFree);
+        assert!(!is_free, "{}", Misuse::AlreadyFree);
     }
 }
 

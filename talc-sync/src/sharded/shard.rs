@@ -1,7 +1,7 @@
 //! One core's or thread's magazines, behind a lock of their own.
 
 use core::alloc::Layout;
-use core::mem::{size_of, swap};
+use core::mem::{align_of, size_of, swap};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicIsize, Ordering};
 
@@ -217,7 +217,6 @@ impl Stock {
     }
 
     /// Returns whether a block is in a magazine of a class.
-    #[cfg(debug_assertions)]
     pub(super) fn has(&self, class: usize, block: NonNull<u8>) -> bool {
         let has = |magazine: &Magazine| {
             !magazine.is_empty() && !magazine.all(|other| other != block.as_ptr())
@@ -238,6 +237,14 @@ impl Stock {
         let mut pairs = self.pairs.iter().enumerate();
         pairs.all(|(class, pair)| all(&pair.loaded, class) && all(&pair.other, class))
     }
+}
+
+/// Returns whether a block that is given back cannot be one, or is in a magazine already.
+#[inline]
+pub(super) fn seems_free(block: NonNull<u8>) -> bool {
+    let block = block.as_ptr();
+    // SAFETY: aligned, and at least as large as allocations are.
+    block as usize % align_of::<usize>() != 0 || unsafe { Magazine::has_marked(block) }
 }
 
 /// What the counters of the allocator do not know: which of its allocations are in a shard, and what was
