@@ -4,7 +4,11 @@
 //! Each case runs in a child process, which is this program again.
 // Whole cache lines have room beyond the end, where a write does no damage.
 #![cfg(not(feature = "cache-aligned-allocations"))]
-#![cfg(all(debug_assertions, unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(
+    any(debug_assertions, feature = "hardened"),
+    unix,
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 #![allow(clippy::undocumented_unsafe_blocks)] // Misuse is what is tested; the heap is static.
 #![allow(clippy::incompatible_msrv)] // The MSRV is that of the library.
 

@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use talc_sync::talc_sources::talc_core::RawTalc;
+use talc_sync::talc_sources::talc_core::{self, RawTalc};
 use talc_sync::talc_sources::{Claim, GlobalAllocSource, OutOfMemory, Source};
 use talc_sync::{RawSpinlock, TalcCell, TalcLock, TalcSyncCell};
 
@@ -172,8 +172,9 @@ fn aborted_saying(code: Option<i32>, said: &str, sentence: &str) {
 /// Ends where its chunk ends: the next chunk's header is just above.
 const LAYOUT: Layout = Layout::new::<[usize; 203]>();
 
-/// Rules that only debug builds look at; elsewhere, breaking them is undefined behaviour.
-const CHECKED: bool = cfg!(debug_assertions);
+/// Rules that only debug builds look at, and those with the feature `hardened`; elsewhere, breaking them is
+/// undefined behaviour.
+const CHECKED: bool = talc_core::CHECKS;
 
 case!(a_double_free, allocator 1, unsafe {
     let block = LOCK.alloc(LAYOUT);
@@ -228,9 +229,10 @@ case!(a_source_of_the_global_allocator_that_panics, allocator 3, if CHECKED {
     assert!(code.is_none() && !said.contains("still alive"), "{said}");
 });
 
-case!(a_source_that_allocates, allocator 4, if CHECKED {
+// Cells look for it in debug builds only.
+case!(a_source_that_allocates, allocator 4, if cfg!(debug_assertions) {
     let _ = std::panic::catch_unwind(|| vec![0_u8; HEAP]);
-}, |code, said| if CHECKED {
+}, |code, said| if cfg!(debug_assertions) {
     aborted_saying(code, said, "talc: this TalcCell is in use already, since ");
 });
 

@@ -185,7 +185,7 @@ fn what_is_in_none_is_found() {
     assert!(message.contains("none of the regions"), "{message}");
 }
 
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, feature = "hardened"))]
 #[test]
 fn a_region_given_twice_is_found() {
     let mut memory = vec![0_u128; SIZE / 16];

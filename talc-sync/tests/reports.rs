@@ -63,9 +63,9 @@ unsafe impl RawMutex for Watched {
 
 type Lock = TalcLock<Watched, Claim>;
 
-/// Rules of unsafe functions are looked at in debug builds only; breaking them is undefined
+/// Rules of unsafe functions are looked at in debug builds and with the feature `hardened` only; breaking them is undefined
 /// behaviour in others.
-const CHECKED: bool = cfg!(debug_assertions);
+const CHECKED: bool = talc_sync::talc_sources::talc_core::CHECKS;
 
 /// A size that ends where its chunk ends: the next chunk's header is just above.
 const WHOLE: usize = 1024 - std::mem::size_of::<usize>();

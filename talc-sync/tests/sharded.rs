@@ -9,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Barrier;
 
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, feature = "hardened"))]
 use common::panic_message;
 use common::stress::stress;
 use common::{arena, fill, layout, rounds, verify, Random, WrongHint};
@@ -212,7 +212,7 @@ fn sizes_of_zero_are_blocks() {
     assert_eq!(allocations_of(talc.into_inner()), 0);
 }
 
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, feature = "hardened"))]
 #[test]
 fn a_double_free_is_found() {
     let (_memory, claim) = arena(1 << 20);

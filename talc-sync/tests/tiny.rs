@@ -16,7 +16,12 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 4).unwrap()
 }
 
-#[cfg(not(any(debug_assertions, feature = "counters", feature = "error-scanning")))]
+#[cfg(not(any(
+    debug_assertions,
+    feature = "hardened",
+    feature = "counters",
+    feature = "error-scanning"
+)))]
 #[test]
 fn little_comes_on_top() {
     let beside = std::mem::size_of::<TinyTalc<RawSpinlock, SIZE>>() - SIZE;
