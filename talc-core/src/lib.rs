@@ -41,6 +41,7 @@ pub use inspect::audit::Fault;
 pub use inspect::snapshot::Snapshot;
 pub use inspect::visit::Part;
 pub use memory::chunk::CHUNK_UNIT;
+pub use memory::fill::SEAL;
 pub use memory::magazine::Magazine;
 pub use table::bins::{Bins, CompactBins, DefaultBinning, SmallBinning};
 pub use tally::counters::Counters;

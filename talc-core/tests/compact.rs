@@ -56,7 +56,7 @@ fn an_allocator_with_its_table_inside_may_be_moved() {
 fn slabs_open_at_once_and_close_when_they_are_empty() {
     let mut memory = memory();
     let mut talc = RawTalc::<WithSlabs>::new();
-    let layout = Layout::new::<[u8; 256]>();
+    let layout = Layout::new::<[u8; 256 - SEAL]>();
     // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
     unsafe {
         talc.claim(memory.0.as_mut_ptr(), memory.0.len()).unwrap();

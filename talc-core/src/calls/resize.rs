@@ -6,6 +6,7 @@ use core::fmt;
 use core::ptr::{copy, NonNull};
 
 use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, MAX_REQUEST};
+use crate::memory::fill::{seal, SEAL};
 use crate::memory::header::{Below, Header};
 use crate::memory::slab::{is_slot, Slab};
 use crate::tier::CHECKS;
@@ -66,8 +67,10 @@ impl<
         if SLAB != 0 && is_slot(ptr) {
             // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
             let class = unsafe { (*Slab::of_slot(ptr, SLAB)).class };
-            let fits = new_size <= Slab::slot_size(class.into());
+            let fits = new_size <= Slab::slot_size(class.into()) - SEAL;
             if fits {
+                // SAFETY: as said.
+                unsafe { seal(ptr, new_size) };
                 self.tally.record(|counters| counters.grew(new_size - layout.size()));
             }
             return fits;
@@ -89,9 +92,12 @@ impl<
                 }
                 self.uncount_small_chunk(header);
                 self.remove_gap(chunk.above(size), above.size());
-                self.occupy(chunk, size + above.size(), need, header.below());
+                self.check_gap(chunk.above(size), above, chunk.addr() + need);
+                let is_filled = above.is_filled();
+                self.occupy(chunk, size + above.size(), need, header.below(), is_filled);
             }
             chunk.note(new_size);
+            seal(ptr, new_size);
         }
         self.tally.record(|counters| counters.grew(new_size - layout.size()));
         true
@@ -154,9 +160,10 @@ impl<
                 above.set_header(above_header.with_below_free());
             }
             copy(old.payload(), chunk.payload(), layout.size());
-            self.occupy(chunk, size, need, below);
+            self.occupy(chunk, size, need, below, false);
             self.tally.record(|counters| counters.grew(new_size - layout.size()));
             chunk.note(new_size);
+            seal(chunk.payload(), new_size);
             Some(NonNull::new_unchecked(chunk.payload()))
         }
     }
@@ -184,6 +191,8 @@ impl<
             return None;
         }
         self.tally.record(|counters| counters.shrank(layout.size() - new_size));
+        // SAFETY: the allocation becomes smaller.
+        unsafe { seal(ptr, new_size) };
         if SLAB != 0 && is_slot(ptr) {
             if CHECKS && new_size != layout.size() {
                 // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).

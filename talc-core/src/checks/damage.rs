@@ -9,6 +9,7 @@
 use core::mem::size_of;
 
 use crate::memory::chunk::{Chunk, Links, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::fill::find_written;
 use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, Tag};
@@ -161,6 +162,35 @@ impl<
         };
         // SAFETY: required of the caller.
         unsafe { &*magazine }.is_sound(can_be) || !self.is_metadata_established()
+    }
+
+    /// Looks for what was written to a free block of `size` bytes behind the words of its magazine, and notes it.
+    ///
+    /// # Safety
+    /// The block must be the allocator's, and filled.
+    #[inline]
+    pub(crate) unsafe fn check_free(&mut self, block: *mut u8, size: usize) {
+        let start = block as usize;
+        // SAFETY: required of the caller.
+        if let Some(written) = unsafe { find_written(start + Magazine::MIN_BLOCK, start + size) } {
+            self.note(Misuse::WrittenWhileFree, written);
+        }
+    }
+
+    /// Looks for what was written to a gap up to `end`, beyond which it stays free, and notes it.
+    ///
+    /// # Safety
+    /// It must have been a gap with that header until now, and still be as it was.
+    #[inline]
+    pub(crate) unsafe fn check_gap(&mut self, gap: Chunk, header: Header, end: usize) {
+        if header.is_filled() {
+            let start = gap.payload() as usize + size_of::<Links>();
+            let footer = gap.addr() + header.size() - WORD;
+            // SAFETY: required of the caller.
+            if let Some(written) = unsafe { find_written(start, end.min(footer)) } {
+                self.note(Misuse::WrittenWhileFree, written);
+            }
+        }
     }
 
     /// Returns whether there can be a slab at this address.

@@ -5,6 +5,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, MAX_REQUEST, WORD};
+use crate::memory::fill::is_sealed;
 use crate::memory::heap::HeapEnd;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{is_slot, Slab, Tag, FIRST_SLOT};
@@ -27,6 +28,8 @@ pub enum Misuse {
     /// The header above the allocation was overwritten, by a write beyond the end of the
     /// allocation.
     Overrun,
+    /// Memory was written to while it was free. With the feature `hardened-full`.
+    WrittenWhileFree,
     /// Words of the allocator itself were overwritten, by a write to free memory, in front of an
     /// allocation or beyond its end. Each allocator reports it once.
     Damaged,
@@ -49,6 +52,7 @@ impl fmt::Display for Misuse {
                  (or something wrote beyond the end of the allocation below it)"
             }
             Self::Overrun => "talc: something wrote beyond the end of this allocation",
+            Self::WrittenWhileFree => "talc: something wrote to memory after it was freed",
             Self::Damaged => {
                 "talc: something wrote to free memory, in front of an allocation or beyond its end"
             }
@@ -137,6 +141,9 @@ impl<
             {
                 return Some(Misuse::WrongSize);
             }
+            if !is_sealed(ptr, layout.size()) {
+                return Some(Misuse::Overrun);
+            }
             self.damage_around(chunk, header)
         }
     }
@@ -178,6 +185,9 @@ impl<
             // Those from `fresh` on were never used.
             if offset >= usize::from((*slab).fresh) || Magazine::has_marked(ptr) {
                 return Some(Misuse::AlreadyFree);
+            }
+            if !is_sealed(ptr, layout.size()) {
+                return Some(Misuse::Overrun);
             }
             if MARKS {
                 return None;

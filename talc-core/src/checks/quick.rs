@@ -4,6 +4,7 @@
 use core::alloc::Layout;
 
 use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::fill::is_sealed;
 use crate::memory::header::{Below, Header};
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{is_slot, Slab, Tag, FIRST_SLOT};
@@ -47,11 +48,12 @@ impl<
                     && offset < usize::from((*slab).fresh).wrapping_sub(FIRST_SLOT)
                     && Slab::is_multiple(offset, class)
                     && !Magazine::has_marked(ptr)
+                    && is_sealed(ptr, layout.size())
             } else {
                 let chunk = Chunk::of_payload(ptr);
                 let need = chunk_size(layout.size());
                 let above = chunk.above(need);
-                if ptr as usize & (layout.align() - 1 | (GRAIN - 1)) != 0
+                if ptr as usize & ((layout.align() - 1) | (GRAIN - 1)) != 0
                     || !has(chunk.addr())
                     || chunk.header() != Header::allocated(need, Below::CHUNK).noting(layout.size())
                     || !has(above.addr())
@@ -64,6 +66,7 @@ impl<
                     && header.size() >= CHUNK_UNIT
                     && header.size() <= books.highest - above.addr()
                     && !Magazine::has_marked(ptr)
+                    && is_sealed(ptr, layout.size())
             }
         }
     }

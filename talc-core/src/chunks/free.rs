@@ -1,6 +1,9 @@
 //! Freeing a chunk: it becomes a gap, and is joined with the gaps next to it.
 
-use crate::memory::chunk::Chunk;
+use core::mem::size_of;
+
+use crate::memory::chunk::{Chunk, Links, WORD};
+use crate::memory::fill::fill;
 use crate::memory::header::Header;
 use crate::tier::CHECKS;
 use crate::{Bins, RawTalc};
@@ -28,24 +31,33 @@ impl<
         // stands a gap, with a footer (I4, I5).
         unsafe {
             let above = chunk.above(size);
+            let mut is_filled = fill(chunk.payload() as usize, above.addr());
             let above_header = above.header();
             if above_header.is_gap() {
                 self.remove_gap(above, above_header.size());
                 size += above_header.size();
+                // What was its header and its links is inside now.
+                is_filled &= above_header.is_filled()
+                    && fill(above.addr(), above.payload() as usize + size_of::<Links>());
             } else {
                 above.set_header(above_header.with_below_free());
             }
             if below.is_gap() {
-                if CHECKS {
+                let size_below = chunk.size_below();
+                let gap = chunk.below(size_below);
+                let gap_header = gap.header();
+                below = gap_header.below();
+                self.remove_gap(gap, size_below);
+                size += size_below;
+                // And what was its footer.
+                is_filled &=
+                    gap_header.is_filled() && fill(chunk.addr() - WORD, chunk.payload() as usize);
+                if CHECKS && !is_filled {
                     chunk.set_header(Header::FREED);
                 }
-                let size_below = chunk.size_below();
-                chunk = chunk.below(size_below);
-                below = chunk.header().below();
-                self.remove_gap(chunk, size_below);
-                size += size_below;
+                chunk = gap;
             }
-            self.add_gap(chunk, Header::gap(size, below));
+            self.add_gap(chunk, Header::gap(size, below).filled(is_filled));
             self.open_if_roomy(size);
             (chunk, size)
         }

@@ -60,7 +60,8 @@ impl<
             let header = gap.header();
             let size = header.size();
             self.tally.record(|counters| counters.gap_removed(size));
-            self.occupy(gap, size, need, header.below());
+            self.check_gap(gap, header, gap.addr() + need);
+            self.occupy(gap, size, need, header.below(), header.is_filled());
             gap
         }
     }
@@ -74,33 +75,43 @@ impl<
         let Gap { chunk: mut lowest, size, bin } = gap;
         // SAFETY: required of the caller; the bytes of a gap are the allocator's to cut up (I9).
         unsafe {
-            let mut below = lowest.header().below();
+            let header = lowest.header();
+            let mut below = header.below();
             Table::unlink(self.table_mut(), lowest, bin);
             self.tally.record(|counters| counters.gap_removed(size));
+            self.check_gap(lowest, header, lowest.addr() + front + need);
             if front != 0 {
-                self.add_gap(lowest, Header::gap(front, below));
+                self.add_gap(lowest, Header::gap(front, below).filled(header.is_filled()));
                 lowest = lowest.above(front);
                 below = Below::GAP;
             }
-            self.occupy(lowest, size - front, need, below);
+            self.occupy(lowest, size - front, need, below, header.is_filled());
             lowest
         }
     }
 
     /// Makes the first `need` of `size` free bytes an allocated chunk, and the rest a gap if it is
-    /// large enough. `below` is what stands below these bytes.
+    /// large enough. `below` is what stands below these bytes, and whether the rest is [filled](crate::memory::fill)
+    /// is said.
     ///
     /// # Safety
     /// - The bytes must be the allocator's (I9) and in no list.
     /// - `size >= need`, and both must be multiples of 16.
     /// - Above the bytes, there must be an allocated chunk or a sentinel, marked `BELOW_FREE`.
-    pub(crate) unsafe fn occupy(&mut self, chunk: Chunk, size: usize, need: usize, below: Below) {
+    pub(crate) unsafe fn occupy(
+        &mut self,
+        chunk: Chunk,
+        size: usize,
+        need: usize,
+        below: Below,
+        is_filled: bool,
+    ) {
         let rest = size - need;
         // SAFETY: all headers written lie at the start, the end or inside of the caller's bytes.
         unsafe {
             if rest >= CHUNK_UNIT {
                 chunk.set_header(Header::allocated(need, below));
-                self.add_gap(chunk.above(need), Header::gap(rest, Below::CHUNK));
+                self.add_gap(chunk.above(need), Header::gap(rest, Below::CHUNK).filled(is_filled));
             } else {
                 chunk.set_header(Header::allocated(size, below));
                 chunk.above(size).set_below_free(false);

@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use crate::chunks::search::Gap;
 use crate::heaps::sizing::gap_for;
 use crate::memory::chunk::WORD;
+use crate::memory::fill::SEAL;
 use crate::table::Table;
 use crate::tuning::GAPS_FOR_HAS;
 use crate::{Bins, RawTalc};
@@ -81,7 +82,7 @@ impl<
                 largest = largest.max(gap.header().size());
                 next = gap.next_gap();
             }
-            Some(largest - WORD)
+            Some(largest - WORD - SEAL)
         }
     }
 }

@@ -4,7 +4,8 @@ use core::alloc::Layout;
 use core::mem;
 use core::ptr::NonNull;
 
-use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::fill::{fill, seal};
 use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
@@ -101,6 +102,7 @@ impl<
         // magazine is the allocator's (I15).
         unsafe {
             let slot = self.pop(|table| Table::ready(table).add(class))?;
+            self.check_free(slot.as_ptr(), Slab::slot_size(class));
             self.tally.record(|counters| {
                 counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
             });
@@ -123,6 +125,7 @@ impl<
                 self.note(Misuse::Damaged, chunk.payload() as usize);
                 return None;
             }
+            self.check_free(chunk.payload(), header.size() - WORD);
             chunk.set_header(header.without_mark());
             self.tally.record(|counters| counters.gap_removed(header.size()));
             Some(chunk)
@@ -136,7 +139,11 @@ impl<
     #[inline]
     pub(crate) unsafe fn pop_slot(&mut self, class: usize, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
-        let slot = unsafe { self.pop_ready(class)? };
+        let slot = unsafe {
+            let slot = self.pop_ready(class)?;
+            seal(slot.as_ptr(), layout.size());
+            slot
+        };
         self.tally.record(|counters| counters.allocated(layout.size()));
         Some(slot)
     }
@@ -179,7 +186,7 @@ impl<
         // it has been shrunk, will do for that class.
         unsafe {
             // Slots are aligned for their layouts.
-            let class = layout.size().saturating_sub(1) / GRAIN;
+            let class = Self::class_of_size(layout.size());
             let magazine = self.ready_mut(class);
             if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
                 return false;
@@ -187,6 +194,8 @@ impl<
             // The round trip through an address takes up the provenance that `claim` exposed.
             let is_kept = Magazine::push(magazine, ptr as usize as *mut u8);
             if is_kept {
+                let start = ptr as usize;
+                fill(start + Magazine::MIN_BLOCK, start + Slab::slot_size(class));
                 self.tally.record(|counters| {
                     counters.slots_added(Slab::size_of_slot(ptr, SLAB));
                 });
@@ -229,6 +238,8 @@ impl<
                 return false;
             }
             chunk.set_header(header.with_mark());
+            let start = chunk.payload() as usize;
+            fill(start + Magazine::MIN_BLOCK, start + header.size() - WORD);
             self.tally.record(|counters| counters.gap_added(header.size()));
             true
         }

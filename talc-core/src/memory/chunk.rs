@@ -8,6 +8,7 @@
 use core::mem::size_of;
 use core::ptr::{addr_of, NonNull};
 
+use super::fill::{seal, SEAL};
 use super::header::Header;
 use super::magazine::Magazine;
 use crate::tier::NOTES;
@@ -31,12 +32,18 @@ pub(crate) const HOLE: usize = CHUNK_UNIT - GRAIN;
 const _: () = assert!(HOLE == 0 || HOLE == GRAIN);
 
 /// Maximum size of a request in bytes, so that its chunk is not larger than `isize::MAX`.
-pub(crate) const MAX_REQUEST: usize = (isize::MAX as usize & !(GRAIN - 1)) - WORD;
+pub(crate) const MAX_REQUEST: usize = (isize::MAX as usize & !(GRAIN - 1)) - WORD - SEAL;
 
-/// Returns the size of the chunk that holds a payload of `size` bytes, where `size <= MAX_REQUEST`.
+/// Returns the size of the chunk for a layout of `size` bytes, where `size <= MAX_REQUEST`.
 #[inline]
 pub(crate) const fn chunk_size(size: usize) -> usize {
-    let rounded = (size + WORD + (GRAIN - 1)) & !(GRAIN - 1);
+    size_around(size + SEAL)
+}
+
+/// Returns the size of the chunk whose payload has at least `payload` bytes.
+#[inline]
+pub(crate) const fn size_around(payload: usize) -> usize {
+    let rounded = (payload + WORD + (GRAIN - 1)) & !(GRAIN - 1);
     if CHUNK_UNIT > GRAIN && rounded < CHUNK_UNIT {
         CHUNK_UNIT
     } else {
@@ -44,7 +51,7 @@ pub(crate) const fn chunk_size(size: usize) -> usize {
     }
 }
 
-/// Returns the size of the chunk that holds a payload of `size` bytes; `None` if `size` is larger
+/// Returns the size of the chunk for a layout of `size` bytes; `None` if `size` is larger
 /// than [`MAX_REQUEST`], as in layouts of more than `isize::MAX` bytes, which should not exist.
 #[inline]
 pub(crate) const fn checked_chunk_size(size: usize) -> Option<usize> {
@@ -120,6 +127,7 @@ impl Chunk {
         unsafe {
             self.note(size);
             Magazine::clear_mark(self.payload());
+            seal(self.payload(), size);
         }
         // SAFETY: it is above a header, and no heap reaches beyond the top of the address space.
         unsafe { NonNull::new_unchecked(self.payload()) }
@@ -300,9 +308,9 @@ mod tests {
     #[test]
     fn chunk_sizes() {
         assert_eq!(chunk_size(0), CHUNK_UNIT);
-        assert_eq!(chunk_size(CHUNK_UNIT - WORD), CHUNK_UNIT);
-        assert_eq!(chunk_size(CHUNK_UNIT - WORD + 1), CHUNK_UNIT + GRAIN);
-        assert!(chunk_size(MAX_REQUEST) >= MAX_REQUEST + WORD);
+        assert_eq!(chunk_size(CHUNK_UNIT - WORD - SEAL), CHUNK_UNIT);
+        assert_eq!(chunk_size(CHUNK_UNIT - WORD - SEAL + 1), CHUNK_UNIT + GRAIN);
+        assert!(chunk_size(MAX_REQUEST) >= MAX_REQUEST + WORD + SEAL);
         assert_eq!(checked_chunk_size(MAX_REQUEST), Some(isize::MAX as usize & !(GRAIN - 1)));
         for size in [MAX_REQUEST + 1, isize::MAX as usize, usize::MAX - 20, usize::MAX] {
             assert_eq!(checked_chunk_size(size), None);

@@ -2,7 +2,7 @@
 
 use core::mem::size_of;
 
-use crate::tier::NOTES;
+use crate::tier::{FILLS, NOTES};
 
 /// A chunk's header: its size in bytes, a multiple of [`GRAIN`](super::chunk::GRAIN), and flags in
 /// the low four bits.
@@ -63,6 +63,23 @@ impl Header {
         } else {
             self
         }
+    }
+
+    /// Returns the header of a gap all of whose words but its links and its footer are [filled](super::fill), or not,
+    /// as far as it has room for that.
+    #[inline]
+    pub(crate) const fn filled(self, is_filled: bool) -> Self {
+        if NOTES && is_filled {
+            Self(self.0 | Self::NOTE)
+        } else {
+            self
+        }
+    }
+
+    /// Returns whether this gap is [filled](Self::filled).
+    #[inline]
+    pub(crate) const fn is_filled(self) -> bool {
+        FILLS && self.0 & Self::NOTE != 0
     }
 
     /// Words, because whoever keeps allocations of several sizes for one of them may round to these.

@@ -2,6 +2,7 @@
 //! these are addresses and the words at them.
 
 pub(crate) mod chunk;
+pub(crate) mod fill;
 pub(crate) mod header;
 pub(crate) mod heap;
 pub(crate) mod magazine;

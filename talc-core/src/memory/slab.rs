@@ -31,6 +31,7 @@ use core::mem::size_of;
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 
 use super::chunk::{Chunk, GRAIN, WORD};
+use super::fill::fill;
 use super::magazine::Magazine;
 use crate::tuning::FRESH_AT_ONCE;
 
@@ -271,7 +272,11 @@ impl Slab {
     #[inline]
     pub(crate) unsafe fn put(this: *mut Self, slot: *mut u8) {
         // SAFETY: required of the caller.
-        unsafe { Magazine::put(addr_of_mut!((*this).free), slot, (*this).room.into()) };
+        unsafe {
+            let start = slot as usize;
+            fill(start + Magazine::MIN_BLOCK, start + Self::slot_size((*this).class.into()));
+            Magazine::put(addr_of_mut!((*this).free), slot, (*this).room.into());
+        }
     }
 
     /// Returns how many slots are in the free list. Counts nothing, so the slab must be sound.

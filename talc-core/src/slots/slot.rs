@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::ptr::{addr_of_mut, null_mut, NonNull};
 
 use crate::memory::chunk::{Chunk, GRAIN};
+use crate::memory::fill::{seal, SEAL};
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, State, QUIET};
 use crate::tier::CHECKS;
@@ -24,8 +25,13 @@ impl<
         if layout.align() > GRAIN / 2 {
             return CLASSES;
         }
+        Self::class_of_size(layout.size())
+    }
+
+    /// As [`class_of`](Self::class_of), for a layout that a slot is aligned for.
+    pub(crate) fn class_of_size(size: usize) -> usize {
         // Size zero gets slots of the smallest size.
-        layout.size().saturating_sub(1) / GRAIN
+        (size + SEAL).saturating_sub(1) / GRAIN
     }
 
     /// Allocates a slot of a class of which none is ready, or a chunk if there is neither a slot nor room
@@ -75,13 +81,15 @@ impl<
                     return self.pop_slot(class, layout);
                 }
             }
-            let slot = Magazine::pop(addr_of_mut!((*slab).free));
+            let slot = Magazine::pop(addr_of_mut!((*slab).free))?;
+            self.check_free(slot.as_ptr(), Slab::slot_size(class));
+            seal(slot.as_ptr(), layout.size());
             (*slab).count = (*slab).count.wrapping_add(1);
             self.tally.record(|counters| {
                 counters.allocated(layout.size());
                 counters.slots_taken(Slab::slot_size(class));
             });
-            slot
+            Some(slot)
         }
     }
 

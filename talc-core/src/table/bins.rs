@@ -5,7 +5,7 @@ use core::ptr::{addr_of_mut, null_mut};
 
 use super::spread::Spread;
 use super::{SlabBooks, Table, Whole};
-use crate::memory::chunk::{chunk_size, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::chunk::{size_around, CHUNK_UNIT, GRAIN, WORD};
 use crate::memory::heap::{HEAP_OVERHEAD, HEAP_WORDS};
 use crate::memory::slab::{Slab, MAX_CLASSES, QUIET};
 use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE};
@@ -274,7 +274,7 @@ impl<
         if Self::IS_INSIDE {
             0
         } else {
-            chunk_size(Self::table_offset(heads) + Table::<WORDS, CLASSES>::FRONT + heads * WORD)
+            size_around(Self::table_offset(heads) + Table::<WORDS, CLASSES>::FRONT + heads * WORD)
         }
     }
 

@@ -1,0 +1,89 @@
+//! What free memory is filled with, and the seal beyond the end of an allocation, in builds that
+//! [fill](crate::tier::FILLS).
+//!
+//! A seal is one word, wherever the bytes of the layout end. Free memory is filled from behind its links on. Both are
+//! bounded by [`LIMIT`], so that calls stay O(1).
+
+use core::mem::size_of;
+
+use crate::tier::FILLS;
+
+/// The bytes that each allocation takes beyond those of its layout, to notice what is written there: a word with the
+/// feature `hardened-full`, and else none.
+pub const SEAL: usize = if FILLS { size_of::<usize>() } else { 0 };
+
+/// The most bytes that are filled, or looked at, at once.
+pub(crate) const LIMIT: usize = 8 << 10;
+
+/// A word of free memory. Taken for a header, it is that of a gap, so that a second free is recognised.
+const FILL: usize = usize::MAX / 0xFF * 0xF3;
+
+/// Returns what is beyond the end of an allocation. No byte of it is 0, which is what is most often written there.
+fn seal_of(block: *mut u8) -> usize {
+    const BYTES: usize = usize::MAX / 0xFF;
+    !(block as usize).wrapping_mul(BYTES) | BYTES
+}
+
+/// Seals an allocation of `size` bytes.
+///
+/// # Safety
+/// There must be [`SEAL`] more bytes.
+#[inline]
+pub(crate) unsafe fn seal(block: *mut u8, size: usize) {
+    if FILLS {
+        // The round trip through an address takes up the provenance that `claim` exposed.
+        let end = (block as usize + size) as *mut usize;
+        // SAFETY: required of the caller.
+        unsafe { end.write_unaligned(seal_of(block)) };
+    }
+}
+
+/// Returns whether the seal is as it was, or there are none.
+///
+/// # Safety
+/// `block` must be an allocation of about `size` bytes: the seal must be readable.
+#[inline]
+pub(crate) unsafe fn is_sealed(block: *mut u8, size: usize) -> bool {
+    let end = (block as usize + size) as *const usize;
+    // SAFETY: required of the caller.
+    !FILLS || unsafe { end.read_unaligned() } == seal_of(block)
+}
+
+/// Fills the words from `start` up to `end`, if they are not too many. Returns whether they are filled.
+///
+/// # Safety
+/// They must be the allocator's.
+#[inline]
+pub(crate) unsafe fn fill(start: usize, end: usize) -> bool {
+    if !FILLS || end.wrapping_sub(start) > LIMIT {
+        return false;
+    }
+    let mut word = start;
+    while word < end {
+        // SAFETY: required of the caller.
+        unsafe { (word as *mut usize).write(FILL) };
+        word += size_of::<usize>();
+    }
+    true
+}
+
+/// Returns the first word from `start` up to `end` that is not as it was filled, among as many as are filled at once.
+///
+/// # Safety
+/// They must be the allocator's, and filled.
+#[inline]
+pub(crate) unsafe fn find_written(start: usize, end: usize) -> Option<usize> {
+    if !FILLS || end < start {
+        return None;
+    }
+    let end = end.min(start + LIMIT);
+    let mut word = start;
+    while word < end {
+        // SAFETY: required of the caller.
+        if unsafe { (word as *const usize).read() } != FILL {
+            return Some(word);
+        }
+        word += size_of::<usize>();
+    }
+    None
+}
