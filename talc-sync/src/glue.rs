@@ -26,13 +26,6 @@ pub(crate) trait Wrapper: Sized {
     /// is in use and its source has called back.
     fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> Option<T>;
 
-    /// Called when there is no memory for `layout`, while the driver is not lent out. Returns whether to try again,
-    /// which has been done `attempts` times.
-    #[inline]
-    fn is_rescued(&self, _layout: Layout, _attempts: usize) -> bool {
-        false
-    }
-
     /// Returns the layout that is allocated for `layout`, which may be larger.
     #[inline]
     fn rounded(layout: Layout) -> Layout {
@@ -208,11 +201,6 @@ impl<W: Wrapper> Allocates for W {
     #[cfg_attr(debug_assertions, track_caller)]
     fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         self.with(|_| f())
-    }
-
-    #[inline]
-    fn is_rescued(&self, layout: Layout, attempts: usize) -> bool {
-        Wrapper::is_rescued(self, layout, attempts)
     }
 }
 

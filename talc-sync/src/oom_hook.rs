@@ -15,10 +15,10 @@ use crate::glue::{self, Allocates};
 /// the machine, or take note.
 ///
 /// It is given the layout that found no memory, and how often this allocation was tried again already: 0 at first,
-/// unless the allocator inside had something to try by itself, as a [`TinyTalc`](https://docs.rs/talc/latest/talc/struct.TinyTalc.html)
-/// has before its first allocation. If it returns `true`, the allocation is tried again, and the hook is called again if there is still no memory: return
-/// `false` when nothing is left to be done, as the caller waits. If it returns `false`, the allocation is
-/// refused, and counted among the [`failures`](Self::failures).
+/// unless the allocator inside has a hook, too, which is called first. If it returns `true`, the allocation is tried
+/// again, and the hook is called again if there is still no memory: return `false` when nothing is left to be done, as
+/// the caller waits. If it returns `false`, the allocation is refused, and counted among the
+/// [`failures`](Self::failures).
 ///
 /// - **Allocations that do without the hook** are those through [`inner`](Self::inner), and through whatever that
 ///   lends, such as a region.
@@ -189,7 +189,7 @@ impl<A: Allocates> Allocates for OomHook<A> {
     #[cold]
     #[inline(never)]
     fn is_rescued(&self, layout: Layout, attempts: usize) -> bool {
-        // It may have memory that it has not touched yet, or a hook of its own.
+        // It may have a hook of its own.
         if self.allocator.is_rescued(layout, attempts) {
             return true;
         }

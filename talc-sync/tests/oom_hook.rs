@@ -228,9 +228,9 @@ fn collections_get_what_it_frees() {
     assert_eq!(numbers.iter().sum::<u32>(), 499_500);
 }
 
-/// Wrappers that are rescued by themselves are, before the hook is called.
+/// A heap that was not claimed yet, and a hook inside, are tried before the hook is called.
 #[test]
-fn the_wrapper_comes_first() {
+fn what_is_inside_comes_first() {
     static TINY: OomHook<TinyTalc<RawSpinlock, 4096>> =
         OomHook::new(unsafe { TinyTalc::new() }, hook);
     let some = layout(100, 8);
