@@ -181,6 +181,8 @@ forward! {
     [] fn has_heaps(&) -> bool;
     [] fn heap_bytes(&) -> usize;
     [] fn largest_gap(&) -> Option<usize>;
+    #[cfg(feature = "counters")]
+    [] fn fragmentation(&) -> u32;
     [] fn visit<V>(&, visitor: V);
     [unsafe] fn misuse(&, ptr: *mut u8, layout: Layout) -> Option<Misuse>;
     [unsafe] fn is_misused(&mut, ptr: *mut u8, layout: Layout) -> bool;

@@ -109,6 +109,10 @@ impl<S: Source<B>, B: Binning> TalcCell<S, B> {
         safe {
             /// Returns the size of the largest layout that fits without calling the source.
             fn largest_gap() -> Option<usize>;
+            /// Returns how scattered the available memory is, in thousandths.
+            #[cfg(feature = "counters")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+            fn fragmentation() -> u32;
             /// Checks every invariant, and returns the first fault that is found.
             #[cfg(feature = "audit")]
             #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]

@@ -8,9 +8,7 @@ use core::ptr::NonNull;
 use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
 /// A wrapper, which lends its driver to one caller at a time.
-///
-/// It is public as a bound of [`OomHook`](crate::OomHook), and nobody else's to implement: this module is private.
-pub trait Wrapper: Sized {
+pub(crate) trait Wrapper: Sized {
     /// The source of the driver.
     type Source: Source<Self::Binning>;
     /// The binning of the driver.
@@ -27,13 +25,6 @@ pub trait Wrapper: Sized {
     /// Calls `f` with the driver, which is locked or borrowed meanwhile. Returns `None` if the driver
     /// is in use and its source has called back.
     fn with<T>(&self, f: impl FnOnce(&mut Talc<Self::Source, Self::Binning>) -> T) -> Option<T>;
-
-    /// Called when there is no memory for `layout`, while the driver is not lent out. Returns whether to try again,
-    /// which has been done `attempts` times.
-    #[inline]
-    fn is_rescued(&self, _layout: Layout, _attempts: usize) -> bool {
-        false
-    }
 
     /// Returns the layout that is allocated for `layout`, which may be larger.
     #[inline]
@@ -80,9 +71,11 @@ pub trait Wrapper: Sized {
 }
 
 /// What the allocation traits are made of. Every [`Wrapper`] has it.
-pub(crate) trait Allocates {
-    /// Allocates memory. Returns `None` if there is none.
-    fn obtain(&self, layout: Layout) -> Option<NonNull<u8>>;
+///
+/// It is public as a bound of [`OomHook`](crate::OomHook), and nobody else's to implement: this module is private.
+pub trait Allocates {
+    /// Tries once to allocate memory. Returns `None` if there is none.
+    fn try_obtain(&self, layout: Layout) -> Option<NonNull<u8>>;
 
     /// Frees an allocation.
     ///
@@ -103,32 +96,74 @@ pub(crate) trait Allocates {
         unsafe { self.give_back(ptr, layout) };
     }
 
-    /// Resizes an allocation, in place if possible and otherwise by moving it. Returns `None` and changes
-    /// nothing if there is no memory.
+    /// Tries once to resize an allocation, in place if possible and otherwise by moving it. Returns `None` and
+    /// changes nothing if there is no memory.
     ///
     /// # Safety
     /// As for [`give_back`](Self::give_back) with the layout `old`. The alignments of `old` and `new` may differ.
-    unsafe fn resize_allocation(
+    unsafe fn try_resize_allocation(
         &self,
         ptr: NonNull<u8>,
         old: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>>;
-}
 
-impl<W: Wrapper> Allocates for W {
+    /// Calls `f` while no other call of `alone` does. Returns `None` if the allocator is in use and its source has
+    /// called back.
+    fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T>;
+
+    /// Called when there is no memory for `layout`, with nothing locked. Returns whether to try again, which has
+    /// been done `attempts` times.
+    #[inline]
+    fn is_rescued(&self, _layout: Layout, _attempts: usize) -> bool {
+        false
+    }
+
+    /// Allocates memory. Returns `None` if there is none.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let adjusted = adjusted::<W>(layout)?;
         let mut attempts = 0;
         loop {
-            let block = self.allocate(adjusted);
+            let block = self.try_obtain(layout);
             if block.is_some() || !self.is_rescued(layout, attempts) {
                 return block;
             }
             attempts += 1;
         }
+    }
+
+    /// Resizes an allocation, in place if possible and otherwise by moving it. Returns `None` and changes
+    /// nothing if there is no memory.
+    ///
+    /// # Safety
+    /// As for [`try_resize_allocation`](Self::try_resize_allocation).
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn resize_allocation(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        let mut attempts = 0;
+        // As in `obtain`. A closure would hide from where it is called.
+        loop {
+            // SAFETY: required of the caller; what is refused has changed nothing.
+            let block = unsafe { self.try_resize_allocation(ptr, old, new) };
+            if block.is_some() || !self.is_rescued(new, attempts) {
+                return block;
+            }
+            attempts += 1;
+        }
+    }
+}
+
+impl<W: Wrapper> Allocates for W {
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn try_obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.allocate(adjusted::<W>(layout)?)
     }
 
     #[inline]
@@ -152,23 +187,20 @@ impl<W: Wrapper> Allocates for W {
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    unsafe fn resize_allocation(
+    unsafe fn try_resize_allocation(
         &self,
         ptr: NonNull<u8>,
         old: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        let (old, adjusted) = (adjusted::<W>(old)?, adjusted::<W>(new)?);
-        let mut attempts = 0;
-        // As in `obtain`. A closure would hide from where it is called.
-        loop {
-            // SAFETY: required of the caller; what is refused has changed nothing.
-            let block = unsafe { reallocate(self, ptr, old, adjusted) };
-            if block.is_some() || !self.is_rescued(new, attempts) {
-                return block;
-            }
-            attempts += 1;
-        }
+        // SAFETY: required of the caller.
+        unsafe { reallocate(self, ptr, adjusted::<W>(old)?, adjusted::<W>(new)?) }
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        self.with(|_| f())
     }
 }
 
@@ -240,7 +272,7 @@ pub(crate) fn with<W: Wrapper, T>(
 #[cold]
 #[inline(never)]
 #[cfg_attr(debug_assertions, track_caller)]
-fn refuse() -> ! {
+pub(crate) fn refuse() -> ! {
     panic!("talc: this allocator is in use, and its source has come back to it")
 }
 
@@ -257,7 +289,7 @@ enum Resized {
 /// Resizes an allocation, with layouts that are [`adjusted`]. Returns `None` and changes nothing if there is no memory.
 ///
 /// # Safety
-/// As for [`Allocates::resize_allocation`].
+/// As for [`Allocates::try_resize_allocation`].
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 unsafe fn reallocate<W: Wrapper>(

@@ -5,26 +5,25 @@ use core::cell::Cell;
 use core::fmt;
 use core::ptr::NonNull;
 
-use talc_sources::Talc;
-
-use crate::glue::{self, Wrapper};
+use crate::glue::{self, Allocates};
 
 /// An allocator that calls a function, the hook, when it finds no memory, and tries again if the hook says so.
 ///
-/// `W` is one of the wrappers of this crate. The hook is called after the source was asked, if there is one to ask,
-/// and with the allocator not locked. It may free what the program can do without, add memory to a heap, restart
+/// `A` is one of the wrappers of this crate, or `Regions`, or [`Having`](https://docs.rs/talc/latest/talc/sync/struct.Having.html)
+/// of some of them. The hook is called after every region was tried and the source was asked, if there is one to ask,
+/// and with nothing locked. It may free what the program can do without, add memory to a heap, restart
 /// the machine, or take note.
 ///
 /// It is given the layout that found no memory, and how often this allocation was tried again already: 0 at first,
-/// unless the wrapper had something to try by itself, as a [`TinyTalc`](https://docs.rs/talc/latest/talc/struct.TinyTalc.html)
-/// has before its first allocation. If it returns `true`, the allocation is tried again, and the hook is called again if there is still no memory: return
-/// `false` when nothing is left to be done, as the caller waits. If it returns `false`, the allocation is
-/// refused, and counted among the [`failures`](Self::failures).
+/// unless the allocator inside has a hook, too, which is called first. If it returns `true`, the allocation is tried
+/// again, and the hook is called again if there is still no memory: return `false` when nothing is left to be done, as
+/// the caller waits. If it returns `false`, the allocation is refused, and counted among the
+/// [`failures`](Self::failures).
 ///
-/// - **Allocations that do without the hook** are those through [`inner`](Self::inner).
+/// - **Allocations that do without the hook** are those through [`inner`](Self::inner), and through whatever that
+///   lends, such as a region.
 /// - **While the hook runs**, it is not called again: allocations that find no memory meanwhile are refused, be they
 ///   made by the hook, an interrupt handler or another thread.
-/// - A layout that no memory suffices for, beyond `isize::MAX` bytes, is refused without the hook.
 /// - If the hook panics, so does the allocation. `GlobalAlloc` aborts instead.
 ///
 /// # Example
@@ -61,10 +60,10 @@ use crate::glue::{self, Wrapper};
 /// }
 /// assert_eq!(TALC.failures().count, 0);
 /// ```
-pub struct OomHook<W> {
-    wrapper: W,
+pub struct OomHook<A> {
+    allocator: A,
     hook: fn(Layout, usize) -> bool,
-    /// Only used with the driver of the wrapper lent out, which it is to one caller at a time.
+    /// Only used in [`Allocates::alone`].
     state: Cell<State>,
 }
 
@@ -84,40 +83,43 @@ pub struct Failures {
     pub last: Option<Layout>,
 }
 
-// SAFETY: whoever uses `state` has the driver, and nobody else has it then.
-unsafe impl<W: Sync> Sync for OomHook<W> {}
+// SAFETY: whoever uses `state` is alone in doing so.
+unsafe impl<A: Sync> Sync for OomHook<A> {}
 
-impl<W: Wrapper> OomHook<W> {
-    /// Creates an allocator with a hook around a wrapper.
+impl<A: Allocates> OomHook<A> {
+    /// Creates an allocator with a hook around another one.
     #[inline]
-    pub const fn new(wrapper: W, hook: fn(Layout, usize) -> bool) -> Self {
+    pub const fn new(allocator: A, hook: fn(Layout, usize) -> bool) -> Self {
         let failures = Failures { count: 0, last: None };
-        Self { wrapper, hook, state: Cell::new(State { is_running: false, failures }) }
+        Self { allocator, hook, state: Cell::new(State { is_running: false, failures }) }
     }
 
-    /// Returns the wrapper: for its own methods, and for allocations that do without the hook.
+    /// Returns the allocator inside: for its own methods, and for allocations that do without the hook.
     ///
     /// What it allocates may be freed through the allocator with the hook, and the reverse.
     #[inline]
-    pub const fn inner(&self) -> &W {
-        &self.wrapper
+    pub const fn inner(&self) -> &A {
+        &self.allocator
     }
 
-    /// Unwraps the wrapper.
+    /// Unwraps the allocator inside.
     #[inline]
-    pub fn into_inner(self) -> W {
-        self.wrapper
+    pub fn into_inner(self) -> A {
+        self.allocator
     }
 
     /// Returns how many allocations were refused, after the hook was called or while it ran, and the layout of the
     /// last one. Those through [`inner`](Self::inner) are not counted.
     pub fn failures(&self) -> Failures {
-        glue::with(self, |_| self.state.get().failures)
+        match self.alone(|| self.state.get().failures) {
+            Some(failures) => failures,
+            None => glue::refuse(),
+        }
     }
 
-    /// Changes the state, if the driver is not lent out, and returns it as it was.
+    /// Changes the state, if the allocator is not in use, and returns it as it was.
     fn update(&self, change: impl FnOnce(&mut State)) -> Option<State> {
-        self.wrapper.with(|_| {
+        self.alone(|| {
             let before = self.state.get();
             let mut after = before;
             change(&mut after);
@@ -136,36 +138,62 @@ impl<W: Wrapper> OomHook<W> {
 }
 
 /// Notes that the hook has returned, or unwinds.
-struct Running<'a, W: Wrapper>(&'a OomHook<W>);
+struct Running<'a, A: Allocates>(&'a OomHook<A>);
 
-impl<W: Wrapper> Drop for Running<'_, W> {
+impl<A: Allocates> Drop for Running<'_, A> {
     fn drop(&mut self) {
         self.0.update(|state| state.is_running = false);
     }
 }
 
-impl<W: Wrapper> Wrapper for OomHook<W> {
-    type Source = W::Source;
-    type Binning = W::Binning;
-
+impl<A: Allocates> Allocates for OomHook<A> {
     #[inline]
-    fn copied_at_once(&self) -> usize {
-        self.wrapper.copied_at_once()
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn try_obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.allocator.try_obtain(layout)
     }
 
     #[inline]
-    fn with<T>(&self, f: impl FnOnce(&mut Talc<W::Source, W::Binning>) -> T) -> Option<T> {
-        self.wrapper.with(f)
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { self.allocator.give_back(ptr, layout) };
+    }
+
+    #[cfg(any(feature = "allocator-api2", feature = "allocator-api2-02", feature = "nightly"))]
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn give_back_moved(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: required of the caller.
+        unsafe { self.allocator.give_back_moved(ptr, layout) };
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    unsafe fn try_resize_allocation(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe { self.allocator.try_resize_allocation(ptr, old, new) }
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        self.allocator.alone(f)
     }
 
     #[cold]
     #[inline(never)]
     fn is_rescued(&self, layout: Layout, attempts: usize) -> bool {
-        // It may have memory that it has not touched yet, or a hook of its own.
-        if self.wrapper.is_rescued(layout, attempts) {
+        // It may have a hook of its own.
+        if self.allocator.is_rescued(layout, attempts) {
             return true;
         }
-        // A driver that is lent out is that of a source which has called back.
+        // One that is in use is that of a source which has called back.
         let is_running = self.update(|state| state.is_running = true);
         if is_running.map_or(true, |before| before.is_running) {
             return self.fails(layout);
@@ -175,40 +203,10 @@ impl<W: Wrapper> Wrapper for OomHook<W> {
         drop(running);
         tries_again || self.fails(layout)
     }
-
-    #[inline]
-    fn rounded(layout: Layout) -> Layout {
-        W::rounded(layout)
-    }
-
-    #[inline]
-    fn is_quick(layout: Layout) -> bool {
-        W::is_quick(layout)
-    }
-
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.wrapper.allocate(layout)
-    }
-
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) {
-        // SAFETY: required of the caller.
-        unsafe { self.wrapper.deallocate(ptr, layout) };
-    }
-
-    #[inline]
-    #[cfg_attr(debug_assertions, track_caller)]
-    unsafe fn deallocate_moved(&self, ptr: NonNull<u8>, layout: Layout) {
-        // SAFETY: required of the caller.
-        unsafe { self.wrapper.deallocate_moved(ptr, layout) };
-    }
 }
 
-impl<W: Wrapper + fmt::Debug> fmt::Debug for OomHook<W> {
+impl<A: fmt::Debug> fmt::Debug for OomHook<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OomHook").field("inner", &self.wrapper).finish_non_exhaustive()
+        f.debug_struct("OomHook").field("inner", &self.allocator).finish_non_exhaustive()
     }
 }

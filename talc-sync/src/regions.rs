@@ -19,6 +19,9 @@ use crate::lock::{CopyLimit, TalcLock};
 /// that DMA reaches it; what the attributes mean is up to the program. A single region is a [`TalcLock`], and as
 /// such an allocator, too: [`Region::talc`].
 ///
+/// An [`OomHook`](crate::OomHook) around all of them is called when none has room. One around what
+/// [`having`](Self::having) returns is called when none of these has.
+///
 /// What was allocated in any of these ways may be freed and resized in any other: the address says where it
 /// belongs. What is resized stays in its region if there is room, and else moves to the first one that has room.
 ///
@@ -124,10 +127,15 @@ impl<R: RawMutex, B: Binning> Region<R, B> {
 }
 
 impl<R: RawMutex, const N: usize, B: Binning> Regions<R, N, B> {
+    const HAS_REGIONS: () = assert!(N > 0, "talc: there must be a region");
+
     /// Creates an allocator of regions, of which earlier ones are preferred. They must not overlap, which follows
     /// from what they require; debug builds check it.
+    ///
+    /// It does not compile without a region.
     #[inline]
     pub const fn new(regions: [Region<R, B>; N]) -> Self {
+        let () = Self::HAS_REGIONS;
         Self { regions }
     }
 
@@ -168,8 +176,8 @@ fn comes_from_none() -> ! {
 impl<R: RawMutex, const N: usize, B: Binning> Allocates for Regions<R, N, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.having(0).obtain(layout)
+    fn try_obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.having(0).try_obtain(layout)
     }
 
     #[inline]
@@ -181,14 +189,21 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Regions<R, N, B> {
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
-    unsafe fn resize_allocation(
+    unsafe fn try_resize_allocation(
         &self,
         ptr: NonNull<u8>,
         old: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
-        unsafe { self.having(0).resize_allocation(ptr, old, new) }
+        unsafe { self.having(0).try_resize_allocation(ptr, old, new) }
+    }
+
+    /// The lock of the first region is for what concerns all of them.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        self.regions[0].talc.alone(f)
     }
 }
 
@@ -226,7 +241,7 @@ impl<R, const N: usize, B> Copy for Having<'_, R, N, B> {}
 
 impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> {
     #[cfg_attr(debug_assertions, track_caller)]
-    fn obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
+    fn try_obtain(&self, layout: Layout) -> Option<NonNull<u8>> {
         let regions = &self.all.regions;
         if CHECKS {
             for (index, region) in regions.iter().enumerate() {
@@ -235,7 +250,7 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> 
             }
         }
         let suits = |region: &&Region<R, B>| region.attributes & self.attributes == self.attributes;
-        regions.iter().filter(suits).find_map(|region| region.talc.obtain(layout))
+        regions.iter().filter(suits).find_map(|region| region.talc.try_obtain(layout))
     }
 
     #[inline]
@@ -247,7 +262,7 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> 
 
     /// Resizes where it is if possible, and else moves.
     #[cfg_attr(debug_assertions, track_caller)]
-    unsafe fn resize_allocation(
+    unsafe fn try_resize_allocation(
         &self,
         ptr: NonNull<u8>,
         old: Layout,
@@ -256,15 +271,21 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> 
         let owner = &self.all.owner(ptr).talc;
         // SAFETY: required of the caller; the new memory is apart from the old.
         unsafe {
-            if let Some(resized) = owner.resize_allocation(ptr, old, new) {
+            if let Some(resized) = owner.try_resize_allocation(ptr, old, new) {
                 return Some(resized);
             }
-            let moved = self.obtain(new)?;
+            let moved = self.try_obtain(new)?;
             let kept = old.size().min(new.size());
             moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
             owner.give_back(ptr, old);
             Some(moved)
         }
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        self.all.alone(f)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The global allocator for microcontrollers: [`TinyTalc`].
 
+use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 
 use lock_api::RawMutex;
 use talc_sources::talc_core::SmallBinning;
@@ -67,6 +69,16 @@ impl<R: RawMutex, const SIZE: usize> TinyTalc<R, SIZE> {
     }
 }
 
+impl<R, const SIZE: usize> TinyTalc<R, SIZE> {
+    /// Claims the heap, if there is none yet. Returns whether it has.
+    #[cold]
+    #[inline(never)]
+    fn claims(&self, talc: &mut Talc<Manual, SmallBinning>) -> bool {
+        // SAFETY: the heap is claimed once, and stays where it is.
+        !talc.has_heaps() && unsafe { talc.claim(self.heap.get().cast(), SIZE) }.is_some()
+    }
+}
+
 impl<R: RawMutex, const SIZE: usize> Wrapper for TinyTalc<R, SIZE> {
     type Source = Manual;
     type Binning = SmallBinning;
@@ -81,15 +93,17 @@ impl<R: RawMutex, const SIZE: usize> Wrapper for TinyTalc<R, SIZE> {
         self.talc.with(f)
     }
 
-    /// The first allocation finds no memory, as there is no heap yet.
-    #[cold]
-    #[inline(never)]
-    fn is_rescued(&self, _: core::alloc::Layout, attempts: usize) -> bool {
-        attempts == 0
-            && glue::with(self, |talc| {
-                // SAFETY: the heap is claimed once, and stays where it is.
-                !talc.has_heaps() && unsafe { talc.claim(self.heap.get().cast(), SIZE) }.is_some()
-            })
+    /// The first allocation finds no memory, as there is no heap yet. An interrupt that comes first must not find
+    /// half of this done, so all of it is under the lock.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        glue::try_with(self, |talc| loop {
+            let block = talc.allocate(layout);
+            if block.is_some() || !self.claims(talc) {
+                return block;
+            }
+        })?
     }
 }
 

@@ -199,7 +199,7 @@ macro_rules! all_traits {
 
 all_traits!(crate::TalcCell<S, B>, S: Source<B>, B: Binning);
 all_traits!(crate::TalcSyncCell<S, B>, S: Source<B>, B: Binning);
-all_traits!(crate::OomHook<W>, W: glue::Wrapper);
+all_traits!(crate::OomHook<A>, A: Allocates);
 #[cfg(feature = "lock_api")]
 global_alloc!(crate::TinyTalc<R, SIZE>, R: lock_api::RawMutex, const SIZE: usize);
 #[cfg(feature = "lock_api")]

@@ -11,7 +11,10 @@ use std::ptr::NonNull;
 use allocator_api2::alloc::Allocator;
 use common::{arena, fill, layout, panic_message, verify, WrongHint};
 use talc_sync::talc_sources::Claim;
-use talc_sync::{OomHook, RawSpinlock, TalcCell, TalcLock, TalcSharded, TalcSyncCell, TinyTalc};
+use talc_sync::{
+    Having, OomHook, RawSpinlock, Region, Regions, TalcCell, TalcLock, TalcSharded, TalcSyncCell,
+    TinyTalc,
+};
 
 /// What a hook is to do: it is a function, and knows nothing of the test otherwise.
 type Plan = Box<dyn FnMut(Layout, usize) -> bool>;
@@ -48,8 +51,21 @@ fn fill_up(allocate: impl Fn(Layout) -> *mut u8) -> Vec<NonNull<u8>> {
     std::iter::from_fn(|| NonNull::new(allocate(layout(BLOCK, 8)))).collect()
 }
 
-/// A body for each wrapper: the allocator, and its wrapper's own way of allocating.
-macro_rules! for_each_wrapper {
+type Two = Regions<RawSpinlock, 2>;
+
+const NEAR: u32 = 1;
+const FAR: u32 = 2;
+
+/// Two regions, each of half the size; they live for ever.
+fn two() -> Two {
+    Regions::new([NEAR, FAR].map(|attributes| {
+        let memory = Vec::leak(vec![0_u128; ARENA / 2 / 16]);
+        unsafe { Region::new(memory.as_mut_ptr().cast(), ARENA / 2, attributes) }
+    }))
+}
+
+/// A body for each allocator that can have a hook.
+macro_rules! for_each_allocator {
     ($body:ident) => {{
         let (_memory, claim) = arena(ARENA);
         $body(OomHook::new(TalcLock::<RawSpinlock, _>::new(claim), hook));
@@ -59,6 +75,9 @@ macro_rules! for_each_wrapper {
         $body(OomHook::new(TalcCell::<_>::new(claim), hook));
         let (_memory, claim) = arena(ARENA);
         $body(OomHook::new(unsafe { TalcSyncCell::new(TalcCell::<_>::new(claim)) }, hook));
+        $body(OomHook::new(two(), hook));
+        let regions: &'static Two = Box::leak(Box::new(two()));
+        $body(OomHook::new(regions.having(FAR), hook));
     }};
 }
 
@@ -83,7 +102,9 @@ hooked!(
     TalcLock<RawSpinlock, Claim>,
     TalcSharded<RawSpinlock, Claim, WrongHint, 3>,
     TalcCell<Claim>,
-    TalcSyncCell<Claim>
+    TalcSyncCell<Claim>,
+    Two,
+    Having<'static, RawSpinlock, 2>
 );
 
 #[test]
@@ -91,7 +112,7 @@ fn what_the_hook_frees_is_found() {
     fn body<T: Hooked + 'static>(talc: T) {
         let talc: &'static T = Box::leak(Box::new(talc));
         let mut blocks = fill_up(|layout| talc.alloc_without_hook(layout));
-        assert!(blocks.len() > 5);
+        assert!(blocks.len() > 3);
         let kept = blocks.pop().unwrap();
         unsafe { fill(kept.as_ptr(), BLOCK, 7) };
         // One block does not suffice for what is asked; the hook is called until there is a gap.
@@ -134,7 +155,7 @@ fn what_the_hook_frees_is_found() {
         }
         assert_eq!(talc.refused().0, 2);
     }
-    for_each_wrapper!(body);
+    for_each_allocator!(body);
 }
 
 #[test]
@@ -157,7 +178,7 @@ fn allocations_in_the_hook_do_not_call_it() {
         assert_eq!(talc.refused(), (2, Some(large)));
         no_more_calls();
     }
-    for_each_wrapper!(body);
+    for_each_allocator!(body);
 }
 
 #[test]
@@ -207,9 +228,9 @@ fn collections_get_what_it_frees() {
     assert_eq!(numbers.iter().sum::<u32>(), 499_500);
 }
 
-/// Wrappers that are rescued by themselves are, before the hook is called.
+/// A heap that was not claimed yet, and a hook inside, are tried before the hook is called.
 #[test]
-fn the_wrapper_comes_first() {
+fn what_is_inside_comes_first() {
     static TINY: OomHook<TinyTalc<RawSpinlock, 4096>> =
         OomHook::new(unsafe { TinyTalc::new() }, hook);
     let some = layout(100, 8);
@@ -232,4 +253,65 @@ fn the_wrapper_comes_first() {
     assert!(unsafe { outer.alloc(layout(2 * ARENA, 8)) }.is_null());
     assert_eq!((outer.failures().count, outer.inner().failures().count), (1, 1));
     no_more_calls();
+}
+
+#[test]
+fn regions_are_all_tried_first_and_none_is_locked() {
+    let talc: &'static OomHook<Two> = Box::leak(Box::new(OomHook::new(two(), hook)));
+    let block = layout(BLOCK, 8);
+    let blocks = fill_up(|layout| unsafe { talc.inner().alloc(layout) });
+    for freed in &blocks {
+        unsafe { talc.dealloc(freed.as_ptr(), block) };
+    }
+    // Nothing is planned, so the hook must not be called as long as any region has room.
+    let blocks: Vec<*mut u8> = blocks.iter().map(|_| unsafe { talc.alloc(block) }).collect();
+    let (first, last) = (blocks[0], blocks[blocks.len() - 1]);
+    let [near, far] = talc.inner().regions();
+    assert!(near.contains(first) && far.contains(last));
+
+    plan(move |wanted, attempts| {
+        assert_eq!((wanted, attempts), (layout(BLOCK, 8), 0));
+        for region in talc.inner().regions() {
+            assert_eq!(region.talc().try_lock().expect("it is not locked").audit(), Ok(()));
+        }
+        unsafe { talc.dealloc(last, block) };
+        true
+    });
+    assert_eq!(unsafe { talc.alloc(block) }, last);
+    no_more_calls();
+    assert_eq!(talc.failures().count, 0);
+}
+
+#[test]
+fn those_with_attributes_have_a_hook_of_their_own() {
+    let talc: &'static OomHook<Two> = Box::leak(Box::new(OomHook::new(two(), |_, _| false)));
+    let far: &'static OomHook<_> =
+        Box::leak(Box::new(OomHook::new(talc.inner().having(FAR), hook)));
+    let block = layout(BLOCK, 8);
+    let blocks = fill_up(|layout| unsafe { far.inner().alloc(layout) });
+    let freed = blocks[1].as_ptr();
+    // There is room, but not where it has to be.
+    plan(move |_, _| {
+        // Only this hook is running.
+        assert!(unsafe { far.alloc(layout(BLOCK + 8, 8)) }.is_null());
+        assert!(unsafe { talc.alloc(layout(ARENA, 8)) }.is_null());
+        unsafe { talc.dealloc(freed, block) };
+        true
+    });
+    assert_eq!(unsafe { far.alloc(block) }, freed);
+    no_more_calls();
+    assert_eq!(far.failures().last, Some(layout(BLOCK + 8, 8)));
+    assert_eq!(talc.failures().last, Some(layout(ARENA, 8)));
+    assert_eq!((far.failures().count, talc.failures().count), (1, 1));
+    unsafe {
+        fill(freed, BLOCK, 3);
+        // What is to grow stays where the attributes hold.
+        plan(|_, _| false);
+        assert!(far.realloc(freed, block, 3 * BLOCK).is_null());
+        no_more_calls();
+        verify(freed, BLOCK, 3);
+        let moved = talc.realloc(freed, block, 3 * BLOCK);
+        assert!(talc.inner().regions()[0].contains(moved));
+        verify(moved, BLOCK, 3);
+    }
 }

@@ -3,6 +3,7 @@
 mod heaps;
 
 use std::alloc::Layout;
+use std::mem::size_of;
 use std::ops::Range;
 use std::ptr::NonNull;
 
@@ -169,7 +170,9 @@ impl<B: Binning> CoreModel<B> {
     }
 
     fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let largest = self.talc.largest_gap();
         let block = self.talc.try_allocate(layout);
+        self.check_largest_gap(largest, layout, block.is_some());
         match block {
             Some(block) => {
                 self.shadow.add(block.as_ptr(), layout, &self.heaps());
@@ -213,7 +216,7 @@ impl<B: Binning> CoreModel<B> {
         let mut fitting = 0;
         let mut surely_fitting = 0;
         // What is left beside the allocation must be a gap or nothing.
-        let least = layout.size().max(CHUNK_UNIT - std::mem::size_of::<usize>());
+        let least = layout.size().max(CHUNK_UNIT - size_of::<usize>());
         self.talc.visit(|part| {
             if let Part::Gap { payload, size } = part {
                 gaps += 1;
@@ -230,6 +233,47 @@ impl<B: Binning> CoreModel<B> {
         let limit = if Self::is_compact() { 1 } else { SEARCH_LIMIT };
         assert!(gaps > limit || fitting == 0, "{layout:?} fits, but was not allocated");
         assert!(surely_fitting == 0, "{layout:?} surely fits, but was not allocated");
+    }
+
+    /// Checks what the size of the largest gap has promised for an allocation: that it succeeds, or that only
+    /// magazines and slots can serve it.
+    fn check_largest_gap(&self, largest: Option<usize>, layout: Layout, succeeded: bool) {
+        if layout.align() > 16 {
+            return;
+        }
+        let is_promised = Some(layout.size()) <= largest;
+        assert!(succeeded || !is_promised, "{layout:?} was promised");
+        // No slot is larger.
+        let is_chunk = layout.size() > 4096;
+        assert!(
+            is_promised || !succeeded || !is_chunk || self.talc.has_magazines(),
+            "{layout:?} is larger than the largest gap"
+        );
+        assert!(succeeded || self.talc.largest_gap() < Some(layout.size()));
+    }
+
+    /// Compares the figures about gaps with what a walk over the heaps sees.
+    fn check_gaps(&self) {
+        let mut sizes = Vec::new();
+        let mut available = 0;
+        self.talc.visit(|part| match part {
+            Part::Gap { size, .. } => {
+                sizes.push(size);
+                available += size + size_of::<usize>();
+            }
+            Part::Slab { slot_size, free_slots, .. } => available += slot_size * free_slots,
+            _ => {}
+        });
+        let largest = self.talc.largest_gap();
+        let seen = sizes.iter().copied().max();
+        assert!(largest <= seen);
+        let limit = if Self::is_compact() { 1 } else { SEARCH_LIMIT };
+        // A chunk in a magazine is seen as a gap.
+        assert!(largest == seen || sizes.len() > limit || self.talc.has_magazines());
+
+        let scattered = available - largest.map_or(0, |size| size + size_of::<usize>());
+        let expected = (scattered * 1000).checked_div(available).unwrap_or(0);
+        assert_eq!(self.talc.fragmentation() as usize, expected);
     }
 
     /// Checks what freeing the block at `ptr` returned, and does what the driver does with it.
@@ -362,6 +406,7 @@ impl<B: Binning> CoreModel<B> {
             counters.heap_count,
             self.regions.iter().filter(|region| region.heap.is_some()).count()
         );
+        self.check_gaps();
         // Comparing all contents each time would take most of the time.
         self.steps += 1;
         if self.steps.is_multiple_of(8) {

@@ -1,6 +1,7 @@
-//! Questions about gaps: what fits, and how large the largest one is.
+//! Questions about gaps: what fits, how large the largest one is, and how scattered they are.
 
 use core::alloc::Layout;
+use core::iter::successors;
 use core::ptr::NonNull;
 
 use crate::chunks::search::Gap;
@@ -8,7 +9,7 @@ use crate::heaps::sizing::gap_for;
 use crate::memory::chunk::WORD;
 use crate::memory::fill::SEAL;
 use crate::table::Table;
-use crate::tuning::GAPS_FOR_HAS;
+use crate::tuning::{GAPS_FOR_HAS, SEARCH_LIMIT};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -64,25 +65,70 @@ impl<
         self.books().heap_bytes
     }
 
-    /// Returns the size in bytes of the largest layout, with an alignment of up to 16, that fits
-    /// into a gap; `None` if there is no gap. What is in magazines is no gap here.
+    /// Returns the size in bytes of the largest layout, with an alignment of up to 16, that an allocation
+    /// finds a gap for; `None` if there is no gap.
+    ///
+    /// [`try_allocate`](Self::try_allocate) succeeds for it and for every smaller one. It may succeed for a
+    /// larger one, too: what is in magazines is no gap here, but is looked into before it fails. A gap that no
+    /// allocation would find, behind too many others of about its size, does not count.
     ///
     /// # Complexity
-    /// O(n) in the gaps of the bin that has the largest ones.
+    /// O(1): up to [`SEARCH_LIMIT`] gaps; one with [`CompactBins`](crate::CompactBins).
     pub fn largest_gap(&self) -> Option<usize> {
         if !self.is_metadata_established() {
             return None;
         }
-        // SAFETY: the table exists; a bin whose bit is set is not empty (I8).
+        let found = if Self::SEARCHES_LISTS { SEARCH_LIMIT } else { 1 };
+        // SAFETY: the table exists; a bin whose bit is set is not empty (I8), and its list has only gaps (I7).
         unsafe {
-            let bin = Table::last(self.table())?;
-            let mut next = Some(Table::first_gap(self.table(), bin));
-            let mut largest = 0;
-            while let Some(gap) = next {
-                largest = largest.max(gap.header().size());
-                next = gap.next_gap();
-            }
-            Some(largest - WORD - SEAL)
+            let first = Table::first_gap(self.table(), Table::last(self.table())?);
+            let gaps = successors(Some(first), |gap| gap.next_gap()).take(found);
+            gaps.map(|gap| gap.header().size() - WORD - SEAL).max()
+        }
+    }
+
+    /// Returns how scattered the available memory is, in thousandths: the part of
+    /// [`available_bytes`](crate::Counters::available_bytes) that is not in the [largest gap](Self::largest_gap).
+    /// It is 0 if nothing is available.
+    ///
+    /// What is in magazines, and in free slots of slabs, is available and in no gap. So
+    /// [`trim`](Self::trim) can make this less.
+    ///
+    /// # Complexity
+    /// O(1), as [`largest_gap`](Self::largest_gap).
+    #[cfg(feature = "counters")]
+    pub fn fragmentation(&self) -> u32 {
+        let available = self.counters().available_bytes;
+        let largest = self.largest_gap().map_or(0, |size| size + WORD + SEAL);
+        // Callers that break rules can make counts fall below what is true.
+        thousandths(available.saturating_sub(largest), available)
+    }
+}
+
+/// Returns how many thousandths of `whole` a part is; 0 if there is nothing. Numbers of 64 bits, whose division is a
+/// call on processors of 32 bits, are not needed for it.
+#[cfg(feature = "counters")]
+fn thousandths(part: usize, whole: usize) -> u32 {
+    let result = match part.checked_mul(1000) {
+        Some(product) => product.checked_div(whole).unwrap_or(0),
+        None => part / (whole / 1000),
+    };
+    result as u32
+}
+
+#[cfg(all(test, feature = "counters"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousandths_of_anything() {
+        assert_eq!(thousandths(0, 0), 0);
+        assert_eq!(thousandths(1, 1), 1000);
+        assert_eq!(thousandths(1, 3), 333);
+        for whole in [usize::MAX / 1000, usize::MAX / 1000 + 1, usize::MAX / 2, usize::MAX] {
+            assert_eq!(thousandths(0, whole), 0);
+            assert_eq!(thousandths(whole, whole), 1000);
+            assert!((499..=500).contains(&thousandths(whole / 2, whole)));
         }
     }
 }

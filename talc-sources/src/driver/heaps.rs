@@ -117,6 +117,13 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         self.raw.largest_gap()
     }
 
+    /// Returns how scattered the available memory is, in thousandths: [`RawTalc::fragmentation`].
+    #[cfg(feature = "counters")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]
+    pub fn fragmentation(&self) -> u32 {
+        self.raw.fragmentation()
+    }
+
     /// Calls `visitor` with each part of each heap: [`RawTalc::visit`].
     pub fn visit(&self, visitor: impl FnMut(Part)) {
         self.raw.visit(visitor);

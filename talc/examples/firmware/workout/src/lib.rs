@@ -138,17 +138,20 @@ fn show<R: RawMutex, S: Source<B>, B: Binning>(
 ) -> fmt::Result {
     let mut picture = Picture::new();
     // What is written later may take long, and so is not written while the allocator is locked.
-    let (counters, largest) = {
+    let (counters, largest, scattered) = {
         let guard = talc.lock();
         guard.visit(|part| picture.add(part));
-        (*guard.counters(), guard.largest_gap().unwrap_or(0))
+        (*guard.counters(), guard.largest_gap().unwrap_or(0), guard.fragmentation())
     };
     writeln!(
         out,
-        "{title}: {} bytes in {} allocations; {} bytes free in {} gaps, the largest {largest}\n{picture}",
+        "{title}: {} bytes in {} allocations; {} bytes free in {} gaps, the largest {largest}, {}.{}% elsewhere\n\
+         {picture}",
         counters.allocated_bytes,
         counters.allocation_count,
         counters.available_bytes,
         counters.fragment_count,
+        scattered / 10,
+        scattered % 10,
     )
 }
