@@ -4,6 +4,7 @@
 pub(crate) mod damage;
 pub(crate) mod diagnosis;
 pub(crate) mod misuse;
+mod overlap;
 
 /// Whether words are checked before they are used.
 pub(crate) const CHECKS: bool = cfg!(debug_assertions);
