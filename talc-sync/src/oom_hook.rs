@@ -188,6 +188,12 @@ impl<W: Wrapper> Wrapper for OomHook<W> {
 
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
+    fn was_resized(&self, talc: &mut Talc<W::Source, W::Binning>, old: Layout, new: Layout) {
+        self.wrapper.was_resized(talc, old, new);
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         self.wrapper.allocate(layout)
     }
