@@ -6,10 +6,11 @@ use std::alloc::Layout;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use talc_core::{Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
+use talc_core::{Part, RawTalc, CHUNK_UNIT};
 use talc_sources::{Binning, RawTalcExt};
 
 use crate::action::{layout, Action, Pick, Size};
+use crate::reference::Reference;
 use crate::Shadow;
 
 /// Bytes in a region; there are [`REGIONS`] of them.
@@ -85,6 +86,15 @@ impl<B: Binning> CoreModel<B> {
     /// # Panics
     /// Panics if the allocator does anything that it must not do.
     pub fn step(&mut self, action: &Action) {
+        self.act(action);
+        self.check();
+    }
+
+    /// Does one action, and checks what it returns.
+    ///
+    /// # Panics
+    /// Panics if the allocator does anything that it must not do.
+    pub fn act(&mut self, action: &Action) {
         match *action {
             Action::Allocate { size, align } => {
                 if let Some(layout) = layout(size, align) {
@@ -123,7 +133,6 @@ impl<B: Binning> CoreModel<B> {
             Action::Trim => self.trim(),
             Action::FailAfter { .. } => {}
         }
-        self.check();
     }
 
     /// Frees everything, and checks that each heap can then be given back without `trim`, and is
@@ -175,7 +184,7 @@ impl<B: Binning> CoreModel<B> {
                 self.shadow.add(block.as_ptr(), layout, &self.heaps());
                 self.watch_if_first(block.as_ptr());
             }
-            None => self.check_that_nothing_fits(layout),
+            None => self.reference().check_refusal(layout, Self::is_compact()),
         }
         block
     }
@@ -206,30 +215,11 @@ impl<B: Binning> CoreModel<B> {
         unsafe { assert_eq!(self.talc.reserved(end), self.talc.watch(end)) };
     }
 
-    /// Checks a refusal: if there are few gaps, the search must have inspected all that may fit;
-    /// and all gaps in the bin of one that is twice as large as needed fit.
-    fn check_that_nothing_fits(&self, layout: Layout) {
-        let mut gaps = 0;
-        let mut fitting = 0;
-        let mut surely_fitting = 0;
-        // What is left beside the allocation must be a gap or nothing.
-        let least = layout.size().max(CHUNK_UNIT - std::mem::size_of::<usize>());
-        self.talc.visit(|part| {
-            if let Part::Gap { payload, size } = part {
-                gaps += 1;
-                let addr = payload.as_ptr() as usize;
-                let mut front = addr.wrapping_neg() % layout.align();
-                if front > 0 && front < CHUNK_UNIT {
-                    front = front.saturating_add(layout.align());
-                }
-                fitting += usize::from(front.saturating_add(least) <= size);
-                let most = least.saturating_add(layout.align()).saturating_add(CHUNK_UNIT);
-                surely_fitting += usize::from(most.saturating_mul(2) <= size);
-            }
-        });
-        let limit = if Self::is_compact() { 1 } else { SEARCH_LIMIT };
-        assert!(gaps > limit || fitting == 0, "{layout:?} fits, but was not allocated");
-        assert!(surely_fitting == 0, "{layout:?} surely fits, but was not allocated");
+    /// What is free, for a comparison with a plain allocator.
+    fn reference(&self) -> Reference {
+        let mut reference = Reference::default();
+        self.talc.visit(|part| reference.add(part));
+        reference
     }
 
     /// Checks what freeing the block at `ptr` returned, and does what the driver does with it.
@@ -351,13 +341,19 @@ impl<B: Binning> CoreModel<B> {
     }
 
     /// Checks every invariant, and everything that the model knows.
-    fn check(&mut self) {
+    ///
+    /// # Panics
+    /// Panics if anything is not as it must be.
+    pub fn check(&mut self) {
         if let Err(fault) = self.talc.audit() {
             panic!("{fault}");
         }
         let counters = self.talc.counters();
         assert_eq!(counters.allocation_count, self.shadow.len());
         assert_eq!(counters.allocated_bytes, self.shadow.bytes());
+        let reference = self.reference();
+        assert_eq!(counters.fragment_count, reference.gaps());
+        assert_eq!(counters.available_bytes, reference.bytes());
         assert_eq!(
             counters.heap_count,
             self.regions.iter().filter(|region| region.heap.is_some()).count()
