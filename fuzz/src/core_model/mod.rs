@@ -163,6 +163,7 @@ impl<B: Binning> CoreModel<B> {
                 assert_eq!(gone, !first, "a heap is gone unless it holds the table");
             }
         }
+        #[cfg(feature = "audit")]
         self.talc.audit().expect("what is left is sound");
     }
 
@@ -345,9 +346,21 @@ impl<B: Binning> CoreModel<B> {
     /// # Panics
     /// Panics if anything is not as it must be.
     pub fn check(&mut self) {
+        #[cfg(feature = "audit")]
         if let Err(fault) = self.talc.audit() {
             panic!("{fault}");
         }
+        #[cfg(feature = "counters")]
+        self.check_counters();
+        // Comparing all contents each time would take most of the time.
+        self.steps += 1;
+        if self.steps.is_multiple_of(8) {
+            self.shadow.verify();
+        }
+    }
+
+    #[cfg(feature = "counters")]
+    fn check_counters(&self) {
         let counters = self.talc.counters();
         assert_eq!(counters.allocation_count, self.shadow.len());
         assert_eq!(counters.allocated_bytes, self.shadow.bytes());
@@ -358,11 +371,6 @@ impl<B: Binning> CoreModel<B> {
             counters.heap_count,
             self.regions.iter().filter(|region| region.heap.is_some()).count()
         );
-        // Comparing all contents each time would take most of the time.
-        self.steps += 1;
-        if self.steps.is_multiple_of(8) {
-            self.shadow.verify();
-        }
     }
 }
 

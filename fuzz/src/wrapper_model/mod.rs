@@ -124,9 +124,13 @@ impl WrapperModel {
     /// # Panics
     /// Panics if anything is not as it must be.
     pub fn check(&self) {
+        #[cfg(feature = "audit")]
         self.talc().check();
-        let reserves = usize::from(config::has_reserve());
-        assert_eq!(self.talc().count(), self.shadow.len() + reserves);
+        #[cfg(feature = "counters")]
+        {
+            let reserves = usize::from(config::has_reserve());
+            assert_eq!(self.talc().count(), self.shadow.len() + reserves);
+        }
         self.shadow.verify();
     }
 

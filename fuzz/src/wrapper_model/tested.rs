@@ -7,7 +7,7 @@ use std::ptr::{slice_from_raw_parts_mut, NonNull};
 use allocator_api2::alloc::{AllocError, Allocator};
 use arbitrary::Arbitrary;
 use talc_core::Part;
-use talc_sources::{Binning, Manual, Source, Talc};
+use talc_sources::{Binning, Source};
 use talc_sync::lock_api::RawMutex;
 use talc_sync::sharded::ShardHint;
 use talc_sync::{OomHook, Regions, TalcCell, TalcLock, TalcSharded, TalcSyncCell, TinyTalc};
@@ -24,9 +24,11 @@ pub struct How {
 /// The heaps of a wrapper.
 pub trait Inspect {
     /// Panics if an invariant is broken.
+    #[cfg(feature = "audit")]
     fn check(&self);
 
     /// Returns the number of live allocations.
+    #[cfg(feature = "counters")]
     fn count(&self) -> usize;
 
     /// Calls `visitor` with each part of each heap.
@@ -38,7 +40,7 @@ pub trait Inspect {
     /// Claims a region. Returns whether there is a heap in it now.
     ///
     /// # Safety
-    /// As for [`Talc::claim`].
+    /// As for [`Talc::claim`](talc_sources::Talc::claim).
     unsafe fn claim(&self, base: *mut u8, size: usize) -> bool;
 
     /// Returns where allocations may be that are in no memory of a source.
@@ -128,18 +130,21 @@ impl<W: GlobalAlloc + Allocator + Inspect> Tested for W {
     }
 }
 
-fn check<S: Source<B>, B: Binning>(talc: &Talc<S, B>) {
+#[cfg(feature = "audit")]
+fn check<S: Source<B>, B: Binning>(talc: &talc_sources::Talc<S, B>) {
     if let Err(fault) = talc.audit() {
         panic!("{fault}");
     }
 }
 
 impl<S: Source<B>, B: Binning> Inspect for TalcCell<S, B> {
+    #[cfg(feature = "audit")]
     fn check(&self) {
         if let Err(fault) = self.audit() {
             panic!("{fault}");
         }
     }
+    #[cfg(feature = "counters")]
     fn count(&self) -> usize {
         self.counters().allocation_count
     }
@@ -157,9 +162,11 @@ impl<S: Source<B>, B: Binning> Inspect for TalcCell<S, B> {
 }
 
 impl<S: Source<B>, B: Binning> Inspect for TalcSyncCell<S, B> {
+    #[cfg(feature = "audit")]
     fn check(&self) {
         Inspect::check(&**self);
     }
+    #[cfg(feature = "counters")]
     fn count(&self) -> usize {
         Inspect::count(&**self)
     }
@@ -176,9 +183,11 @@ impl<S: Source<B>, B: Binning> Inspect for TalcSyncCell<S, B> {
 }
 
 impl<R: RawMutex, S: Source<B>, B: Binning> Inspect for TalcLock<R, S, B> {
+    #[cfg(feature = "audit")]
     fn check(&self) {
         check(&self.lock());
     }
+    #[cfg(feature = "counters")]
     fn count(&self) -> usize {
         self.lock().counters().allocation_count
     }
@@ -197,11 +206,13 @@ impl<R: RawMutex, S: Source<B>, B: Binning> Inspect for TalcLock<R, S, B> {
 impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> Inspect
     for TalcSharded<R, S, H, SHARDS, B>
 {
+    #[cfg(feature = "audit")]
     fn check(&self) {
         if let Err(fault) = self.audit() {
             panic!("{fault}");
         }
     }
+    #[cfg(feature = "counters")]
     fn count(&self) -> usize {
         self.counters().allocation_count
     }
@@ -221,9 +232,11 @@ impl<W: Inspect> Inspect for OomHook<W>
 where
     Self: Hooked<Inner = W>,
 {
+    #[cfg(feature = "audit")]
     fn check(&self) {
         self.wrapped().check();
     }
+    #[cfg(feature = "counters")]
     fn count(&self) -> usize {
         self.wrapped().count()
     }
@@ -264,9 +277,11 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> H
 }
 
 impl<R: RawMutex, const N: usize, B: Binning> Inspect for Regions<R, N, B> {
+    #[cfg(feature = "audit")]
     fn check(&self) {
         self.regions().iter().for_each(|region| region.talc().check());
     }
+    #[cfg(feature = "counters")]
     fn count(&self) -> usize {
         self.regions().iter().map(|region| region.talc().count()).sum()
     }
@@ -323,9 +338,11 @@ unsafe impl<W: GlobalAlloc> Allocator for Global<W> {
 }
 
 impl<R: RawMutex, const SIZE: usize> Inspect for Global<TinyTalc<R, SIZE>> {
+    #[cfg(feature = "audit")]
     fn check(&self) {
-        check::<Manual, _>(&self.0.lock());
+        check(&self.0.lock());
     }
+    #[cfg(feature = "counters")]
     fn count(&self) -> usize {
         self.0.lock().counters().allocation_count
     }
