@@ -2,33 +2,44 @@
 //!
 //! An [`Action`] is one operation with numbers that the models interpret, so any sequence of
 //! actions is a valid test. libFuzzer makes them from bytes, proptest makes (and shrinks) them as
-//! values, and both run them through the same two models:
+//! values, and both run them through the same three models:
 //!
 //! - [`CoreModel`]: a [`RawTalc`](talc_core::RawTalc) with heaps that are managed by hand;
 //! - [`SourceModel`]: a [`Talc`](talc_sources::Talc) over a source that takes blocks from a
-//!   [`Backing`] allocator, which keeps books and can be made to fail.
+//!   [`Backing`] allocator, which keeps books and can be made to fail;
+//! - [`WrapperModel`]: each wrapper, through both allocation traits, over any source.
 //!
-//! Both hold a [`Shadow`], a map of live allocations, which checks that each one is aligned and
-//! inside of a heap, overlaps no other, and still has its contents; both audit the allocator.
+//! All hold a [`Shadow`], a map of live allocations, which checks that each one is aligned and
+//! inside of a heap, overlaps no other, and still has its contents; all audit the allocator.
+//! What is refused, and what is counted, is compared with a plain [`Reference`].
 
 mod action;
 mod backing;
+pub mod campaign;
 mod core_model;
+mod random;
+mod reference;
 mod shadow;
 mod source_model;
+mod wrapper_model;
 
 pub use action::{Action, Align, Pick, Size};
 pub use backing::Backing;
 pub use core_model::CoreModel;
+pub use random::Random;
+pub use reference::Reference;
 pub use shadow::Shadow;
 pub use source_model::{BlockSource, SourceModel};
+pub use wrapper_model::{
+    Call, Config, From, Ground, How, Inspect, Shape, Tested, Wrapper, WrapperModel,
+};
 
-use arbitrary::Unstructured;
+use arbitrary::{Arbitrary, Unstructured};
 use talc_core::{Bins, CompactBins, DefaultBinning, SmallBinning};
 use talc_sources::{AllocatorSource, Binning, GlobalAllocSource};
 
 /// Calls `step` with each action that the bytes describe.
-fn for_each_action(bytes: &[u8], mut step: impl FnMut(&Action)) {
+fn for_each<'a, A: Arbitrary<'a>>(bytes: &'a [u8], mut step: impl FnMut(&A)) {
     let mut input = Unstructured::new(bytes);
     while !input.is_empty() {
         match input.arbitrary() {
@@ -48,7 +59,7 @@ pub fn fuzz_core(bytes: &[u8]) {
         run_on(CoreModel::<B>::new(), bytes);
     }
     fn run_on<B: Binning>(mut model: CoreModel<B>, bytes: &[u8]) {
-        for_each_action(bytes, |action| model.step(action));
+        for_each(bytes, |action| model.step(action));
         model.finish();
     }
     let Some((binning, bytes)) = bytes.split_first() else { return };
@@ -90,7 +101,7 @@ where
 {
     fn run<S: BlockSource<B>, B: Binning>(backing: Backing, bytes: &[u8]) {
         let mut model = SourceModel::<S, B>::new(backing);
-        for_each_action(bytes, |action| model.step(action));
+        for_each(bytes, |action| model.step(action));
         model.finish();
     }
     let Some((first, bytes)) = bytes.split_first() else { return };
@@ -101,4 +112,23 @@ where
         2 => run::<S, CompactBins<8, 4, 512, 8>>(backing, bytes),
         _ => run::<S, DefaultBinning>(backing, bytes),
     }
+}
+
+/// Runs a wrapper's model over the calls that the bytes describe; the first two bytes choose the
+/// wrapper, its source and its binning, and whether blocks come from the system.
+///
+/// # Panics
+/// Panics if the allocator does anything that it must not do.
+pub fn fuzz_wrapper(bytes: &[u8]) {
+    let &[low, high, ref bytes @ ..] = bytes else { return };
+    let number = usize::from(low) | usize::from(high) << 8;
+    let all = Config::all();
+    let config = all[number % all.len()];
+    let mut model = if (number / all.len()).is_multiple_of(2) {
+        WrapperModel::new(config)
+    } else {
+        WrapperModel::in_region(config)
+    };
+    for_each(bytes, |call| model.step(call));
+    model.finish();
 }

@@ -106,6 +106,12 @@ impl Shadow {
         self.add(new, new_layout, heaps);
     }
 
+    /// Forgets an allocation that was moved to where nothing of it is left.
+    pub fn remove_moved(&mut self, ptr: *mut u8) {
+        let block = self.blocks.remove(&(ptr as usize)).expect("the model moves what is live");
+        self.bytes -= block.layout.size();
+    }
+
     /// Verifies all allocations.
     pub fn verify(&self) {
         for block in self.blocks.values() {

@@ -166,14 +166,18 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
     }
 
     fn check(&mut self) {
+        #[cfg(feature = "audit")]
         if let Err(fault) = self.talc().audit() {
             panic!("{fault}");
         }
-        let counters = *self.talc().counters();
-        assert_eq!(counters.allocation_count, self.shadow.len());
-        assert_eq!(counters.allocated_bytes, self.shadow.bytes());
-        let blocks = self.backing().blocks();
-        assert_eq!(counters.heap_count, blocks.len(), "each block is a heap");
+        #[cfg(feature = "counters")]
+        {
+            let counters = *self.talc().counters();
+            assert_eq!(counters.allocation_count, self.shadow.len());
+            assert_eq!(counters.allocated_bytes, self.shadow.bytes());
+            let blocks = self.backing().blocks();
+            assert_eq!(counters.heap_count, blocks.len(), "each block is a heap");
+        }
         self.shadow.verify();
     }
 }

@@ -120,7 +120,8 @@ impl<K: Backing> Blocks<K> {
         let end = match unsafe { talc.claim(block.as_ptr(), size - FOOTER) } {
             Some(end) => end,
             None => {
-                // This does not happen if `claim_size` keeps its promise. SAFETY: allocated above.
+                // This does not happen if `claim_size` keeps its promise, unless the backing has brought
+                // memory that is in use, which debug builds report. SAFETY: allocated above.
                 unsafe { self.backing.deallocate(block, layout) };
                 return Err(OutOfMemory);
             }

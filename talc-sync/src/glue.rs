@@ -39,6 +39,16 @@ pub(crate) trait Wrapper: Sized {
         false
     }
 
+    /// Called with the driver after it has resized an allocation, whose owner does not know it yet.
+    #[inline]
+    fn was_resized(
+        &self,
+        _talc: &mut Talc<Self::Source, Self::Binning>,
+        _old: Layout,
+        _new: Layout,
+    ) {
+    }
+
     /// Allocates memory for a [`rounded`](Self::rounded) layout.
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
@@ -319,8 +329,47 @@ unsafe fn reallocate<W: Wrapper>(
         }
     }
 
-    // SAFETY: required of the caller, here and below; the new memory does not overlap the old.
+    // SAFETY: required of the caller.
     let resized = try_with(wrapper, |talc| unsafe {
+        let resized = resize(wrapper, talc, ptr, old, new, is_aligned);
+        if !matches!(resized, Resized::Refused) {
+            wrapper.was_resized(talc, old, new);
+        }
+        resized
+    })?;
+    match resized {
+        Resized::Done(ptr) => Some(ptr),
+        Resized::Refused => None,
+        Resized::Moving(moved) => {
+            // SAFETY: both are still live, and used by nothing else.
+            unsafe {
+                moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
+                with(wrapper, |talc| talc.deallocate_moved(ptr.as_ptr(), old));
+            }
+            Some(moved)
+        }
+    }
+}
+
+/// Resizes an allocation in place, or else allocates memory for it, and copies its contents unless that takes
+/// too long.
+///
+/// # Safety
+/// As for [`Allocates::resize_allocation`]. `is_aligned` must be whether `ptr` is aligned for `new`.
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+unsafe fn resize<W: Wrapper>(
+    wrapper: &W,
+    talc: &mut Talc<W::Source, W::Binning>,
+    ptr: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+    is_aligned: bool,
+) -> Resized {
+    let is_shrinking = new.size() <= old.size();
+    let kept = if is_shrinking { new.size() } else { old.size() };
+    // SAFETY: required of the caller, here and below; the new memory does not overlap the old.
+    unsafe {
         if SHRINKS_IN_PLACE && is_aligned && is_shrinking {
             talc.shrink(ptr.as_ptr(), old, new.size());
             return Resized::Done(ptr);
@@ -350,18 +399,6 @@ unsafe fn reallocate<W: Wrapper>(
         moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
         talc.deallocate_moved(ptr.as_ptr(), old);
         Resized::Done(moved)
-    })?;
-    match resized {
-        Resized::Done(ptr) => Some(ptr),
-        Resized::Refused => None,
-        Resized::Moving(moved) => {
-            // SAFETY: both are still live, and used by nothing else.
-            unsafe {
-                moved.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), kept);
-                with(wrapper, |talc| talc.deallocate_moved(ptr.as_ptr(), old));
-            }
-            Some(moved)
-        }
     }
 }
 

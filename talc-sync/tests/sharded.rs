@@ -248,7 +248,8 @@ fn a_double_free_is_found() {
 struct Counted<const TEST: usize>;
 
 /// The bytes that each has handed out.
-static HELD: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+static HELD: [AtomicUsize; 4] =
+    [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)];
 static PANICS: AtomicBool = AtomicBool::new(false);
 
 impl<const TEST: usize> Counted<TEST> {
@@ -347,6 +348,38 @@ fn memory_comes_back_from_shards() {
 }
 
 /// A source that panics when memory goes back: the block is freed nevertheless, and shards lose nothing.
+/// As [`memory_comes_back_from_shards`], after blocks have grown beyond what shards serve, or shrunk to
+/// it, which is done in the shared heap.
+#[test]
+fn memory_comes_back_after_blocks_have_left_their_class() {
+    const BLOCK: usize = 1 << 16;
+    fn check<const TEST: usize>(from: usize, to: usize) {
+        let source = GlobalAllocSource::with_block_size(Counted::<TEST>, BLOCK);
+        let talc = TalcSharded::<RawSpinlock, _, ByThread, 2>::new(source);
+        let resize = |(block, size): (*mut u8, usize), new: usize| unsafe {
+            (talc.realloc(block, layout(size, 8), new), new)
+        };
+        let free =
+            |(block, size): (*mut u8, usize)| unsafe { talc.dealloc(block, layout(size, 8)) };
+        let many = |count: usize, size: usize| -> Vec<_> {
+            (0..count).map(|_| (unsafe { talc.alloc(layout(size, 8)) }, size)).collect()
+        };
+        for _ in 0..5 {
+            let blocks = many(1000, from);
+            let blocks: Vec<_> = blocks.into_iter().map(|block| resize(block, to)).collect();
+            blocks.into_iter().for_each(free);
+            assert_eq!(talc.audit(), Ok(()));
+            assert_eq!(Counted::<TEST>::held(), BLOCK, "{from} to {to}");
+            for size in [24, 100, 1000] {
+                many(300_000 / size, size).into_iter().for_each(free);
+                assert_eq!(Counted::<TEST>::held(), BLOCK, "{size} after {from} to {to}");
+            }
+        }
+    }
+    check::<2>(1000, 3000);
+    check::<3>(3000, 1000);
+}
+
 #[test]
 fn a_source_may_panic_while_a_shard_is_emptied() {
     let source = GlobalAllocSource::with_block_size(Counted::<MOODY>, 1 << 14);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use fuzz::{fuzz_allocator_source, fuzz_core, fuzz_global_alloc_source};
+use fuzz::{fuzz_allocator_source, fuzz_core, fuzz_global_alloc_source, fuzz_wrapper};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -16,10 +16,11 @@ struct Target {
     found: usize,
 }
 
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 4] = [
     Target { name: "core", body: fuzz_core, found: 0 },
     Target { name: "global_alloc_source", body: fuzz_global_alloc_source, found: 1 },
     Target { name: "allocator_source", body: fuzz_allocator_source, found: 1 },
+    Target { name: "wrapper", body: fuzz_wrapper, found: 0 },
 ];
 
 /// The folder of the package with the fuzz targets.

@@ -7,10 +7,13 @@ use std::mem::size_of;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use talc_core::{Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
+#[cfg(feature = "counters")]
+use talc_core::SEAL;
+use talc_core::{RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
 use talc_sources::{Binning, RawTalcExt};
 
 use crate::action::{layout, Action, Pick, Size};
+use crate::reference::Reference;
 use crate::Shadow;
 
 /// Bytes in a region; there are [`REGIONS`] of them.
@@ -86,6 +89,15 @@ impl<B: Binning> CoreModel<B> {
     /// # Panics
     /// Panics if the allocator does anything that it must not do.
     pub fn step(&mut self, action: &Action) {
+        self.act(action);
+        self.check();
+    }
+
+    /// Does one action, and checks what it returns.
+    ///
+    /// # Panics
+    /// Panics if the allocator does anything that it must not do.
+    pub fn act(&mut self, action: &Action) {
         match *action {
             Action::Allocate { size, align } => {
                 if let Some(layout) = layout(size, align) {
@@ -124,7 +136,6 @@ impl<B: Binning> CoreModel<B> {
             Action::Trim => self.trim(),
             Action::FailAfter { .. } => {}
         }
-        self.check();
     }
 
     /// Frees everything, and checks that each heap can then be given back without `trim`, and is
@@ -155,6 +166,7 @@ impl<B: Binning> CoreModel<B> {
                 assert_eq!(gone, !first, "a heap is gone unless it holds the table");
             }
         }
+        #[cfg(feature = "audit")]
         self.talc.audit().expect("what is left is sound");
     }
 
@@ -178,7 +190,7 @@ impl<B: Binning> CoreModel<B> {
                 self.shadow.add(block.as_ptr(), layout, &self.heaps());
                 self.watch_if_first(block.as_ptr());
             }
-            None => self.check_that_nothing_fits(layout),
+            None => self.reference().check_refusal(layout, Self::is_compact()),
         }
         block
     }
@@ -209,30 +221,11 @@ impl<B: Binning> CoreModel<B> {
         unsafe { assert_eq!(self.talc.reserved(end), self.talc.watch(end)) };
     }
 
-    /// Checks a refusal: if there are few gaps, the search must have inspected all that may fit;
-    /// and all gaps in the bin of one that is twice as large as needed fit.
-    fn check_that_nothing_fits(&self, layout: Layout) {
-        let mut gaps = 0;
-        let mut fitting = 0;
-        let mut surely_fitting = 0;
-        // What is left beside the allocation must be a gap or nothing.
-        let least = layout.size().max(CHUNK_UNIT - size_of::<usize>());
-        self.talc.visit(|part| {
-            if let Part::Gap { payload, size } = part {
-                gaps += 1;
-                let addr = payload.as_ptr() as usize;
-                let mut front = addr.wrapping_neg() % layout.align();
-                if front > 0 && front < CHUNK_UNIT {
-                    front = front.saturating_add(layout.align());
-                }
-                fitting += usize::from(front.saturating_add(least) <= size);
-                let most = least.saturating_add(layout.align()).saturating_add(CHUNK_UNIT);
-                surely_fitting += usize::from(most.saturating_mul(2) <= size);
-            }
-        });
-        let limit = if Self::is_compact() { 1 } else { SEARCH_LIMIT };
-        assert!(gaps > limit || fitting == 0, "{layout:?} fits, but was not allocated");
-        assert!(surely_fitting == 0, "{layout:?} surely fits, but was not allocated");
+    /// What is free, for a comparison with a plain allocator.
+    fn reference(&self) -> Reference {
+        let mut reference = Reference::default();
+        self.talc.visit(|part| reference.add(part));
+        reference
     }
 
     /// Checks what the size of the largest gap has promised for an allocation: that it succeeds, or that only
@@ -252,28 +245,15 @@ impl<B: Binning> CoreModel<B> {
         assert!(succeeded || self.talc.largest_gap() < Some(layout.size()));
     }
 
-    /// Compares the figures about gaps with what a walk over the heaps sees.
+    /// Compares the largest gap with those that there are.
     fn check_gaps(&self) {
-        let mut sizes = Vec::new();
-        let mut available = 0;
-        self.talc.visit(|part| match part {
-            Part::Gap { size, .. } => {
-                sizes.push(size);
-                available += size + size_of::<usize>();
-            }
-            Part::Slab { slot_size, free_slots, .. } => available += slot_size * free_slots,
-            _ => {}
-        });
+        let reference = self.reference();
         let largest = self.talc.largest_gap();
-        let seen = sizes.iter().copied().max();
-        assert!(largest <= seen);
+        assert!(largest <= reference.largest());
         let limit = if Self::is_compact() { 1 } else { SEARCH_LIMIT };
         // A chunk in a magazine is seen as a gap.
-        assert!(largest == seen || sizes.len() > limit || self.talc.has_magazines());
-
-        let scattered = available - largest.map_or(0, |size| size + size_of::<usize>());
-        let expected = (scattered * 1000).checked_div(available).unwrap_or(0);
-        assert_eq!(self.talc.fragmentation() as usize, expected);
+        let is_exact = reference.gaps() <= limit && !self.talc.has_magazines();
+        assert!(!is_exact || largest == reference.largest());
     }
 
     /// Checks what freeing the block at `ptr` returned, and does what the driver does with it.
@@ -395,23 +375,40 @@ impl<B: Binning> CoreModel<B> {
     }
 
     /// Checks every invariant, and everything that the model knows.
-    fn check(&mut self) {
+    ///
+    /// # Panics
+    /// Panics if anything is not as it must be.
+    pub fn check(&mut self) {
+        #[cfg(feature = "audit")]
         if let Err(fault) = self.talc.audit() {
             panic!("{fault}");
         }
-        let counters = self.talc.counters();
-        assert_eq!(counters.allocation_count, self.shadow.len());
-        assert_eq!(counters.allocated_bytes, self.shadow.bytes());
-        assert_eq!(
-            counters.heap_count,
-            self.regions.iter().filter(|region| region.heap.is_some()).count()
-        );
         self.check_gaps();
+        #[cfg(feature = "counters")]
+        self.check_counters();
         // Comparing all contents each time would take most of the time.
         self.steps += 1;
         if self.steps.is_multiple_of(8) {
             self.shadow.verify();
         }
+    }
+
+    #[cfg(feature = "counters")]
+    fn check_counters(&self) {
+        let counters = self.talc.counters();
+        assert_eq!(counters.allocation_count, self.shadow.len());
+        assert_eq!(counters.allocated_bytes, self.shadow.bytes());
+        let reference = self.reference();
+        assert_eq!(counters.fragment_count, reference.gaps());
+        assert_eq!(counters.available_bytes, reference.bytes());
+        let largest = self.talc.largest_gap().map_or(0, |size| size + SEAL + size_of::<usize>());
+        let scattered = (reference.bytes() - largest) * 1000;
+        let expected = scattered.checked_div(reference.bytes()).unwrap_or(0);
+        assert_eq!(self.talc.fragmentation() as usize, expected);
+        assert_eq!(
+            counters.heap_count,
+            self.regions.iter().filter(|region| region.heap.is_some()).count()
+        );
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Misuse {
     NotAHeapEnd,
     /// The region is not aligned, or too small for a heap.
     UnsuitableRegion,
+    /// The region overlaps a heap. Most often, it is claimed for the second time.
+    Overlap,
 }
 
 impl fmt::Display for Misuse {
@@ -65,6 +67,7 @@ impl fmt::Display for Misuse {
             Self::UnsuitableRegion => {
                 "talc: this region is not aligned to 16 bytes, or too small for a heap"
             }
+            Self::Overlap => "talc: this region overlaps a heap (is it claimed twice?)",
         })
     }
 }

@@ -4,4 +4,5 @@
 pub(crate) mod damage;
 pub(crate) mod diagnosis;
 pub(crate) mod misuse;
+mod overlap;
 mod quick;

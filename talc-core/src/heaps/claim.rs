@@ -21,6 +21,9 @@ impl<
     /// Establishes a heap in a region of memory. Returns the heap end; `None` if the region is too
     /// small, which then is left untouched.
     ///
+    /// Debug builds report a region that overlaps a heap, for example one that is claimed twice, as
+    /// [`Misuse::Overlap`], and leave it untouched.
+    ///
     /// The heap may be a few bytes smaller than the region on both sides, because of alignment;
     /// memory above the heap end stays the caller's. Adjacent regions become separate heaps: use
     /// [`extend`](Self::extend) to make a heap larger. A region that would reach beyond the address
@@ -43,6 +46,9 @@ impl<
     /// are extended. If there is no room for that, because heaps grow by less than the table takes,
     /// a move adds at least one bin. A complete table need not move.
     ///
+    /// Debug builds also look at each heap and, if the region is not above all of them, at the chunks
+    /// of the heap below it.
+    ///
     /// # Safety
     /// - The region must be valid for reads and writes, and not be used by anything else, until it
     ///   is truncated away or this `RawTalc` is no longer used. Allocations belong to their owners
@@ -58,7 +64,7 @@ impl<
 
     /// Makes everything from `chunk` to `end` a heap of its own if the base is below it, else a
     /// part of the heap whose sentinel is `chunk`. Returns `false`, and changes nothing, if there
-    /// is no room for the table.
+    /// is no room for the table; or if a heap has some of it already, which is noted.
     ///
     /// # Safety
     /// These bytes must be the allocator's, and so must the base in front of the first chunk of a
@@ -67,6 +73,11 @@ impl<
         let heap = HeapBase::of_first_chunk(chunk);
         let base = if below.is_base() { heap as usize } else { HeapEnd::of_sentinel(chunk).addr() };
         let more = end.addr() - base;
+        // SAFETY: heaps are readable until they are truncated away (I9).
+        if CHECKS && unsafe { self.is_in_heap(base, end.addr(), below.is_base()) } {
+            self.note(Misuse::Overlap, base);
+            return false;
+        }
         // The size of a heap that grows is not known; all heaps together are no smaller.
         let others = if below.is_base() { 0 } else { self.books().heap_bytes };
         // SAFETY: required of the caller; once there is space, there is a table (I10).
@@ -165,12 +176,15 @@ impl<
                 }
                 _ => (own, Below::BASE),
             };
-            if !self.grow(chunk, new, below) && !Self::IS_TABLE_INSIDE {
+            if !self.grow(chunk, new, below) && !Self::IS_TABLE_INSIDE && !self.has_report() {
                 // The heap below needs a larger table, for which there is no room.
                 self.grow(own, new, Below::BASE);
             }
         }
-        self.report();
+        if self.has_report() {
+            self.report();
+            return end.unwrap_or(NonNull::dangling());
+        }
         new.public()
     }
 }

@@ -353,6 +353,21 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         }
     }
 
+    /// Notes that a block is no longer of a class, as it was resized. Empties all shards if few are left.
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn left(&self, talc: &mut Talc<S, B>) {
+        self.tide.went_past(-1);
+        let live = self.tide.live(&self.shards);
+        if self.tide.has_halved(live) {
+            self.tide.all_are_empty(live);
+            let abort = AbortOnDrop::WhileResizing;
+            self.empty_shards(talc, None, Tide::is_low(live, SHARDS, true));
+            forget(abort);
+        }
+    }
+
     #[cfg_attr(debug_assertions, track_caller)]
     fn empty(talc: &mut Talc<S, B>, stock: &mut Stock, closes: bool) {
         // SAFETY: what is in a shard is allocated with this layout.
@@ -541,6 +556,18 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> W
     #[inline]
     fn is_quick(layout: Layout) -> bool {
         shard::class_of(layout).is_some()
+    }
+
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn was_resized(&self, talc: &mut Talc<S, B>, old: Layout, new: Layout) {
+        if S::RELEASES {
+            match (shard::class_of(old), shard::class_of(new)) {
+                (None, Some(_)) => self.tide.went_past(1),
+                (Some(_), None) => self.left(talc),
+                _ => {}
+            }
+        }
     }
 
     #[inline]

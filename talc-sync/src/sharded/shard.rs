@@ -312,7 +312,8 @@ impl Tally {
 /// Let `n` be the number in use when all were emptied last. As long as no shard gives back more than
 /// `n / (4 * shards)` without being emptied, all together give back at most a quarter. So the number cannot
 /// halve unnoticed, and nothing is in a shard when nothing is in use: but for a shard that was locked at that
-/// moment, which is emptied when a block is given back there next.
+/// moment, which is emptied when a block is given back there next. What is resized enters and leaves the
+/// classes past the shards; each time one leaves, it is looked at whether the number has halved.
 ///
 /// All of it is read and written by the holder of the shared lock only.
 pub(super) struct Tide {
