@@ -8,6 +8,7 @@ pub mod contender;
 pub mod emulator;
 pub mod figures;
 pub mod held;
+pub mod misuse;
 pub mod overview;
 pub mod plot;
 pub mod replay;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 16] = [
+const ALL: [Task; 17] = [
     Task::Traces,
     Task::Churn,
     Task::Random,
@@ -25,6 +25,7 @@ const ALL: [Task; 16] = [
     Task::Programs,
     Task::Locked,
     Task::Threads,
+    Task::Score,
 ];
 
 /// The figures of `RESULTS_WASM.md`.
@@ -104,6 +105,8 @@ enum Task {
     Zkvm,
     /// Many threads on one heap: churn, pairs, hand-off, larson
     Threads,
+    /// Which misuse is noticed, and when
+    Score,
     /// What `counts` runs under valgrind
     #[command(hide = true)]
     ReplayPlan,
@@ -131,6 +134,7 @@ impl Task {
             Task::Usable => "usable",
             Task::Zkvm => "zkvm",
             Task::Threads => "threads",
+            Task::Score => "score",
             Task::All => "all",
             Task::Wasm => "wasm",
             Task::WasmBytes => "wasm-bytes",
@@ -217,6 +221,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Usable => figures::usable::measure(options)?,
         Task::Zkvm => figures::zkvm::measure(options)?,
         Task::Threads => figures::threads::measure(options),
+        Task::Score => figures::score::measure(options)?,
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,
         Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,
         Task::WasmTraces => figures::wasm_speed::measure_traces(options)?,

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod pair;
 pub mod programs;
 pub mod random;
+pub mod score;
 pub mod smallest;
 pub mod speed;
 pub mod tail;

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 
 #[cfg(feature = "counters")]
 use talc_core::SEAL;
-use talc_core::{RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
+use talc_core::{Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
 use talc_sources::{Binning, RawTalcExt};
 
 use crate::action::{layout, Action, Pick, Size};

@@ -136,12 +136,13 @@ impl<
     /// If not, notes it, and empties the list.
     ///
     /// # Safety
-    /// `slab` must be a current slab whose free list is not empty.
-    pub(crate) unsafe fn free_list_is_sound(&mut self, slab: *mut Slab) -> bool {
+    /// `slab` must be a current slab.
+    pub(crate) unsafe fn free_slots_are_sound(&mut self, slab: *mut Slab) -> bool {
         // SAFETY: required of the caller; a slot is only read once it is known to be a slot.
         unsafe {
             let is_sound = Slab::tagged(slab) == Tag::Slab
                 && usize::from((*slab).class) < CLASSES
+                && Slab::can_freshen(slab, SLAB)
                 && (*slab).free.is_sound(|slot| Slab::has_slot(slab, SLAB, slot));
             if !is_sound {
                 (*slab).free = Magazine::with_room(0);

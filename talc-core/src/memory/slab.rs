@@ -265,6 +265,17 @@ impl Slab {
         }
     }
 
+    /// Returns whether a slot can be where the first one is that was never used, or all were used.
+    ///
+    /// # Safety
+    /// `this` must be a slab.
+    pub(crate) unsafe fn can_freshen(this: *const Self, slab: usize) -> bool {
+        // SAFETY: required of the caller.
+        let (fresh, class) = unsafe { (usize::from((*this).fresh), usize::from((*this).class)) };
+        (FIRST_SLOT..=slab - WORD).contains(&fresh)
+            && (fresh - FIRST_SLOT) % Self::slot_size(class) == 0
+    }
+
     /// Puts a slot into the free list.
     ///
     /// # Safety

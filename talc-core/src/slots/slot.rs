@@ -126,8 +126,11 @@ impl<
         unsafe {
             let old = self.current(class).read();
             if !old.is_null() {
+                if CHECKS && !self.free_slots_are_sound(old) {
+                    return None;
+                }
                 if !(*old).free.is_empty() {
-                    return (!CHECKS || self.free_list_is_sound(old)).then_some(old);
+                    return Some(old);
                 }
                 if Slab::freshen(old, SLAB) {
                     return Some(old);

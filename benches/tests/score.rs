@@ -1,0 +1,72 @@
+//! Debug builds of Talc report each misuse before it does harm, but for what nobody can see, and for what is listed.
+#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
+
+use std::collections::BTreeSet;
+
+use benches::figures::score::run;
+use benches::misuse::{cases, Outcome, CONTENDERS, SIZES};
+use Outcome::{Crash, Harmless, Later};
+
+/// What is not reported in time: the case, the sizes of the blocks, what comes of it.
+const UNREPORTED: [(&str, &[usize], Outcome); 28] = [
+    // The pointer is right, and the layout.
+    ("after another owner got it", &SIZES, Later),
+    // Only the processor knows what is mapped.
+    ("unmapped memory between two heaps", &SIZES, Crash),
+    ("freed after its heap is gone and unmapped", &SIZES, Crash),
+    // An allocation may be a bit larger than its layout.
+    ("smaller by 16", &SIZES, Harmless),
+    // Slots have no headers: what is beyond one is another one's contents, which are restored.
+    ("1 byte, a zero", &[40], Harmless),
+    ("1 byte", &[40], Harmless),
+    ("8 bytes", &[40], Harmless),
+    ("16 bytes", &[40], Harmless),
+    ("32 bytes", &[40], Harmless),
+    ("16 bytes, and the block above is freed first", &[40], Harmless),
+    ("16 bytes, and the block is grown", &[40], Harmless),
+    ("16 bytes, and the block is shrunk", &[40], Harmless),
+    ("8 bytes in front", &[40], Harmless),
+    ("8 bytes in front, zero", &[40], Harmless),
+    ("the word in front, lowest bit", &[40], Harmless),
+    ("the word in front, second bit", &[40], Harmless),
+    ("the word in front, larger by 16", &[40], Harmless),
+    ("the word in front, larger by 4096", &[40], Harmless),
+    // Words of a free block that the allocator does not use, and ends of lists.
+    ("a word in the middle", &SIZES, Harmless),
+    ("last word", &[40, 600], Harmless),
+    ("first word, zero", &[5000], Harmless),
+    ("second word, zero", &SIZES, Harmless),
+    // Words that are only used when more happens.
+    ("the current slab, first link", &[40], Harmless),
+    ("the current slab, second link", &[40], Harmless),
+    ("the heap base, and another heap is claimed", &SIZES, Harmless),
+    ("the sentinel", &[40], Harmless),
+    // What ought to be reported.
+    ("null", &SIZES, Crash),
+    ("the upper half of a heap claimed", &[40], Later),
+];
+
+#[test]
+fn debug_builds_report_misuse() {
+    let talc = CONTENDERS[0];
+    assert_eq!(talc.name, "talc debug");
+    let program = talc.build().unwrap();
+    let cases = cases(&program).unwrap();
+    assert!(cases.len() > 70, "{} cases", cases.len());
+    let mut unreported = BTreeSet::new();
+    for (case, outcomes) in cases.iter().zip(run(&talc, &program, &cases).unwrap()) {
+        for (size, outcome) in SIZES.iter().zip(outcomes) {
+            if let Some(outcome) = outcome.filter(|o| !matches!(o, Outcome::Call | Outcome::Next)) {
+                unreported.insert((case.name.as_str(), *size, outcome.mark()));
+            }
+        }
+    }
+    let listed = UNREPORTED.iter().flat_map(|(name, sizes, outcome)| {
+        sizes.iter().map(move |size| (*name, *size, outcome.mark()))
+    });
+    let listed: BTreeSet<_> = listed.collect();
+    let new: Vec<_> = unreported.difference(&listed).collect();
+    assert!(new.is_empty(), "not reported: {new:#?}");
+    let gone: Vec<_> = listed.difference(&unreported).collect();
+    assert!(gone.is_empty(), "reported now, so take it out of the list: {gone:#?}");
+}
