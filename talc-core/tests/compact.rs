@@ -3,7 +3,7 @@
 use std::alloc::Layout;
 use std::ptr::{null_mut, NonNull};
 
-use talc_core::{CompactBins, DefaultBinning, Part, RawTalc};
+use talc_core::{CompactBins, DefaultBinning, Part, RawTalc, SEAL};
 use talc_core::{SmallBinning, CHUNK_UNIT};
 use talc_sources::{min_first_heap_size, Binning, RawTalcExt};
 
@@ -83,7 +83,7 @@ fn a_heap_without_room_for_a_slab_is_filled_all_the_same() {
     // SAFETY: nothing else uses the memory.
     unsafe { talc.claim(memory.0.as_mut_ptr(), 2048).unwrap() };
     let mut blocks = 0;
-    while talc.try_allocate(Layout::new::<[u8; 24]>()).is_some() {
+    while talc.try_allocate(Layout::new::<[u8; 24 - SEAL]>()).is_some() {
         blocks += 1;
     }
     assert!(blocks * 32 > 2048 - 100, "{blocks}");

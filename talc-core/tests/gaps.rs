@@ -4,14 +4,14 @@
 use std::alloc::Layout;
 use std::mem::size_of;
 
-use talc_core::{CompactBins, DefaultBinning, RawTalc, SmallBinning, SEARCH_LIMIT};
+use talc_core::{CompactBins, DefaultBinning, RawTalc, SmallBinning, SEAL, SEARCH_LIMIT};
 use talc_sources::{Binning, RawTalcExt};
 
 /// Too little for slabs and magazines, so that all is chunks.
 const SIZE: usize = 56 << 10;
 
 const fn of_chunk(size: usize) -> Layout {
-    match Layout::from_size_align(size - size_of::<usize>(), 16) {
+    match Layout::from_size_align(size - SEAL - size_of::<usize>(), 16) {
         Ok(layout) => layout,
         Err(_) => panic!(),
     }
@@ -50,7 +50,7 @@ fn what_no_allocation_finds_does_not_count<B: Binning>(limit: usize) {
         }
         let found = if smaller < limit { LARGER } else { SMALLER };
         assert_eq!(talc.largest_gap(), Some(found.size()), "behind {smaller} others");
-        let largest = found.size() + size_of::<usize>();
+        let largest = found.size() + SEAL + size_of::<usize>();
         let available = 1056 + smaller * 1040;
         assert_eq!(talc.counters().available_bytes, available);
         let scattered = (available - largest) * 1000 / available;

@@ -3,7 +3,7 @@
 use std::alloc::Layout;
 use std::ptr::null_mut;
 
-use talc_core::{Bins, CompactBins, DefaultBinning, Misuse, Part, RawTalc};
+use talc_core::{Bins, CompactBins, DefaultBinning, Misuse, Part, RawTalc, SEAL};
 use talc_sources::{Binning, RawTalcExt};
 
 const SIZE: usize = 4 << 20;

@@ -2,7 +2,7 @@
 
 use std::alloc::Layout;
 
-use talc_core::{Part, RawTalc};
+use talc_core::{Part, RawTalc, SEAL};
 
 fn slabs(talc: &RawTalc) -> usize {
     let mut slabs = 0;
@@ -40,7 +40,7 @@ fn empty_slabs_are_kept_for_any_size_until_trim() {
 fn a_small_heap_has_slabs_only_where_they_are_filled() {
     let mut memory = vec![0_u64; 6 << 10];
     let mut talc = <RawTalc>::new();
-    let layout = Layout::new::<[u8; 16]>();
+    let layout = Layout::new::<[u8; 16 - SEAL]>();
     // SAFETY: nothing else uses the memory.
     unsafe { talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap() };
     for _ in 0..200 {

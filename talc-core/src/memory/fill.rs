@@ -16,7 +16,7 @@ pub const SEAL: usize = if FILLS { size_of::<usize>() } else { 0 };
 pub(crate) const LIMIT: usize = 8 << 10;
 
 /// A word of free memory. Taken for a header, it is that of a gap, so that a second free is recognised.
-const FILL: usize = usize::MAX / 0xFF * 0xF3;
+pub(crate) const FILL: usize = usize::MAX / 0xFF * 0xF3;
 
 /// Returns what is beyond the end of an allocation. No byte of it is 0, which is what is most often written there.
 fn seal_of(block: *mut u8) -> usize {

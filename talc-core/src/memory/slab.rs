@@ -31,8 +31,9 @@ use core::mem::size_of;
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 
 use super::chunk::{Chunk, GRAIN, WORD};
-use super::fill::fill;
+use super::fill::{fill, FILL};
 use super::magazine::Magazine;
+use crate::tier::FILLS;
 use crate::tuning::FRESH_AT_ONCE;
 
 /// What stands at the start of a slab.
@@ -164,6 +165,8 @@ impl Slab {
         match unsafe { addr_of!((*this).tag).read() } ^ this as usize {
             LIVE => Tag::Slab,
             CLOSED => Tag::Closed,
+            // What was a slab is free memory.
+            other if FILLS && other ^ this as usize == FILL => Tag::Closed,
             _ => Tag::Other,
         }
     }
