@@ -3,9 +3,22 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{null_mut, NonNull};
 
+use talc_sources::talc_core::Misuse;
 use talc_sources::{Binning, Source};
 
 use crate::glue::{self, Allocates};
+
+/// Returns a pointer that `GlobalAlloc` was given. Debug builds report it if it is null.
+///
+/// # Safety
+/// `ptr` must not be null.
+#[inline]
+#[cfg_attr(debug_assertions, track_caller)]
+unsafe fn passed(ptr: *mut u8) -> NonNull<u8> {
+    debug_assert!(!ptr.is_null(), "{}", Misuse::NotAnAllocation);
+    // SAFETY: required of the caller.
+    unsafe { NonNull::new_unchecked(ptr) }
+}
 
 /// Implements `GlobalAlloc` for a wrapper.
 macro_rules! global_alloc {
@@ -25,7 +38,7 @@ macro_rules! global_alloc {
             unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
                 // SAFETY: required of the caller.
                 glue::no_unwind(|| unsafe {
-                    self.give_back(NonNull::new_unchecked(ptr), layout)
+                    self.give_back(passed(ptr), layout)
                 });
             }
 
@@ -35,7 +48,7 @@ macro_rules! global_alloc {
                 // SAFETY: required of the caller, also for the new layout.
                 glue::no_unwind(|| unsafe {
                     let new = Layout::from_size_align_unchecked(new_size, layout.align());
-                    self.resize_allocation(NonNull::new_unchecked(ptr), layout, new)
+                    self.resize_allocation(passed(ptr), layout, new)
                 })
                 .map_or(null_mut(), NonNull::as_ptr)
             }
