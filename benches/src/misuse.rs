@@ -23,6 +23,8 @@ const fn build(name: &'static str, inherits: &'static str, features: &'static st
 }
 
 const DEBUG: Build = build("talc-debug", "dev", "");
+const HARDENED: Build = build("talc-hardened", "release", "talc/hardened");
+const FULL: Build = build("talc-hardened-full", "release", "talc/hardened-full");
 const RELEASE: Build = build("peers", "release", "peers");
 const SECURE: Build = build("mimalloc-secure", "release", "secure");
 
@@ -51,8 +53,10 @@ const fn contender(
 }
 
 /// All of them, in the order of the tables. Talc with other features is one more line.
-pub const CONTENDERS: [Contender; 9] = [
+pub const CONTENDERS: [Contender; 11] = [
     contender("talc debug", Kind::Ours, DEBUG, "talc"),
+    contender("talc hardened-full", Kind::Ours, FULL, "talc"),
+    contender("talc hardened", Kind::Ours, HARDENED, "talc"),
     contender("talc", Kind::Ours, RELEASE, "talc"),
     contender("talc 5.1.1", Kind::Peer, RELEASE, "talc5"),
     contender("rlsf", Kind::Peer, RELEASE, "rlsf"),

@@ -5,7 +5,7 @@ use core::ptr::null_mut;
 
 use crate::memory::chunk::{CHUNK_UNIT, WORD};
 use crate::memory::heap::{HeapBase, HEAP_WORDS};
-use crate::tier::MARKS;
+use crate::tier::{FILLS, MARKS};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -21,7 +21,7 @@ impl<
     /// Returns whether a heap has any of the addresses from `base` up to `end`, as far as sound words
     /// say so. `is_heap` is whether they are to be a heap of their own; if not, one ends at `base`.
     ///
-    /// Looks at the base of each heap and, in debug builds, for a heap of its own below the highest heap
+    /// Looks at the base of each heap and, but in release builds that do not fill, for a heap of its own below the highest heap
     /// end, at the chunks of the heap below it.
     ///
     /// # Safety
@@ -54,7 +54,10 @@ impl<
             }
         }
         // SAFETY: the base of a heap.
-        !MARKS && is_heap && !below.is_null() && unsafe { self.heap_reaches(below, base) }
+        (!MARKS || FILLS)
+            && is_heap
+            && !below.is_null()
+            && unsafe { self.heap_reaches(below, base) }
     }
 
     /// Returns whether a heap ends above `addr`.

@@ -10,7 +10,7 @@
 //! empty list, and popping ends where there is no next block.
 //!
 //! In builds with [marks](crate::tier::MARKS), the word with the room also has a mark that is made of the
-//! block's address, until the block is popped. So a second free is recognised at once, and so is whatever was
+//! addresses of the block and of the next one, until the block is popped. So a second free is recognised at once, and so is whatever was
 //! written there, or led to by a link that was overwritten.
 //!
 //! The idea is that of Bonwick and Adams, "Magazines and Vmem" (2001).
@@ -18,7 +18,7 @@
 use core::mem::MaybeUninit;
 use core::ptr::{addr_of, null_mut, NonNull};
 
-use crate::tier::{FILLS, MARKS};
+use crate::tier::MARKS;
 
 /// A bounded list of free blocks of one size: what was freed last is handed out first.
 ///
@@ -52,12 +52,14 @@ impl Block {
         }
     }
 
-    /// Returns what stands beside the room in a block at this address. It is unlikely to be a number or a
-    /// pointer of anybody else's.
+    /// Returns what stands beside the room in a block at this address. It is unlikely to be a number or a pointer of
+    /// anybody else's. Where programs are loaded at random addresses, these are a part of it.
     #[inline]
-    fn mark(block: *const Self) -> usize {
+    fn mark(block: *const Self, next: *const Self) -> usize {
         if MARKS {
-            !(block as usize) << (MAX_ROOM_LOG2 + 1)
+            let place: *const Bottoms = &BOTTOMS;
+            !(block as usize ^ (next as usize).rotate_left(1) ^ place as usize)
+                << (MAX_ROOM_LOG2 + 1)
         } else {
             0
         }
@@ -146,7 +148,7 @@ impl Magazine {
                 return false;
             }
             let block = block.cast::<Block>();
-            block.write(Block { next: first, room: (room - 1) | Block::mark(block) });
+            block.write(Block { next: first, room: (room - 1) | Block::mark(block, first) });
             (*this).first = block;
             true
         }
@@ -161,7 +163,8 @@ impl Magazine {
         let block = block.cast::<Block>();
         // SAFETY: required of the caller.
         unsafe {
-            block.write(Block { next: (*this).first, room: room | Block::mark(block) });
+            let next = (*this).first;
+            block.write(Block { next, room: room | Block::mark(block, next) });
             (*this).first = block;
         }
     }
@@ -204,10 +207,13 @@ impl Magazine {
         let block = block.cast::<Block>();
         // SAFETY: required of the caller. Its owner may never have written here; a volatile read gives what
         // there is, and whatever that is, nothing but the result depends on it.
-        let there = || unsafe {
-            addr_of!((*block).room).cast::<MaybeUninit<usize>>().read_volatile().assume_init()
-        };
-        MARKS && there() & !Block::ROOM == Block::mark(block)
+        MARKS
+            && unsafe {
+                let next =
+                    addr_of!((*block).next).cast::<MaybeUninit<*mut Block>>().read_volatile();
+                let room = addr_of!((*block).room).cast::<MaybeUninit<usize>>().read_volatile();
+                room.assume_init() & !Block::ROOM == Block::mark(block, next.assume_init())
+            }
     }
 
     /// Makes sure that there is no mark in a block that is handed out.
@@ -241,19 +247,21 @@ impl Magazine {
         true
     }
 
-    /// Returns whether there is a block first, and `can_be` accepts the one that it leads to; or none. Where no mark
-    /// tells, or the word of the magazine itself may be overwritten, it must accept the first one, too.
-    #[inline]
+    /// Returns whether there is a block first, and `can_be` accepts it and the one that it leads to; or none.
     pub(crate) fn is_sound(&self, can_be: impl Fn(*mut u8) -> bool) -> bool {
-        let can_be = |block: *mut Block| can_be(block.cast()) || Self::is_bottom(block);
-        if (!MARKS || FILLS) && !can_be(self.first) {
-            return false;
-        }
-        // SAFETY: there is a block or a bottom.
-        unsafe {
-            let next = (*self.first).next;
-            next.is_null() || (Self::has_room(self.first) && can_be(next))
-        }
+        Self::is_bottom(self.first)
+            || (can_be(self.first.cast()) && self.has_block() && {
+                // SAFETY: there is a block.
+                let next = unsafe { (*self.first).next };
+                Self::is_bottom(next) || can_be(next.cast())
+            })
+    }
+
+    /// Returns whether what is first is a block, as far as its words say so, where there is something to read.
+    #[inline]
+    pub(crate) fn has_block(&self) -> bool {
+        // SAFETY: a magazine begins with a block or with a bottom.
+        unsafe { Self::has_room(self.first) }
     }
 
     /// Returns whether this block's room is one, and marked.
@@ -263,7 +271,7 @@ impl Magazine {
     #[inline]
     unsafe fn has_room(block: *const Block) -> bool {
         // SAFETY: required of the caller.
-        unsafe { ((*block).room ^ Block::mark(block)) <= Self::MAX_ROOM }
+        unsafe { ((*block).room ^ Block::mark(block, (*block).next)) <= Self::MAX_ROOM }
     }
 
     /// Returns whether there is no block at this address, but one of the bottoms.

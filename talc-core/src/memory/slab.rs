@@ -214,7 +214,8 @@ impl Slab {
     #[inline]
     pub(crate) fn is_multiple(bytes: usize, class: u8) -> bool {
         let inverse = INVERSES[usize::from(class)];
-        ((bytes / GRAIN) as u32).wrapping_mul(inverse) <= inverse.wrapping_sub(1)
+        bytes % GRAIN == 0
+            && ((bytes / GRAIN) as u32).wrapping_mul(inverse) <= inverse.wrapping_sub(1)
     }
 
     /// Returns the slab of `slab` bytes in which there is a slot at `ptr`.
