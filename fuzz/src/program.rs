@@ -87,7 +87,7 @@ impl Player {
     /// # Panics
     /// Panics if the contents of a block have changed.
     pub fn step(&mut self, talc: &dyn Tested, step: Step) -> bool {
-        let how = |number: usize| How { by_global: number % 3 > 0, zeroed: false };
+        let how = |number: usize| How { by_global: !number.is_multiple_of(3), zeroed: false };
         match step {
             Step::Allocate { layout } => {
                 let number = self.blocks.len();
