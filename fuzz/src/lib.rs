@@ -17,6 +17,7 @@ mod action;
 mod backing;
 pub mod campaign;
 mod core_model;
+pub mod program;
 mod random;
 mod reference;
 mod shadow;
@@ -31,7 +32,7 @@ pub use reference::Reference;
 pub use shadow::Shadow;
 pub use source_model::{BlockSource, SourceModel};
 pub use wrapper_model::{
-    Call, Config, From, Ground, How, Inspect, Shape, Tested, Wrapper, WrapperModel,
+    Call, Config, From, Ground, How, Inspect, Shape, Site, Tested, Wrapper, WrapperModel,
 };
 
 use arbitrary::{Arbitrary, Unstructured};

@@ -90,6 +90,43 @@ fn what_was_visited_is_read() {
     assert_eq!(read(&snapshot(&<RawTalc>::new())), Ok(visited(&<RawTalc>::new())));
 }
 
+/// Every number in a small domain, and those around all powers of two, as an address, a size and a count.
+#[test]
+fn every_number_is_read_as_it_was_written() {
+    let powers = (0..usize::BITS - 3).flat_map(|n| [(1_usize << n) - 1, 1 << n, (1 << n) + 1]);
+    for number in (0..1 << 15).chain(powers) {
+        let at = |address: usize| NonNull::new(address as *mut u8).unwrap();
+        let parts = [
+            Part::Base(at(number.max(1))),
+            Part::Slab {
+                payload: at(number + 16),
+                size: number,
+                slot_size: 1,
+                slots: number,
+                free_slots: number,
+            },
+            Part::Gap { payload: at(2 * number + 32), size: number },
+            Part::End(at(3 * number + 64)),
+        ];
+        let mut bytes = Vec::new();
+        let mut snapshot = Snapshot::new(|some| bytes.extend_from_slice(some));
+        parts.into_iter().for_each(|part| snapshot.add(part));
+        snapshot.finish();
+        let n = number as u64;
+        let slab = Kind::Slab { slot_size: 1, slots: n, free_slots: n };
+        let heap = Heap {
+            base: n.max(1),
+            end: 3 * n + 64,
+            parts: vec![
+                Piece { kind: slab, payload: n + 16, size: n },
+                Piece { kind: Kind::Gap, payload: 2 * n + 32, size: n },
+            ],
+        };
+        let word = std::mem::size_of::<usize>() as u64;
+        assert_eq!(read(&bytes), Ok(Heaps { word, heaps: vec![heap] }), "{number:#x}");
+    }
+}
+
 #[test]
 fn a_part_of_one_is_too_short() {
     with_heaps(|talc| {

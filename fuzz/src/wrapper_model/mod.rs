@@ -2,16 +2,17 @@
 
 mod config;
 mod ground;
+mod site;
 mod tested;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use arbitrary::Arbitrary;
-use talc_core::Part;
 
 pub use config::{Config, From, Shape, Wrapper};
 pub use ground::Ground;
+pub use site::Site;
 pub use tested::{How, Inspect, Tested};
 
 use crate::action::{layout, Align, Pick, Size};
@@ -47,11 +48,7 @@ pub enum Call {
 
 /// A wrapper, checked as often as wanted.
 pub struct WrapperModel {
-    config: Config,
-    /// Taken when it is dropped.
-    talc: Option<Box<dyn Tested>>,
-    /// From a box, which `drop` takes back.
-    ground: *mut Ground,
+    site: Site,
     shadow: Shadow,
     /// Which regions have been claimed by hand.
     claimed: [bool; ground::REGIONS],
@@ -72,12 +69,9 @@ impl WrapperModel {
     }
 
     fn over(config: Config, backing: Backing, is_tight: bool) -> Self {
-        config::reset_hints();
-        let ground = Box::into_raw(Box::new(Ground::new(backing)));
-        // SAFETY: lives as long as the allocator, for which it is `'static`.
-        let talc = Some(config.make(unsafe { &*ground }, BLOCK_SIZE));
+        let site = Site::new(config, backing, BLOCK_SIZE);
         let claimed = [false; ground::REGIONS];
-        Self { config, talc, ground, shadow: Shadow::default(), claimed, fails: false, is_tight }
+        Self { site, shadow: Shadow::default(), claimed, fails: false, is_tight }
     }
 
     /// Makes one call and checks everything.
@@ -114,7 +108,7 @@ impl WrapperModel {
             Call::Claim { region, size } => self.claim(region, size),
             Call::FailAfter { calls } => {
                 self.fails = calls.is_some();
-                self.ground().backing.fail_after(calls.map(usize::from));
+                self.site.ground().backing.fail_after(calls.map(usize::from));
             }
         }
     }
@@ -149,45 +143,17 @@ impl WrapperModel {
             unsafe { self.talc().deallocate(to_block(ptr), layout, how) };
         }
         self.check();
-        if self.config.uses_backing() {
-            // Only the block with the table is left, or one that is kept if none has the table.
-            let blocks = self.ground().backing.blocks();
-            assert!(blocks.len() <= 1, "free blocks must go back: {blocks:?}");
-        }
-        self.talc().trim();
-        self.check();
-        let (mut heaps, mut gaps, mut tables) = (0, 0, 0);
-        self.talc().visit(&mut |part| match part {
-            Part::Base(_) => heaps += 1,
-            Part::Gap { .. } => gaps += 1,
-            // One can lie between two gaps.
-            Part::Table { .. } => tables += 1,
-            Part::End(_) => {}
-            other => panic!("{other:?} is left"),
-        });
-        assert!(gaps <= heaps + tables, "{gaps} gaps in {heaps} heaps");
-        self.talc = None;
-        assert_eq!(self.ground().backing.blocks(), [], "blocks are leaked");
+        self.site.check_all_is_free();
+        self.site.finish();
     }
 
     fn talc(&self) -> &(dyn Tested + 'static) {
-        self.talc.as_deref().expect("not finished")
-    }
-
-    fn ground(&self) -> &Ground {
-        // SAFETY: lives as long as `self`.
-        unsafe { &*self.ground }
-    }
-
-    fn heaps(&self) -> Vec<std::ops::Range<usize>> {
-        let mut heaps = self.ground().memory();
-        heaps.push(self.talc().own_memory());
-        heaps
+        self.site.talc()
     }
 
     /// Allocates what the hook is to free, if there is a hook.
     fn keep_reserve(&mut self) {
-        if !self.config.is_hooked() || config::has_reserve() {
+        if !self.site.config().is_hooked() || config::has_reserve() {
             return;
         }
         let how = How { by_global: false, zeroed: false };
@@ -222,13 +188,13 @@ impl WrapperModel {
     }
 
     fn add(&mut self, block: NonNull<[u8]>, layout: Layout) {
-        let heaps = self.heaps();
+        let heaps = self.site.memory();
         self.shadow.add(block.cast::<u8>().as_ptr(), layout, &heaps);
     }
 
     /// Checks that there was no memory, as far as a wrapper can know.
     fn check_refusal(&self, layout: Layout) {
-        if self.config.uses_backing() {
+        if self.site.config().uses_backing() {
             let is_usual = layout.size() <= USUAL && layout.align() <= 4096;
             assert!(self.fails || self.is_tight || !is_usual, "there is memory for {layout:?}");
             return;
@@ -275,16 +241,16 @@ impl WrapperModel {
         if how.zeroed && !how.by_global {
             check_zeroed(moved, old.size().min(new.size()), new.size());
         }
-        let heaps = self.heaps();
+        let heaps = self.site.memory();
         self.shadow.moved(ptr, moved, new, &heaps);
     }
 
     fn claim(&mut self, region: Pick, size: Size) {
         let index = usize::from(region.0) % ground::REGIONS;
-        if !self.config.takes_claims() || self.claimed[index] {
+        if !self.site.config().takes_claims() || self.claimed[index] {
             return;
         }
-        let (base, all) = self.ground().region(index);
+        let (base, all) = self.site.ground().region(index);
         let offset = usize::from(region.0) % 512;
         let size = size.small_bytes().min(all - offset);
         // SAFETY: nobody else's, and claimed once.
@@ -306,14 +272,5 @@ fn check_zeroed(block: *mut u8, from: usize, to: usize) {
     for at in from..to {
         // SAFETY: inside of a live allocation.
         assert_eq!(unsafe { block.add(at).read() }, 0, "byte {at} of {to} is not zero");
-    }
-}
-
-impl Drop for WrapperModel {
-    fn drop(&mut self) {
-        config::take_reserve();
-        self.talc = None;
-        // SAFETY: from a box, and the allocator that used it is dropped.
-        drop(unsafe { Box::from_raw(self.ground) });
     }
 }

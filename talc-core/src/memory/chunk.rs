@@ -316,4 +316,61 @@ mod tests {
             assert_eq!(checked_chunk_size(size), None);
         }
     }
+
+    /// For every size in a small domain, and near the limit: the least multiple of a grain that holds the
+    /// payload and a header, and is a chunk. So it grows with the size.
+    #[test]
+    fn chunk_sizes_are_the_least() {
+        let limit = MAX_REQUEST - 4096..=MAX_REQUEST;
+        for size in (0..1 << 16).chain(limit) {
+            let chunk = chunk_size(size);
+            assert_eq!(checked_chunk_size(size), Some(chunk));
+            assert!(chunk % GRAIN == 0 && chunk >= CHUNK_UNIT && chunk >= size + WORD);
+            assert!(chunk == CHUNK_UNIT || chunk - GRAIN < size + WORD, "{size}");
+        }
+    }
+
+    /// A chunk at every place that one can have in so many bytes; nothing is dereferenced.
+    fn chunks_below(limit: usize) -> impl Iterator<Item = Chunk> {
+        // SAFETY: none is at address 0.
+        (2 * GRAIN..limit).step_by(GRAIN).map(|addr| unsafe { Chunk::of_payload(addr as *mut u8) })
+    }
+
+    /// For every place and alignment in a small domain: the least front after which the payload is
+    /// aligned, which is a gap or nothing; and never more than the maximum.
+    #[test]
+    fn fronts_are_the_least() {
+        for log2 in 0..13 {
+            let align = 1_usize << log2;
+            for gap in chunks_below(3 << 13) {
+                let addr = gap.payload() as usize;
+                let least = (0..).step_by(GRAIN).find(|&front| {
+                    (addr + front) % align.max(GRAIN) == 0 && (front == 0 || front >= CHUNK_UNIT)
+                });
+                assert_eq!(Some(gap.front_for(align)), least, "{addr:#x} for {align}");
+                assert!(gap.front_for(align) <= max_front(align));
+            }
+        }
+    }
+
+    /// For every gap in a small domain: the highest slab with gaps or nothing on both sides.
+    #[test]
+    fn fronts_for_slabs_are_the_highest() {
+        for slab in [256, 512] {
+            for gap in chunks_below(3 * slab) {
+                for size in (CHUNK_UNIT..4 * slab).step_by(GRAIN) {
+                    let lowest = gap.payload() as usize;
+                    let is_gap_or_nothing = |bytes: usize| bytes == 0 || bytes >= CHUNK_UNIT;
+                    let suits = |front: &usize| {
+                        (lowest + front) % slab == 0
+                            && front + slab <= size
+                            && is_gap_or_nothing(*front)
+                            && is_gap_or_nothing(size - front - slab)
+                    };
+                    let highest = (0..=size).step_by(GRAIN).filter(suits).last();
+                    assert_eq!(gap.front_for_slab(size, slab), highest, "{size} at {lowest:#x}");
+                }
+            }
+        }
+    }
 }

@@ -183,3 +183,90 @@ impl Below {
         self.0 & (Header::BASE | Header::BELOW_FREE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::chunk::{CHUNK_UNIT, GRAIN};
+
+    /// What stands below, and whether it is a gap, and the base.
+    const BELOW: [(Below, bool, bool); 4] = [
+        (Below::CHUNK, false, false),
+        (Below::GAP, true, false),
+        (Below::BASE, false, true),
+        (Below(usize::MAX), true, true),
+    ];
+
+    /// Every header that can be made says what it was made of, and each change changes one flag.
+    #[test]
+    fn headers_say_what_they_were_made_of() {
+        let largest = isize::MAX as usize & !(GRAIN - 1);
+        let sizes = (CHUNK_UNIT..1 << 16).step_by(GRAIN);
+        let powers = (16..usize::BITS - 1).map(|n| 1_usize << n);
+        let around = powers.flat_map(|size| [size - GRAIN, size, size + GRAIN]);
+        for size in sizes.chain(around).chain([largest - GRAIN, largest]) {
+            for (below, is_below_free, is_base) in BELOW {
+                for is_gap in [false, true] {
+                    for is_marked in [false, true] {
+                        let header = match is_gap {
+                            true => Header::gap(size, below),
+                            false => Header::allocated(size, below),
+                        };
+                        let header = if is_marked { header.with_mark() } else { header };
+                        let says = |header: Header| {
+                            assert_eq!(header.size(), size);
+                            assert!(!header.is_sentinel());
+                            let Below(flags) = header.below();
+                            assert_eq!(header.is_below_free(), Below(flags).is_gap());
+                            (
+                                header.is_gap(),
+                                header.is_marked(),
+                                header.is_below_free(),
+                                header.is_base(),
+                            )
+                        };
+                        assert_eq!(says(header), (is_gap, is_marked, is_below_free, is_base));
+                        assert_eq!(
+                            says(header.with_mark()),
+                            (is_gap, true, is_below_free, is_base)
+                        );
+                        assert_eq!(
+                            says(header.without_mark()),
+                            (is_gap, false, is_below_free, is_base)
+                        );
+                        assert_eq!(
+                            says(header.with_below_free()),
+                            (is_gap, is_marked, true, is_base)
+                        );
+                        assert_eq!(
+                            says(header.without_below_free()),
+                            (is_gap, is_marked, false, is_base)
+                        );
+                        // What has a slab's size and a mark is one, and nothing else.
+                        for slab in (8..16).map(|n| 1 << n) {
+                            // The rule only holds for marked chunks and bases' flags that slabs can have.
+                            if is_marked && !is_gap && !is_base {
+                                assert_eq!(header.is_sentinel_or_slab(slab), size % slab == 0);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sentinels_are_like_nothing_else() {
+        for header in [Header::SENTINEL, Header::SENTINEL.with_below_free()] {
+            assert!(header.is_sentinel() && header.is_marked());
+            assert!(!header.is_gap() && !header.is_base());
+            assert_eq!(header.size(), 0);
+            assert!((8..16).all(|n| header.is_sentinel_or_slab(1 << n)));
+        }
+        // Zeroed memory is none, nor is what a freed chunk leaves.
+        for header in [Header(0), Header::FREED] {
+            assert!(!header.is_sentinel());
+        }
+        assert!(Header::FREED.is_gap() && Header::FREED.size() == 0);
+    }
+}

@@ -423,7 +423,73 @@ impl Slab {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::alloc::{alloc, dealloc, Layout};
+
     use super::*;
+
+    /// For every size of slabs, every class and every address: it is a slot's if and only if a whole
+    /// number of slots is below it, and one has room there in front of the header above.
+    #[test]
+    fn every_address_of_every_slab() {
+        for slab_log2 in 8..=15 {
+            let size = 1_usize << slab_log2;
+            let layout = Layout::from_size_align(size, size).unwrap();
+            // SAFETY: the layout has a size; the slab is this test's, and so are its slots.
+            unsafe {
+                let slab = alloc(layout).cast::<Slab>();
+                // As many as `Bins::CHECKED` allows, and not all of them where there are hundreds.
+                let classes = (0..256).take_while(|&class| Slab::slots(size, class) >= 2);
+                for class in classes.filter(|class| class % 7 == 0 || slab_log2 < 14) {
+                    slab.write(Slab::new(class, 0, 0));
+                    let mut calls = 0;
+                    while Slab::freshen(slab, size) {
+                        calls += 1;
+                    }
+                    let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(size, class));
+                    assert_eq!(calls, (slots + FRESH_AT_ONCE - 1) / FRESH_AT_ONCE);
+                    assert_eq!(Slab::free_slots(slab, size), Some(slots));
+                    assert_eq!(Slab::listed(slab), slots);
+                    let mut found = 0;
+                    for offset in 0..size {
+                        let address = slab.cast::<u8>().wrapping_add(offset);
+                        assert_eq!(Slab::of_slot(address, size), slab);
+                        let is_slot_here = offset >= FIRST_SLOT
+                            && (offset - FIRST_SLOT) % slot_size == 0
+                            && offset + slot_size <= size - WORD;
+                        assert_eq!(Slab::has_slot(slab, size, address), is_slot_here, "{offset}");
+                        found += usize::from(is_slot_here);
+                        assert!(!is_slot_here || is_slot(address));
+                    }
+                    assert_eq!(found, slots, "class {class} of {size} bytes");
+                    // Another one has no room.
+                    let end = FIRST_SLOT + slots * slot_size;
+                    assert!(end <= size - WORD && end + slot_size > size - WORD);
+                }
+                dealloc(slab.cast(), layout);
+            }
+        }
+    }
+
+    /// A slab's tag is its own: no other slab's, none when it is closed, and not what zeroed or copied
+    /// memory has.
+    #[test]
+    fn tags_belong_to_a_place() {
+        let mut slabs = [Slab::new(0, 0, 0), Slab::new(0, 0, 0)];
+        // SAFETY: they are this test's.
+        unsafe {
+            let first = addr_of_mut!(slabs[0]);
+            assert!(Slab::tagged(first) == Tag::Other);
+            Slab::tag(first);
+            assert!(Slab::tagged(first) == Tag::Slab);
+            let second = addr_of_mut!(slabs[1]);
+            (*second).tag = (*first).tag;
+            assert!(Slab::tagged(second) == Tag::Other);
+            Slab::untag(first);
+            assert!(Slab::tagged(first) == Tag::Closed);
+        }
+    }
 
     /// All that there can be: slabs have at most 32 KiB.
     #[test]
