@@ -325,8 +325,8 @@ mod tests {
         for size in (0..1 << 16).chain(limit) {
             let chunk = chunk_size(size);
             assert_eq!(checked_chunk_size(size), Some(chunk));
-            assert!(chunk % GRAIN == 0 && chunk >= CHUNK_UNIT && chunk >= size + WORD);
-            assert!(chunk == CHUNK_UNIT || chunk - GRAIN < size + WORD, "{size}");
+            assert!(chunk % GRAIN == 0 && chunk >= CHUNK_UNIT && chunk >= size + WORD + SEAL);
+            assert!(chunk == CHUNK_UNIT || chunk - GRAIN < size + WORD + SEAL, "{size}");
         }
     }
 

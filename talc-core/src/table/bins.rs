@@ -312,7 +312,7 @@ mod tests {
     fn check<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>() {
         let mut last = 0;
         for size in
-            (CHUNK_UNIT..1 << 20).step_by(GRAIN).chain((16..usize::BITS - 1).flat_map(|n| {
+            (CHUNK_UNIT..1 << 20).step_by(GRAIN).chain((20..usize::BITS - 1).flat_map(|n| {
                 let power = 1_usize << n;
                 [power - GRAIN, power, power + GRAIN, power + power / 2]
             }))

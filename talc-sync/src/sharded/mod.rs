@@ -210,8 +210,12 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         let (result, are_sound) = glue::with(self, |talc| {
             let are_sound = self.shards.iter().all(|shard| {
                 shard.stock.try_lock().map_or(true, |stock| {
-                    // SAFETY: blocks in a shard are allocations of the shared heap.
-                    stock.all(|block, layout| unsafe { talc.is_sound(block.as_ptr(), layout) })
+                    // SAFETY: blocks in a shard are allocations of the shared heap. Where they have marks, these say
+                    // that they are in a shard, and that what leads to them is sound.
+                    stock.all(|block, layout| unsafe {
+                        let block = block.as_ptr();
+                        Magazine::has_marked(block) || talc.is_sound(block, layout)
+                    })
                 })
             });
             (talc.audit(), are_sound)

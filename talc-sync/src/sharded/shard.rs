@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicIsize, Ordering};
 
 use lock_api::{Mutex, RawMutex};
-use talc_sources::talc_core::Magazine;
+use talc_sources::talc_core::{Magazine, SEAL};
 
 /// Classes are this far apart: memory that was allocated for the smallest size of a class then suffices for
 /// all of them, whether it is a slot or a chunk.
@@ -21,7 +21,9 @@ pub(super) const fn rounded(layout: Layout) -> Layout {
     if layout.size() > CLASSES * STEP || layout.align() > STEP {
         return layout;
     }
-    let size = if layout.size() == 0 { 1 } else { layout.size() };
+    // What is beyond the end must be beyond the words of a magazine, too.
+    let least = if SEAL == 0 { 1 } else { Magazine::MIN_BLOCK };
+    let size = if layout.size() < least { least } else { layout.size() };
     // SAFETY: the size is at most `CLASSES * STEP`, and the alignment a power of two.
     unsafe { Layout::from_size_align_unchecked((size + STEP - 1) & !(STEP - 1), STEP) }
 }
