@@ -15,6 +15,7 @@ const ALL: [Task; 17] = [
     Task::Pair,
     Task::Counts,
     Task::Tail,
+    Task::Masked,
     Task::Smallest,
     Task::Growing,
     Task::Fill,
@@ -81,6 +82,8 @@ enum Task {
     Counts,
     /// The worst single call
     Tail,
+    /// For how many instructions a lock that masks interrupts is held
+    Masked,
     /// Pairs, stacks, queues and a growing vector
     Pair,
     /// Whole programs with each allocator as their global one
@@ -128,6 +131,7 @@ impl Task {
             Task::Held => "held",
             Task::Counts => "counts",
             Task::Tail => "tail",
+            Task::Masked => "masked",
             Task::Pair => "pair",
             Task::Programs => "programs",
             Task::Flash => "flash",
@@ -215,6 +219,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Held => figures::held::measure(options)?,
         Task::Counts => figures::counts::measure(options)?,
         Task::Tail => figures::tail::measure(options)?,
+        Task::Masked => figures::masked::measure(options)?,
         Task::Pair => settled(|| figures::pair::measure(options)),
         Task::Programs => figures::programs::measure(options)?,
         Task::Flash => figures::flash::measure(options)?,

@@ -135,14 +135,15 @@ unsafe fn one_call<C: Contender>(
         // SAFETY: passed on.
         unsafe { run(contender, std::slice::from_ref(op), slots) }.is_ok()
     }
-    let mut done = false;
+    trap::start();
     // SAFETY: passed on.
-    let instructions = trap::instructions_of(|| done = unsafe { call(contender, op, slots) })?;
-    Some((instructions, done))
+    let done = unsafe { call(contender, op, slots) };
+    Some((trap::stop()?, done))
 }
 
+/// Counting, from one place to another.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-mod trap {
+pub(crate) mod trap {
     use std::arch::asm;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::Once;
@@ -153,8 +154,9 @@ mod trap {
         STEPS.store(STEPS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// How many instructions `call` executes, give or take the same few each time.
-    pub(super) fn instructions_of(call: impl FnOnce()) -> Option<u64> {
+    /// Begins to count.
+    #[inline]
+    pub(crate) fn start() {
         static INSTALL: Once = Once::new();
         INSTALL.call_once(|| {
             // SAFETY: the handler touches one atomic and nothing else.
@@ -167,17 +169,24 @@ mod trap {
         STEPS.store(0, Ordering::Relaxed);
         // SAFETY: only the trap flag changes, and a handler for the trap is installed.
         unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
-        call();
-        // SAFETY: as above.
+    }
+
+    /// Returns how many instructions were executed since, give or take the same few each time.
+    #[inline]
+    pub(crate) fn stop() -> Option<u64> {
+        // SAFETY: only the trap flag changes.
         unsafe { asm!("pushfq", "and qword ptr [rsp], -0x101", "popfq") };
         Some(STEPS.load(Ordering::Relaxed))
     }
 }
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-mod trap {
+pub(crate) mod trap {
     /// This platform is not supported.
-    pub(super) fn instructions_of(_: impl FnOnce()) -> Option<u64> {
+    pub(crate) fn start() {}
+
+    /// Returns nothing.
+    pub(crate) fn stop() -> Option<u64> {
         None
     }
 }

@@ -6,6 +6,7 @@ pub mod fill;
 pub mod flash;
 pub mod growing;
 pub mod held;
+pub mod masked;
 pub mod memory;
 pub mod pair;
 pub mod programs;
