@@ -15,6 +15,7 @@ use common::stress::stress;
 use common::{arena, fill, layout, rounds, verify, Random, WrongHint};
 use talc_sync::lock_api::{GuardSend, RawMutex};
 use talc_sync::sharded::{ByThread, ShardHint};
+use talc_sync::talc_sources::talc_core::SEAL;
 use talc_sync::talc_sources::{Claim, GlobalAllocSource, Source};
 use talc_sync::{RawSpinlock, RawYieldLock, TalcSharded};
 
@@ -123,7 +124,7 @@ fn nothing_is_refused_for_what_shards_hold() {
     };
     let small = layout(64, 8);
     let count = fill_up(small);
-    assert!(count.len() * 64 > 900_000, "{} blocks", count.len());
+    assert!(count.len() * (64 + SEAL) > 900_000, "{} blocks", count.len());
     std::thread::scope(|scope| {
         for quarter in count.chunks(count.len() / 4 + 1) {
             scope.spawn(move || free(quarter, small));
@@ -424,7 +425,7 @@ fn counters_are_those_of_the_callers() {
     let (mut live, mut bytes, mut made) = (Vec::new(), 0, 0);
     for _ in 0..rounds(5000) {
         if live.len() < 300 && random.below(2) == 0 {
-            let layout = layout(8 * (1 + random.below(200)), 8);
+            let layout = layout(8 * (2 + random.below(200)), 8);
             live.push((unsafe { talc.alloc(layout) }, layout));
             bytes += layout.size();
             made += 1;
