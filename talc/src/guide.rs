@@ -53,6 +53,10 @@ pub mod sizes {}
 pub mod inspecting {}
 
 #[doc = include_str!("guide/links.md")]
+#[doc = include_str!("guide/hardening.md")]
+pub mod hardening {}
+
+#[doc = include_str!("guide/links.md")]
 #[doc = include_str!("guide/features.md")]
 pub mod features {}
 
