@@ -10,32 +10,40 @@
 //!
 //! Both hold a [`Shadow`], a map of live allocations, which checks that each one is aligned and
 //! inside of a heap, overlaps no other, and still has its contents; both audit the allocator.
+//!
+//! The models need a global allocator and no operating system, so that firmware can run them, too.
+#![no_std]
+
+extern crate alloc;
 
 mod action;
 mod backing;
 mod core_model;
+mod input;
 mod shadow;
 mod source_model;
+mod targets;
 
 pub use action::{Action, Align, Pick, Size};
 pub use backing::Backing;
 pub use core_model::CoreModel;
 pub use shadow::Shadow;
 pub use source_model::{BlockSource, SourceModel};
+pub use targets::{fixed_inputs, Target, TARGETS};
 
-use arbitrary::Unstructured;
-use talc_core::{Bins, CompactBins, DefaultBinning, SmallBinning};
-use talc_sources::{AllocatorSource, Binning, GlobalAllocSource};
+use input::for_each_action;
+use talc_core::{Bins, CompactBins, DefaultBinning, RawTalc, SmallBinning};
+use talc_sources::{AllocatorSource, Binning, GlobalAllocSource, RawTalcExt};
 
-/// Calls `step` with each action that the bytes describe.
-fn for_each_action(bytes: &[u8], mut step: impl FnMut(&Action)) {
-    let mut input = Unstructured::new(bytes);
-    while !input.is_empty() {
-        match input.arbitrary() {
-            Ok(action) => step(&action),
-            Err(_) => return,
-        }
-    }
+/// Whether the table is in the allocator's own value, and so there before any heap.
+fn is_compact<B: Binning>() -> bool {
+    RawTalc::<B>::new().is_metadata_established()
+}
+
+/// Whether the deallocation that leaves nothing in use says so, whatever slabs are kept. WebAssembly takes no memory
+/// back, so that there, compact bins do not.
+fn watches<B: Binning>() -> bool {
+    !is_compact::<B>() || cfg!(not(target_family = "wasm"))
 }
 
 /// Runs the core's model over the actions that the bytes describe; the first byte chooses the
@@ -64,7 +72,7 @@ pub fn fuzz_core(bytes: &[u8]) {
 }
 
 /// Runs the driver over `GlobalAllocSource`; the first byte chooses the binning and whether the
-/// blocks come from the system.
+/// blocks come from the global allocator.
 ///
 /// # Panics
 /// Panics if the allocator or the source does anything that it must not do.
@@ -73,7 +81,7 @@ pub fn fuzz_global_alloc_source(bytes: &[u8]) {
 }
 
 /// Runs the driver over `AllocatorSource`; the first byte chooses the binning and whether the
-/// blocks come from the system.
+/// blocks come from the global allocator.
 ///
 /// # Panics
 /// Panics if the allocator or the source does anything that it must not do.

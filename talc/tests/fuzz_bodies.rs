@@ -4,23 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use fuzz::{fuzz_allocator_source, fuzz_core, fuzz_global_alloc_source};
+use fuzz::{Target, TARGETS};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-
-struct Target {
-    name: &'static str,
-    body: fn(&[u8]),
-    /// The least number of found inputs. Without one, there is no folder for them.
-    found: usize,
-}
-
-const TARGETS: [Target; 3] = [
-    Target { name: "core", body: fuzz_core, found: 0 },
-    Target { name: "global_alloc_source", body: fuzz_global_alloc_source, found: 1 },
-    Target { name: "allocator_source", body: fuzz_allocator_source, found: 1 },
-];
 
 /// The folder of the package with the fuzz targets.
 const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz");
@@ -63,13 +50,7 @@ fn found_inputs() {
 #[test]
 fn fixed_inputs() {
     for Target { body, .. } in TARGETS {
-        body(&[]);
-        for byte in 0..=255 {
-            body(&[byte; 600]);
-        }
-        // Each pair of neighbouring actions, with numbers that differ.
-        for step in 1..32_usize {
-            let bytes: Vec<u8> = (0..4096).map(|at| ((at * step * step) >> 3) as u8).collect();
+        for bytes in fuzz::fixed_inputs() {
             body(&bytes);
         }
     }

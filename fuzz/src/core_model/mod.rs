@@ -2,15 +2,16 @@
 
 mod heaps;
 
-use std::alloc::Layout;
-use std::ops::Range;
-use std::ptr::NonNull;
+use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::ops::Range;
+use core::ptr::NonNull;
 
 use talc_core::{Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
 use talc_sources::{Binning, RawTalcExt};
 
 use crate::action::{layout, Action, Pick, Size};
-use crate::Shadow;
+use crate::{is_compact, watches, Shadow};
 
 /// Bytes in a region; there are [`REGIONS`] of them.
 const REGION: usize = 64 << 10;
@@ -60,15 +61,10 @@ impl<B: Binning> CoreModel<B> {
         Self::over(RawTalc::<B>::with_complete_table())
     }
 
-    /// Whether the table is in the allocator's own value, and so there before any heap.
-    fn is_compact() -> bool {
-        RawTalc::<B>::new().is_metadata_established()
-    }
-
     fn over(talc: RawTalc<B>) -> Self {
         let region = || {
             // SAFETY: the layout has a size.
-            let base = unsafe { std::alloc::alloc(REGION_LAYOUT) };
+            let base = unsafe { alloc::alloc::alloc(REGION_LAYOUT) };
             assert!(!base.is_null());
             // SAFETY: just allocated.
             unsafe { base.write_bytes(UNCLAIMED, REGION) };
@@ -149,7 +145,7 @@ impl<B: Binning> CoreModel<B> {
                 // SAFETY: the end is current.
                 let gone = unsafe {
                     assert_eq!(self.talc.reserved(heap.end).any, first);
-                    self.talc.truncate(heap.end, std::ptr::null_mut()).is_none()
+                    self.talc.truncate(heap.end, core::ptr::null_mut()).is_none()
                 };
                 assert_eq!(gone, !first, "a heap is gone unless it holds the table");
             }
@@ -213,7 +209,7 @@ impl<B: Binning> CoreModel<B> {
         let mut fitting = 0;
         let mut surely_fitting = 0;
         // What is left beside the allocation must be a gap or nothing.
-        let least = layout.size().max(CHUNK_UNIT - std::mem::size_of::<usize>());
+        let least = layout.size().max(CHUNK_UNIT - core::mem::size_of::<usize>());
         self.talc.visit(|part| {
             if let Part::Gap { payload, size } = part {
                 gaps += 1;
@@ -227,7 +223,7 @@ impl<B: Binning> CoreModel<B> {
                 surely_fitting += usize::from(most.saturating_mul(2) <= size);
             }
         });
-        let limit = if Self::is_compact() { 1 } else { SEARCH_LIMIT };
+        let limit = if is_compact::<B>() { 1 } else { SEARCH_LIMIT };
         assert!(gaps > limit || fitting == 0, "{layout:?} fits, but was not allocated");
         assert!(surely_fitting == 0, "{layout:?} surely fits, but was not allocated");
     }
@@ -243,7 +239,7 @@ impl<B: Binning> CoreModel<B> {
             self.watch(end);
         } else {
             // What is in a magazine is not noticed until it leaves it.
-            let is_noticed = !self.talc.has_magazines();
+            let is_noticed = watches::<B>() && !self.talc.has_magazines();
             // Slabs that are kept may lie above it, if it was not the last allocation.
             assert!(
                 self.live_in(heap) > 0 || self.holds_table(heap) || !is_noticed,
@@ -373,6 +369,6 @@ impl<B: Binning> CoreModel<B> {
 impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout; the allocator is not used any more.
-        unsafe { std::alloc::dealloc(self.base, REGION_LAYOUT) };
+        unsafe { alloc::alloc::dealloc(self.base, REGION_LAYOUT) };
     }
 }
