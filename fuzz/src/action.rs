@@ -1,11 +1,10 @@
 //! The operations of a test, as numbers.
 
-use std::alloc::Layout;
-
-use arbitrary::Arbitrary;
+use core::alloc::Layout;
 
 /// A size in bytes: mostly small, sometimes large, rarely near the limits.
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "hosted", derive(arbitrary::Arbitrary))]
 pub struct Size(pub u32);
 
 impl Size {
@@ -27,7 +26,8 @@ impl Size {
 }
 
 /// An alignment: mostly that of ordinary types, sometimes larger.
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "hosted", derive(arbitrary::Arbitrary))]
 pub struct Align(pub u8);
 
 impl Align {
@@ -42,7 +42,8 @@ impl Align {
 }
 
 /// Which one of several things.
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "hosted", derive(arbitrary::Arbitrary))]
 pub struct Pick(pub u16);
 
 impl Pick {
@@ -53,7 +54,7 @@ impl Pick {
 }
 
 /// An operation. Those on heaps do nothing in models whose source manages them.
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)]
 pub enum Action {
     /// Allocate.

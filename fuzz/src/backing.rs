@@ -1,24 +1,26 @@
 //! An allocator for sources to take blocks from, which keeps books.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::ptr::{null_mut, NonNull};
+use alloc::alloc::{alloc, dealloc};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::{Cell, RefCell};
+use core::ops::Range;
+use core::ptr::{null_mut, NonNull};
 
 use allocator_api2::alloc::{AllocError, Allocator};
 
-/// Memory of a backing that does not allocate from the system.
+/// Memory of a backing that does not allocate from the global allocator.
 const REGION: Layout = match Layout::from_size_align(1 << 20, 1 << 20) {
     Ok(layout) => layout,
     Err(_) => panic!(),
 };
 
-/// Allocates from the system or from a region of its own, records what, checks that it is returned
+/// Allocates from the global allocator or from a region of its own, records what, checks that it is returned
 /// with the layout it was allocated with, and fails when it is told to.
 #[derive(Debug, Default)]
 pub struct Backing {
-    /// Where blocks come from, if not from the system.
+    /// Where blocks come from, if not from the global allocator.
     region: Option<NonNull<u8>>,
     blocks: RefCell<BTreeMap<usize, Layout>>,
     calls: Cell<usize>,
@@ -29,11 +31,11 @@ impl Backing {
     /// Returns a backing that places each block at the lowest free address of a region.
     ///
     /// Where its blocks are follows from the calls alone, so that an input that breaks something does
-    /// so in every program. Unlike those of the system, its blocks touch each other, and neither
+    /// so in every program. Unlike those of the global allocator, its blocks touch each other, and neither
     /// sanitizers nor valgrind tell them apart.
     pub fn in_region() -> Self {
         // SAFETY: the size is not zero.
-        let region = NonNull::new(unsafe { System.alloc(REGION) });
+        let region = NonNull::new(unsafe { alloc(REGION) });
         let mut backing = Self::default();
         backing.region = Some(region.expect("memory for the region"));
         backing
@@ -69,7 +71,7 @@ impl Backing {
         let block = match self.region {
             Some(region) => self.lowest(region, layout),
             // SAFETY: the size is not zero.
-            None => unsafe { System.alloc(layout) },
+            None => unsafe { alloc(layout) },
         };
         if !block.is_null() {
             self.blocks.borrow_mut().insert(block as usize, layout);
@@ -105,7 +107,7 @@ impl Backing {
         assert_eq!(noted, Some(layout), "a block comes back once, with its layout");
         if self.region.is_none() {
             // SAFETY: allocated by `take` with this layout.
-            unsafe { System.dealloc(block, layout) };
+            unsafe { dealloc(block, layout) };
         }
     }
 }
@@ -114,12 +116,12 @@ impl Drop for Backing {
     fn drop(&mut self) {
         if let Some(region) = self.region {
             // SAFETY: allocated with this layout; whoever owns this owns its blocks.
-            unsafe { System.dealloc(region.as_ptr(), REGION) };
+            unsafe { dealloc(region.as_ptr(), REGION) };
         }
     }
 }
 
-// SAFETY: the memory is the system allocator's; no part of it is handed out twice.
+// SAFETY: the memory is the global allocator's; no part of it is handed out twice.
 unsafe impl GlobalAlloc for &'static Backing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.take(layout)
@@ -131,7 +133,7 @@ unsafe impl GlobalAlloc for &'static Backing {
     }
 }
 
-// SAFETY: the memory is the system allocator's; no part of it is handed out twice.
+// SAFETY: the memory is the global allocator's; no part of it is handed out twice.
 unsafe impl Allocator for Backing {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         let block = NonNull::new(self.take(layout)).ok_or(AllocError)?;

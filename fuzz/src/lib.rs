@@ -12,42 +12,57 @@
 //! All hold a [`Shadow`], a map of live allocations, which checks that each one is aligned and
 //! inside of a heap, overlaps no other, and still has its contents; all audit the allocator.
 //! What is refused, and what is counted, is compared with a plain [`Reference`].
+//!
+//! The models need a global allocator and no operating system, so that firmware can run them, too; but for that of
+//! the wrappers, with the feature `hosted`.
+#![cfg_attr(not(feature = "hosted"), no_std)]
+
+extern crate alloc;
 
 mod action;
 mod backing;
+#[cfg(feature = "hosted")]
 pub mod campaign;
 mod core_model;
+mod input;
+#[cfg(feature = "hosted")]
 pub mod program;
+#[cfg(feature = "hosted")]
 mod random;
 mod reference;
 mod shadow;
 mod source_model;
+mod targets;
+#[cfg(feature = "hosted")]
 mod wrapper_model;
 
 pub use action::{Action, Align, Pick, Size};
 pub use backing::Backing;
 pub use core_model::CoreModel;
+#[cfg(feature = "hosted")]
 pub use random::Random;
 pub use reference::Reference;
 pub use shadow::Shadow;
 pub use source_model::{BlockSource, SourceModel};
+pub use targets::{fixed_inputs, Target, TARGETS};
+#[cfg(feature = "hosted")]
 pub use wrapper_model::{
     Call, Config, From, Ground, How, Inspect, Shape, Site, Tested, Wrapper, WrapperModel,
 };
 
-use arbitrary::{Arbitrary, Unstructured};
-use talc_core::{Bins, CompactBins, DefaultBinning, SmallBinning};
-use talc_sources::{AllocatorSource, Binning, GlobalAllocSource};
+use input::for_each_action;
+use talc_core::{Bins, CompactBins, DefaultBinning, RawTalc, SmallBinning};
+use talc_sources::{AllocatorSource, Binning, GlobalAllocSource, RawTalcExt};
 
-/// Calls `step` with each action that the bytes describe.
-fn for_each<'a, A: Arbitrary<'a>>(bytes: &'a [u8], mut step: impl FnMut(&A)) {
-    let mut input = Unstructured::new(bytes);
-    while !input.is_empty() {
-        match input.arbitrary() {
-            Ok(action) => step(&action),
-            Err(_) => return,
-        }
-    }
+/// Whether the table is in the allocator's own value, and so there before any heap.
+fn is_compact<B: Binning>() -> bool {
+    RawTalc::<B>::new().is_metadata_established()
+}
+
+/// Whether the deallocation that leaves nothing in use says so, whatever slabs are kept. WebAssembly takes no memory
+/// back, so that there, compact bins do not.
+fn watches<B: Binning>() -> bool {
+    !is_compact::<B>() || cfg!(not(target_family = "wasm"))
 }
 
 /// Runs the core's model over the actions that the bytes describe; the first byte chooses the
@@ -60,7 +75,7 @@ pub fn fuzz_core(bytes: &[u8]) {
         run_on(CoreModel::<B>::new(), bytes);
     }
     fn run_on<B: Binning>(mut model: CoreModel<B>, bytes: &[u8]) {
-        for_each(bytes, |action| model.step(action));
+        for_each_action(bytes, |action| model.step(action));
         model.finish();
     }
     let Some((binning, bytes)) = bytes.split_first() else { return };
@@ -76,7 +91,7 @@ pub fn fuzz_core(bytes: &[u8]) {
 }
 
 /// Runs the driver over `GlobalAllocSource`; the first byte chooses the binning and whether the
-/// blocks come from the system.
+/// blocks come from the global allocator.
 ///
 /// # Panics
 /// Panics if the allocator or the source does anything that it must not do.
@@ -85,7 +100,7 @@ pub fn fuzz_global_alloc_source(bytes: &[u8]) {
 }
 
 /// Runs the driver over `AllocatorSource`; the first byte chooses the binning and whether the
-/// blocks come from the system.
+/// blocks come from the global allocator.
 ///
 /// # Panics
 /// Panics if the allocator or the source does anything that it must not do.
@@ -102,7 +117,7 @@ where
 {
     fn run<S: BlockSource<B>, B: Binning>(backing: Backing, bytes: &[u8]) {
         let mut model = SourceModel::<S, B>::new(backing);
-        for_each(bytes, |action| model.step(action));
+        for_each_action(bytes, |action| model.step(action));
         model.finish();
     }
     let Some((first, bytes)) = bytes.split_first() else { return };
@@ -120,6 +135,7 @@ where
 ///
 /// # Panics
 /// Panics if the allocator does anything that it must not do.
+#[cfg(feature = "hosted")]
 pub fn fuzz_wrapper(bytes: &[u8]) {
     let &[low, high, ref bytes @ ..] = bytes else { return };
     let number = usize::from(low) | usize::from(high) << 8;
@@ -130,6 +146,12 @@ pub fn fuzz_wrapper(bytes: &[u8]) {
     } else {
         WrapperModel::in_region(config)
     };
-    for_each(bytes, |call| model.step(call));
+    let mut input = arbitrary::Unstructured::new(bytes);
+    while !input.is_empty() {
+        match input.arbitrary() {
+            Ok(call) => model.step(&call),
+            Err(_) => break,
+        }
+    }
     model.finish();
 }

@@ -1,8 +1,9 @@
 //! A plain allocator to compare with: a list of free ranges, all of which are looked at.
 
-use std::alloc::Layout;
-use std::mem::size_of;
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::mem::size_of;
+use core::ops::Range;
 
 use talc_core::{Part, CHUNK_UNIT, SEAL, SEARCH_LIMIT};
 

@@ -1,8 +1,9 @@
 //! The books that a model keeps beside the allocator.
 
-use std::alloc::Layout;
-use std::collections::BTreeMap;
-use std::ops::Range;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::ops::Range;
 
 use crate::action::Pick;
 
@@ -123,7 +124,7 @@ impl Shadow {
     pub fn drain(&mut self) -> Vec<(*mut u8, Layout)> {
         self.verify();
         self.bytes = 0;
-        std::mem::take(&mut self.blocks)
+        core::mem::take(&mut self.blocks)
             .into_values()
             .map(|block| (block.ptr, block.layout))
             .collect()

@@ -64,6 +64,7 @@ fn a_source_is_no_more_sendable_than_its_allocator() {
 }
 
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there are no threads here")]
 fn constructors_work_in_statics() {
     static SMALL: std::sync::Mutex<Talc<GlobalAllocSource<System>, SmallBinning>> =
         std::sync::Mutex::new(Talc::new(GlobalAllocSource::with_block_size(System, 1 << 12)));
@@ -80,6 +81,7 @@ fn constructors_work_in_statics() {
 }
 
 #[test]
+#[cfg_attr(panic = "abort", ignore = "panics do not unwind here")]
 fn block_sizes_must_be_powers_of_two() {
     let sentence = "talc: block_size must be a power of two";
     for size in [0, 3, 4095, (1 << 20) + 1, usize::MAX] {
@@ -97,7 +99,7 @@ fn heaps_by_hand_are_a_broken_rule<K: BlockSource>() {
     let mut talc = Talc::<_>::new(K::over(&backing, 4096));
     let block = talc.allocate(bytes(100)).unwrap().as_ptr();
     assert!(!<K::Source<'_> as Source>::MANUAL_HEAPS);
-    if talc_core::CHECKS {
+    if talc_core::CHECKS && cfg!(panic = "unwind") {
         let mut region = [0_u8; 4096];
         let end = NonNull::from(&mut region).cast();
         let (base, size) = (region.as_mut_ptr(), region.len());

@@ -126,12 +126,14 @@ fn a_sync_cell_has_the_methods_of_the_cell() {
 }
 
 #[test]
+#[cfg_attr(panic = "abort", ignore = "panics do not unwind here")]
 fn new_wasm_is_for_wasm() {
     let message = panic_message(|| TalcSyncCell::<Manual>::new_wasm(Manual));
     assert_eq!(message, "talc: new_wasm is for WebAssembly without threads; use a TalcLock here");
 }
 
 #[test]
+#[cfg_attr(panic = "abort", ignore = "panics do not unwind here")]
 fn heaps_by_hand_are_reported() {
     if !talc_sync::talc_sources::talc_core::CHECKS {
         return; // Nobody looks.
@@ -156,6 +158,7 @@ unsafe impl Source for PanicsOnce {
 }
 
 #[test]
+#[cfg_attr(panic = "abort", ignore = "panics do not unwind here")]
 fn a_panic_of_the_source_leaves_the_allocator_usable() {
     fn check<W: Wrapper<Source = PanicsOnce> + Allocator>() {
         let (_memory, claim) = arena(1 << 14);
@@ -190,6 +193,7 @@ unsafe impl Source for Reenters {
 unsafe impl Replaceable for Reenters {}
 
 #[test]
+#[cfg_attr(panic = "abort", ignore = "panics do not unwind here")]
 fn a_cell_that_is_in_use_says_since_where() {
     if !cfg!(debug_assertions) {
         return; // Nobody looks in release builds: it would be undefined behaviour.

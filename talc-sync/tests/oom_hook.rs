@@ -182,6 +182,7 @@ fn allocations_in_the_hook_do_not_call_it() {
 }
 
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there are no threads here")]
 fn other_threads_are_refused_while_it_runs() {
     let (_memory, claim) = arena(ARENA);
     let talc: &'static Lock = Box::leak(Box::new(OomHook::new(TalcLock::new(claim), hook)));
@@ -197,6 +198,7 @@ fn other_threads_are_refused_while_it_runs() {
 }
 
 #[test]
+#[cfg_attr(panic = "abort", ignore = "panics do not unwind here")]
 fn it_may_panic() {
     let (_memory, claim) = arena(ARENA);
     let talc = Lock::new(TalcLock::new(claim), hook);

@@ -4,24 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use fuzz::{fuzz_allocator_source, fuzz_core, fuzz_global_alloc_source, fuzz_wrapper};
+use fuzz::{Target, TARGETS};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-
-struct Target {
-    name: &'static str,
-    body: fn(&[u8]),
-    /// The least number of found inputs. Without one, there is no folder for them.
-    found: usize,
-}
-
-const TARGETS: [Target; 4] = [
-    Target { name: "core", body: fuzz_core, found: 0 },
-    Target { name: "global_alloc_source", body: fuzz_global_alloc_source, found: 1 },
-    Target { name: "allocator_source", body: fuzz_allocator_source, found: 1 },
-    Target { name: "wrapper", body: fuzz_wrapper, found: 0 },
-];
 
 /// The folder of the package with the fuzz targets.
 const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz");
@@ -34,8 +20,8 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn every_target_is_run_here() {
-    let targets = TARGETS.map(|target| format!("{}.rs", target.name));
-    assert_eq!(names(&Path::new(FUZZ).join("fuzz_targets")), targets.into());
+    let targets: BTreeSet<_> = TARGETS.iter().map(|target| format!("{}.rs", target.name)).collect();
+    assert_eq!(names(&Path::new(FUZZ).join("fuzz_targets")), targets);
     // What is in a folder of another name would not be run.
     let mut others = names(&Path::new(FUZZ).join("regressions"));
     others.retain(|name| TARGETS.iter().all(|target| name != target.name));
@@ -46,7 +32,7 @@ fn every_target_is_run_here() {
 /// Inputs that once broke something. `fuzz/regressions/README.md` says how one gets there.
 #[test]
 fn found_inputs() {
-    for Target { name, body, found } in TARGETS {
+    for &Target { name, body, found } in TARGETS {
         let folder = Path::new(FUZZ).join("regressions").join(name);
         if found == 0 && !folder.exists() {
             continue;
@@ -63,14 +49,8 @@ fn found_inputs() {
 
 #[test]
 fn fixed_inputs() {
-    for Target { body, .. } in TARGETS {
-        body(&[]);
-        for byte in 0..=255 {
-            body(&[byte; 600]);
-        }
-        // Each pair of neighbouring actions, with numbers that differ.
-        for step in 1..32_usize {
-            let bytes: Vec<u8> = (0..4096).map(|at| ((at * step * step) >> 3) as u8).collect();
+    for &Target { body, .. } in TARGETS {
+        for bytes in fuzz::fixed_inputs() {
             body(&bytes);
         }
     }
@@ -83,7 +63,7 @@ proptest! {
 
     #[test]
     fn random_inputs(bytes in vec(any::<u8>(), 0..6000)) {
-        for Target { body, .. } in TARGETS {
+        for &Target { body, .. } in TARGETS {
             body(&bytes);
         }
     }

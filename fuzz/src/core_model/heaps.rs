@@ -1,13 +1,14 @@
 //! What the model does to heaps, and how many bytes are enough.
 
-use std::alloc::Layout;
-use std::ptr::NonNull;
+use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use talc_core::CHUNK_UNIT;
 use talc_sources::{min_first_heap_size, Binning, RawTalcExt};
 
 use super::{CoreModel, Heap, Region, REGION, REGIONS, UNCLAIMED};
 use crate::action::Pick;
+use crate::is_compact;
 
 /// No table of the binnings that are tested is larger.
 const LARGEST_TABLE: usize = 2600;
@@ -32,7 +33,7 @@ impl<B: Binning> CoreModel<B> {
             }
             None => {
                 // SAFETY: inside of the region.
-                let bytes = unsafe { std::slice::from_raw_parts(base, REGION) };
+                let bytes = unsafe { core::slice::from_raw_parts(base, REGION) };
                 assert!(bytes.iter().all(|&byte| byte == UNCLAIMED), "a failed claim writes");
                 let least = self.talc.claim_size(Layout::new::<u8>()).expect("a byte fits");
                 assert!(size < least, "{size} bytes are enough for a heap");
@@ -59,7 +60,7 @@ impl<B: Binning> CoreModel<B> {
         assert!(end.as_ptr() <= target.max(heap.end.as_ptr()));
         if end == heap.end {
             // There may have been no room for a larger table.
-            let least = if Self::is_compact() { CHUNK_UNIT } else { LARGEST_TABLE };
+            let least = if is_compact::<B>() { CHUNK_UNIT } else { LARGEST_TABLE };
             assert!((target as usize) < heap.end.as_ptr() as usize + least + 16);
         } else {
             assert!(end.as_ptr() as usize + 16 > target as usize);
@@ -171,7 +172,7 @@ impl<B: Binning> CoreModel<B> {
         assert!(end.is_some() || asked >= least, "what is asked for is no heap");
         let size = asked.max(least);
         // If the table had no room, the region would become a heap of its own.
-        let extends = asked >= least || size >= LARGEST_TABLE || Self::is_compact();
+        let extends = asked >= least || size >= LARGEST_TABLE || is_compact::<B>();
         if size > base as usize + REGION - start as usize || (end.is_some() && !extends) {
             return;
         }

@@ -2,10 +2,11 @@
 
 mod heaps;
 
-use std::alloc::Layout;
-use std::mem::size_of;
-use std::ops::Range;
-use std::ptr::NonNull;
+use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::mem::size_of;
+use core::ops::Range;
+use core::ptr::NonNull;
 
 #[cfg(feature = "counters")]
 use talc_core::SEAL;
@@ -14,7 +15,7 @@ use talc_sources::{Binning, RawTalcExt};
 
 use crate::action::{layout, Action, Pick, Size};
 use crate::reference::Reference;
-use crate::Shadow;
+use crate::{is_compact, watches, Shadow};
 
 /// Bytes in a region; there are [`REGIONS`] of them.
 const REGION: usize = 64 << 10;
@@ -64,15 +65,10 @@ impl<B: Binning> CoreModel<B> {
         Self::over(RawTalc::<B>::with_complete_table())
     }
 
-    /// Whether the table is in the allocator's own value, and so there before any heap.
-    fn is_compact() -> bool {
-        RawTalc::<B>::new().is_metadata_established()
-    }
-
     fn over(talc: RawTalc<B>) -> Self {
         let region = || {
             // SAFETY: the layout has a size.
-            let base = unsafe { std::alloc::alloc(REGION_LAYOUT) };
+            let base = unsafe { alloc::alloc::alloc(REGION_LAYOUT) };
             assert!(!base.is_null());
             // SAFETY: just allocated.
             unsafe { base.write_bytes(UNCLAIMED, REGION) };
@@ -161,7 +157,7 @@ impl<B: Binning> CoreModel<B> {
                 // SAFETY: the end is current.
                 let gone = unsafe {
                     assert_eq!(self.talc.reserved(heap.end).any, first);
-                    self.talc.truncate(heap.end, std::ptr::null_mut()).is_none()
+                    self.talc.truncate(heap.end, core::ptr::null_mut()).is_none()
                 };
                 assert_eq!(gone, !first, "a heap is gone unless it holds the table");
             }
@@ -190,7 +186,7 @@ impl<B: Binning> CoreModel<B> {
                 self.shadow.add(block.as_ptr(), layout, &self.heaps());
                 self.watch_if_first(block.as_ptr());
             }
-            None => self.reference().check_refusal(layout, Self::is_compact()),
+            None => self.reference().check_refusal(layout, is_compact::<B>()),
         }
         block
     }
@@ -250,7 +246,7 @@ impl<B: Binning> CoreModel<B> {
         let reference = self.reference();
         let largest = self.talc.largest_gap();
         assert!(largest <= reference.largest());
-        let limit = if Self::is_compact() { 1 } else { SEARCH_LIMIT };
+        let limit = if is_compact::<B>() { 1 } else { SEARCH_LIMIT };
         // A chunk in a magazine is seen as a gap.
         let is_exact = reference.gaps() <= limit && !self.talc.has_magazines();
         assert!(!is_exact || largest == reference.largest());
@@ -267,7 +263,7 @@ impl<B: Binning> CoreModel<B> {
             self.watch(end);
         } else {
             // What is in a magazine is not noticed until it leaves it.
-            let is_noticed = !self.talc.has_magazines();
+            let is_noticed = watches::<B>() && !self.talc.has_magazines();
             // Slabs that are kept may lie above it, if it was not the last allocation.
             assert!(
                 self.live_in(heap) > 0 || self.holds_table(heap) || !is_noticed,
@@ -415,6 +411,6 @@ impl<B: Binning> CoreModel<B> {
 impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout; the allocator is not used any more.
-        unsafe { std::alloc::dealloc(self.base, REGION_LAYOUT) };
+        unsafe { alloc::alloc::dealloc(self.base, REGION_LAYOUT) };
     }
 }

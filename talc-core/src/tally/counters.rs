@@ -23,8 +23,9 @@ pub struct Counters {
 
     /// Bytes in gaps and in free slots of slabs, which are available for allocation.
     pub available_bytes: usize,
-    /// The lowest value that `available_bytes` has had after an operation, the last one not included.
-    least_available: usize,
+    /// The lowest value that `available_bytes` has had after an operation, the last one not included; its bits are
+    /// inverted, so that all counters are zero at first: a static `TinyTalc` then takes no flash for its heap.
+    inverted_least: usize,
     /// Gaps: free chunks. No two of them are next to each other.
     pub fragment_count: usize,
 
@@ -47,7 +48,7 @@ impl Counters {
         total_allocated_bytes: 0,
         peak_allocated_bytes: 0,
         available_bytes: 0,
-        least_available: usize::MAX,
+        inverted_least: 0,
         fragment_count: 0,
         heap_count: 0,
         total_heap_count: 0,
@@ -64,8 +65,8 @@ impl Counters {
     /// Returns the lowest value that `available_bytes` has had after an operation, since there is a heap or since
     /// [`reset_peaks`](crate::RawTalc::reset_peaks): the low-water mark.
     pub const fn least_available_bytes(&self) -> usize {
-        if self.least_available < self.available_bytes {
-            self.least_available
+        if !self.inverted_least < self.available_bytes {
+            !self.inverted_least
         } else {
             self.available_bytes
         }
@@ -96,13 +97,13 @@ impl Counters {
     #[cfg(feature = "counters")]
     pub(crate) fn reset_peaks(&mut self) {
         self.peak_allocated_bytes = self.allocated_bytes;
-        self.least_available = self.available_bytes;
+        self.inverted_least = !self.available_bytes;
     }
 
     /// An operation begins or ends: what is available now is so between two operations.
     fn between_operations(&mut self) {
         if self.claimed_bytes != 0 {
-            self.least_available = self.least_available.min(self.available_bytes);
+            self.inverted_least = self.inverted_least.max(!self.available_bytes);
         }
     }
 
@@ -186,5 +187,18 @@ impl fmt::Display for Counters {
         row(f, "heaps", self.heap_count, Some(self.total_heap_count))?;
         row(f, "  bytes", self.claimed_bytes, Some(self.total_claimed_bytes))?;
         write!(f, "{:<12} {:>15} {:>20}", "overhead", self.overhead_bytes(), "-")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+
+    #[test]
+    fn they_are_zero_at_first() {
+        let counters = std::format!("{:?}", Counters::ZERO);
+        assert!(!counters.contains(|digit| ('1'..='9').contains(&digit)), "{counters}");
     }
 }
