@@ -200,7 +200,7 @@ mod tests {
     /// Every header that can be made says what it was made of, and each change changes one flag.
     #[test]
     fn headers_say_what_they_were_made_of() {
-        let largest = isize::MAX as usize & !(GRAIN - 1 | Header::NOTE);
+        let largest = isize::MAX as usize & !((GRAIN - 1) | Header::NOTE);
         let sizes = (CHUNK_UNIT..1 << 16).step_by(GRAIN);
         let powers = (16..usize::BITS - 1 - Header::NOTE.count_ones()).map(|n| 1_usize << n);
         let around = powers.flat_map(|size| [size - GRAIN, size, size + GRAIN]);
