@@ -29,8 +29,10 @@ impl Header {
     const BASE: usize = 1 << 2;
     const MARK: usize = 1 << 3;
     const FLAGS: usize = 0b1111;
-    const NOTE: usize = if NOTES { 0xFF << Self::NOTE_SHIFT } else { 0 };
+    const NOTE: usize = 0xFF << Self::NOTE_SHIFT;
     const NOTE_SHIFT: u32 = usize::BITS - 8;
+    /// The bits of the size.
+    const SIZE: usize = if NOTES { !(Self::FLAGS | Self::NOTE) } else { !Self::FLAGS };
 
     /// The sentinel at a heap end, above an allocated chunk.
     pub(crate) const SENTINEL: Self = Self(Self::MARK);
@@ -51,7 +53,7 @@ impl Header {
 
     #[inline]
     pub(crate) const fn size(self) -> usize {
-        self.0 & !(Self::FLAGS | Self::NOTE)
+        self.0 & Self::SIZE
     }
 
     /// Returns the header of an allocated chunk whose layout has `size` bytes, as far as it has room for that: with
@@ -200,9 +202,9 @@ mod tests {
     /// Every header that can be made says what it was made of, and each change changes one flag.
     #[test]
     fn headers_say_what_they_were_made_of() {
-        let largest = isize::MAX as usize & !((GRAIN - 1) | Header::NOTE);
+        let largest = isize::MAX as usize & Header::SIZE;
         let sizes = (CHUNK_UNIT..1 << 16).step_by(GRAIN);
-        let powers = (16..usize::BITS - 1 - Header::NOTE.count_ones()).map(|n| 1_usize << n);
+        let powers = (16..largest.count_ones() + 4).map(|n| 1_usize << n);
         let around = powers.flat_map(|size| [size - GRAIN, size, size + GRAIN]);
         for size in sizes.chain(around).chain([largest - GRAIN, largest]) {
             for (below, is_below_free, is_base) in BELOW {
