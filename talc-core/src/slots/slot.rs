@@ -139,7 +139,8 @@ impl<
             let partial = self.partial(class).read();
             let slab = if partial.is_null() {
                 self.new_slab(class, layout)?
-            } else if !CHECKS || self.list_is_sound(partial) {
+            } else if !CHECKS || (self.list_is_sound(partial) && self.free_slots_are_sound(partial))
+            {
                 Slab::unlink(partial, self.partial(class));
                 (*partial).state = State::CURRENT;
                 (*partial).count = (*partial).count.wrapping_add(Self::FIRST_COUNT);
