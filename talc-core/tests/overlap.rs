@@ -164,7 +164,7 @@ fn the_report_names_it() {
         let again = std::panic::AssertUnwindSafe(|| talc.claim(base, 16 << 10));
         let message = std::panic::catch_unwind(again).unwrap_err();
         let said = message.downcast_ref::<String>().unwrap();
-        assert_eq!(said, "talc: this region overlaps a heap (is it claimed twice?)");
+        assert!(said.starts_with("talc: this region overlaps a heap (is it claimed twice?)"));
     }
     assert_eq!(talc.audit(), Ok(()));
 }

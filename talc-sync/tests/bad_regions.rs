@@ -108,7 +108,7 @@ fn check<W: Wrapper + Allocator>(source: W::Source, wrong: &[(isize, usize, &str
     for &(offset, size, sentence) in wrong {
         bring(offset, size);
         let message = panic_message(|| Allocator::allocate(&talc, large));
-        assert_eq!(message, sentence, "{offset:#x}, {size:#x}");
+        assert!(message.starts_with(sentence), "{offset:#x}, {size:#x}: {message}");
         talc.check();
         unsafe { verify(kept.as_ptr(), 1000, 1) };
     }
@@ -194,7 +194,7 @@ fn a_hook_that_claims_what_is_in_use() {
         });
     let kept = Allocator::allocate(&TALC, layout(1000, 8)).unwrap().cast::<u8>();
     let message = panic_message(|| Allocator::allocate(&TALC, layout(20_000, 8)));
-    assert_eq!(message, OVERLAP);
+    assert!(message.starts_with(OVERLAP), "{message}");
     assert_eq!(TALC.inner().lock().audit(), Ok(()));
     unsafe { Allocator::deallocate(&TALC, kept, layout(1000, 8)) };
     assert!(Allocator::allocate(&TALC, layout(9000, 8)).is_ok());
