@@ -21,6 +21,10 @@ const SIZE: usize = 1 << DOUBLINGS;
 /// More than is lost around an allocation: the heap's words, the largest table, a chunk's header and rounding.
 const AROUND: usize = 4096;
 
+fn reserved() -> Mapping {
+    Mapping::new(SIZE).expect("address space is free")
+}
+
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
@@ -78,7 +82,7 @@ mod in_reserved_memory {
 }
 
 fn grow_and_shrink<B: Binning>() {
-    let mapping = Mapping::new(SIZE);
+    let mapping = reserved();
     let inside = range(&mapping);
     let mut talc = RawTalc::<B>::new();
     // SAFETY: nothing else uses the mapping.
@@ -99,7 +103,7 @@ fn grow_and_shrink<B: Binning>() {
 }
 
 fn the_largest_gap<B: Binning>() {
-    let mapping = Mapping::new(SIZE);
+    let mapping = reserved();
     let inside = range(&mapping);
     let mut talc = RawTalc::<B>::new();
     // SAFETY: nothing else uses the mapping.
@@ -122,7 +126,7 @@ fn the_largest_gap<B: Binning>() {
 
 /// The sizing law: what is asked for makes the layout fit, and little more than that is asked for.
 fn sizes<B: Binning>() {
-    let mapping = Mapping::new(SIZE);
+    let mapping = reserved();
     let inside = range(&mapping);
     for_each_size(|size| {
         for align in [8, 1 << 20, size.next_power_of_two()] {
@@ -170,7 +174,7 @@ fn sizes<B: Binning>() {
 }
 
 fn random<B: Binning>() {
-    let mapping = Mapping::new(SIZE);
+    let mapping = reserved();
     let mut talc = RawTalc::<B>::new();
     // SAFETY: nothing else uses the mapping.
     unsafe { talc.claim(mapping.base, SIZE) }.expect("a heap");
@@ -186,7 +190,7 @@ fn random<B: Binning>() {
 #[cfg(target_pointer_width = "32")]
 fn half_of_the_address_space() {
     let size = (1 << 31) + (16 << 20);
-    let mapping = match Mapping::at(1 << 30, size) {
+    let mapping = match Mapping::new(size) {
         Ok(mapping) => mapping,
         Err(error) => return println!("skipped: {size} bytes of address space: {error}"),
     };

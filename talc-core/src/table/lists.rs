@@ -22,6 +22,11 @@ pub(super) type MapWord = u32;
 
 const BITS: usize = MapWord::BITS as usize;
 
+/// The part of the bitmap for 64 bins.
+pub(super) type Map = [MapWord; 64 / BITS];
+/// Of empty lists.
+pub(super) const EMPTY: Map = [0; 64 / BITS];
+
 impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     const BINS: usize = 64 * WORDS;
 

@@ -39,7 +39,7 @@ struct Front<const WORDS: usize, const CLASSES: usize> {
     /// inside.
     ready: [Magazine; CLASSES],
     /// The bitmap: which lists are not empty.
-    map: [u64; WORDS],
+    map: [lists::Map; WORDS],
     /// Begin with a word that is not 0 if the map has several words: it ends a search of the map.
     books: Books,
     /// Written to where there is no link to write to, which saves a branch.
@@ -138,8 +138,12 @@ impl<const CLASSES: usize> SlabBooks<CLASSES> {
 }
 
 impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
-    const ZERO: Self =
-        Self { ready: [Magazine::ZERO; CLASSES], map: [0; WORDS], books: Books::ZERO, nowhere: 0 };
+    const ZERO: Self = Self {
+        ready: [Magazine::ZERO; CLASSES],
+        map: [lists::EMPTY; WORDS],
+        books: Books::ZERO,
+        nowhere: 0,
+    };
 
     /// Empty lists, and magazines in which there is nothing, and no room.
     const NOTHING: Self =
