@@ -9,7 +9,7 @@
 use core::mem::size_of;
 
 use crate::memory::chunk::{Chunk, Links, CHUNK_UNIT, GRAIN, WORD};
-use crate::memory::fill::find_written;
+use crate::memory::fill::{find_written, find_written_in};
 use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, Tag};
@@ -177,9 +177,8 @@ impl<
     /// The block must be the allocator's, and filled.
     #[inline]
     pub(crate) unsafe fn check_free(&mut self, block: *mut u8, size: usize) {
-        let start = block as usize;
         // SAFETY: required of the caller.
-        if let Some(written) = unsafe { find_written(start + Magazine::MIN_BLOCK, start + size) } {
+        if let Some(written) = unsafe { find_written_in(block, size) } {
             self.note(Misuse::WrittenWhileFree, written);
         }
     }

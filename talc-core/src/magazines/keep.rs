@@ -5,7 +5,7 @@ use core::mem;
 use core::ptr::NonNull;
 
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
-use crate::memory::fill::{fill, seal};
+use crate::memory::fill::{fill_block, seal};
 use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
@@ -194,8 +194,7 @@ impl<
             // The round trip through an address takes up the provenance that `claim` exposed.
             let is_kept = Magazine::push(magazine, ptr as usize as *mut u8);
             if is_kept {
-                let start = ptr as usize;
-                fill(start + Magazine::MIN_BLOCK, start + Slab::slot_size(class));
+                fill_block(ptr as usize as *mut u8, Slab::slot_size(class));
                 self.tally.record(|counters| {
                     counters.slots_added(Slab::size_of_slot(ptr, SLAB));
                 });
@@ -238,8 +237,7 @@ impl<
                 return false;
             }
             chunk.set_header(header.with_mark());
-            let start = chunk.payload() as usize;
-            fill(start + Magazine::MIN_BLOCK, start + header.size() - WORD);
+            fill_block(chunk.payload(), header.size() - WORD);
             self.tally.record(|counters| counters.gap_added(header.size()));
             true
         }

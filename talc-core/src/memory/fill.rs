@@ -6,6 +6,7 @@
 
 use core::mem::size_of;
 
+use super::magazine::Magazine;
 use crate::tier::FILLS;
 
 /// The bytes that each allocation takes beyond those of its layout, to notice what is written there: a word with the
@@ -65,6 +66,27 @@ pub(crate) unsafe fn fill(start: usize, end: usize) -> bool {
         word += size_of::<usize>();
     }
     true
+}
+
+/// Fills a block of `size` bytes in a magazine behind its words, as far as it is [looked at](find_written_in) later.
+///
+/// # Safety
+/// The block must be the allocator's.
+#[inline]
+pub(crate) unsafe fn fill_block(block: *mut u8, size: usize) {
+    let start = block as usize + Magazine::MIN_BLOCK;
+    // SAFETY: required of the caller.
+    unsafe { fill(start, (block as usize + size).min(start + LIMIT)) };
+}
+
+/// Returns the first word of a block of `size` bytes in a magazine that is not as it was [filled](fill_block).
+///
+/// # Safety
+/// As there.
+#[inline]
+pub(crate) unsafe fn find_written_in(block: *mut u8, size: usize) -> Option<usize> {
+    // SAFETY: required of the caller.
+    unsafe { find_written(block as usize + Magazine::MIN_BLOCK, block as usize + size) }
 }
 
 /// Returns the first word from `start` up to `end` that is not as it was filled, among as many as are filled at once.

@@ -10,8 +10,8 @@
 //! empty list, and popping ends where there is no next block.
 //!
 //! In builds with [marks](crate::tier::MARKS), the word with the room also has a mark that is made of the
-//! addresses of the block and of the next one, until the block is popped. So a second free is recognised at once, and so is whatever was
-//! written there, or led to by a link that was overwritten.
+//! addresses of the block and of the next one, until the block is popped. So a second free is recognised at
+//! once, and so is whatever was written there, or led to by a link that was overwritten.
 //!
 //! The idea is that of Bonwick and Adams, "Magazines and Vmem" (2001).
 

@@ -31,7 +31,7 @@ use core::mem::size_of;
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 
 use super::chunk::{Chunk, GRAIN, WORD};
-use super::fill::{fill, FILL};
+use super::fill::{fill_block, FILL};
 use super::magazine::Magazine;
 use crate::tier::FILLS;
 use crate::tuning::FRESH_AT_ONCE;
@@ -288,8 +288,7 @@ impl Slab {
     pub(crate) unsafe fn put(this: *mut Self, slot: *mut u8) {
         // SAFETY: required of the caller.
         unsafe {
-            let start = slot as usize;
-            fill(start + Magazine::MIN_BLOCK, start + Self::slot_size((*this).class.into()));
+            fill_block(slot, Self::slot_size((*this).class.into()));
             Magazine::put(addr_of_mut!((*this).free), slot, (*this).room.into());
         }
     }
