@@ -4,7 +4,7 @@
 //! actions is a valid test. libFuzzer makes them from bytes, proptest makes (and shrinks) them as
 //! values, and both run them through the same three models:
 //!
-//! - [`CoreModel`]: a [`RawTalc`](talc_core::RawTalc) with heaps that are managed by hand;
+//! - [`CoreModel`]: a [`RawTalc`] with heaps that are managed by hand;
 //! - [`SourceModel`]: a [`Talc`](talc_sources::Talc) over a source that takes blocks from a
 //!   [`Backing`] allocator, which keeps books and can be made to fail;
 //! - [`WrapperModel`]: each wrapper, through both allocation traits, over any source.

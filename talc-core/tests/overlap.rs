@@ -153,6 +153,7 @@ fn heaps_do_not_grow_into_others() {
     check::<SmallBinning>();
 }
 
+#[cfg(panic = "unwind")]
 #[test]
 fn the_report_names_it() {
     let mut memory = Box::new(Memory([0xA5; 64 << 10]));
