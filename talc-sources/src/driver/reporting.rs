@@ -88,7 +88,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn reporting<T>(&mut self, undone: T, f: impl FnOnce(&mut Self) -> T) -> T {
         #[cfg(feature = "audit")]
-        if self.reports.are_scanned() && !self.reports.has_found() {
+        if self.reports.are_scanned() && !self.has_report() {
             if let Err(fault) = self.audit() {
                 self.reports.note(Report::Fault(fault));
             }
