@@ -171,7 +171,9 @@ impl<
                 }
             }
             let class = usize::from((*slab).class);
-            if class >= CLASSES {
+            // With marks, the header is looked at when the slab is closed: it is in another page.
+            let header = Slab::chunk(slab).header();
+            if class >= CLASSES || (!MARKS && (!header.is_marked() || header.size() != SLAB)) {
                 return Some(Misuse::Damaged);
             }
             let offset = ptr as usize - slab as usize;
