@@ -35,11 +35,16 @@ impl fmt::Display for Report {
 pub type ReportHook = fn(&Report);
 
 /// A broken rule that was found and must be reported, once whoever has found it holds no lock.
-#[derive(Debug)]
 #[must_use = "a broken rule must be reported"]
 pub struct Incident {
     report: Report,
     hook: Option<ReportHook>,
+}
+
+impl fmt::Debug for Incident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incident").field("report", &self.report).finish_non_exhaustive()
+    }
 }
 
 impl Incident {
@@ -64,7 +69,6 @@ impl Incident {
 
 /// Keeps a [`Report`] from when something is found until it can be reported. Has no size and does
 /// nothing in builds that find nothing.
-#[derive(Debug)]
 pub(crate) struct Reports {
     #[cfg(any(debug_assertions, feature = "hardened", feature = "error-scanning"))]
     found: Option<Report>,
