@@ -96,8 +96,7 @@ impl<
                 let is_filled = above.is_filled();
                 self.occupy(chunk, size + above.size(), need, header.below(), is_filled);
             }
-            chunk.note(new_size);
-            seal(ptr, new_size);
+            chunk.set_layout_size(new_size);
         }
         self.tally.record(|counters| counters.grew(new_size - layout.size()));
         true
@@ -162,8 +161,7 @@ impl<
             copy(old.payload(), chunk.payload(), layout.size());
             self.occupy(chunk, size, need, below, false);
             self.tally.record(|counters| counters.grew(new_size - layout.size()));
-            chunk.note(new_size);
-            seal(chunk.payload(), new_size);
+            chunk.set_layout_size(new_size);
             Some(NonNull::new_unchecked(chunk.payload()))
         }
     }
@@ -191,12 +189,13 @@ impl<
             return None;
         }
         self.tally.record(|counters| counters.shrank(layout.size() - new_size));
-        // SAFETY: the allocation becomes smaller.
-        unsafe { seal(ptr, new_size) };
         if SLAB != 0 && is_slot(ptr) {
-            if CHECKS && new_size != layout.size() {
-                // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
-                unsafe { (*Slab::of_slot(ptr, SLAB)).has_shrunk = true };
+            // SAFETY: a slot in use belongs to the slab at the multiple of `SLAB` below it (I12).
+            unsafe {
+                seal(ptr, new_size);
+                if CHECKS && new_size != layout.size() {
+                    (*Slab::of_slot(ptr, SLAB)).has_shrunk = true;
+                }
             }
             return None;
         }
@@ -208,11 +207,12 @@ impl<
             let header = chunk.header();
             let rest = header.size() - need;
             if rest == 0 || (rest < CHUNK_UNIT && !chunk.above(header.size()).header().is_gap()) {
-                chunk.note(new_size);
+                chunk.set_layout_size(new_size);
                 return None;
             }
             self.uncount_small_chunk(header);
-            chunk.set_header(Header::allocated(need, header.below()).noting(new_size));
+            chunk.set_header(Header::allocated(need, header.below()));
+            chunk.set_layout_size(new_size);
             self.free(chunk.above(need), Header::allocated(rest, Below::CHUNK))
         }
     }

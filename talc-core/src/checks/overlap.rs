@@ -1,5 +1,4 @@
-//! Memory that is brought although a heap has it already, recognised in debug builds before anything
-//! is written to it.
+//! Memory that is brought although a heap has it already, recognised before anything is written to it.
 
 use core::ptr::null_mut;
 
@@ -21,8 +20,8 @@ impl<
     /// Returns whether a heap has any of the addresses from `base` up to `end`, as far as sound words
     /// say so. `is_heap` is whether they are to be a heap of their own; if not, one ends at `base`.
     ///
-    /// Looks at the base of each heap and, but in release builds that do not fill, for a heap of its own below the highest heap
-    /// end, at the chunks of the heap below it.
+    /// Looks at the base of each heap. For a heap of its own below the highest heap end, it also looks at the
+    /// chunks of the heap below it, but not where each new block would cost that (`hardened` alone).
     ///
     /// # Safety
     /// The heaps must still be readable.

@@ -91,8 +91,8 @@ impl<
     }
 
     /// Makes the first `need` of `size` free bytes an allocated chunk, and the rest a gap if it is
-    /// large enough. `below` is what stands below these bytes, and whether the rest is [filled](crate::memory::fill)
-    /// is said.
+    /// large enough. `below` is what stands below these bytes, and `is_filled` is whether they are
+    /// [filled](Header::filled).
     ///
     /// # Safety
     /// - The bytes must be the allocator's (I9) and in no list.

@@ -21,7 +21,7 @@ impl<
     /// Establishes a heap in a region of memory. Returns the heap end; `None` if the region is too
     /// small, which then is left untouched.
     ///
-    /// Debug builds report a region that overlaps a heap, for example one that is claimed twice, as
+    /// Builds with [checks](crate::CHECKS) report a region that overlaps a heap, for example one that is claimed twice, as
     /// [`Misuse::Overlap`], and leave it untouched.
     ///
     /// The heap may be a few bytes smaller than the region on both sides, because of alignment;
@@ -46,8 +46,8 @@ impl<
     /// are extended. If there is no room for that, because heaps grow by less than the table takes,
     /// a move adds at least one bin. A complete table need not move.
     ///
-    /// Debug builds also look at each heap and, if the region is not above all of them, at the chunks
-    /// of the heap below it.
+    /// Builds with [checks](crate::CHECKS) also look at each heap and, if the region is not above all of them,
+    /// debug builds and those with `hardened-full` at the chunks of the heap below it.
     ///
     /// # Safety
     /// - The region must be valid for reads and writes, and not be used by anything else, until it

@@ -138,14 +138,13 @@ impl<
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
     #[inline]
     pub(crate) unsafe fn pop_slot(&mut self, class: usize, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller.
-        let slot = unsafe {
+        // SAFETY: required of the caller; a slot of the class has room for the layout and its seal.
+        unsafe {
             let slot = self.pop_ready(class)?;
             seal(slot.as_ptr(), layout.size());
-            slot
-        };
-        self.tally.record(|counters| counters.allocated(layout.size()));
-        Some(slot)
+            self.tally.record(|counters| counters.allocated(layout.size()));
+            Some(slot)
+        }
     }
 
     /// Returns whether a slot of a class is ready.

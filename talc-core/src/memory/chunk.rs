@@ -117,7 +117,7 @@ impl Chunk {
         self.ptr().wrapping_add(WORD)
     }
 
-    /// Returns the payload, as a new allocation of `size` bytes, which it [notes](Header::noting).
+    /// Returns the payload, as a new allocation of `size` bytes.
     ///
     /// # Safety
     /// It must be an allocated chunk.
@@ -125,23 +125,26 @@ impl Chunk {
     pub(crate) unsafe fn allocation(self, size: usize) -> NonNull<u8> {
         // SAFETY: required of the caller.
         unsafe {
-            self.note(size);
+            // First, as the seal may be where the mark was.
             Magazine::clear_mark(self.payload());
-            seal(self.payload(), size);
+            self.set_layout_size(size);
         }
         // SAFETY: it is above a header, and no heap reaches beyond the top of the address space.
         unsafe { NonNull::new_unchecked(self.payload()) }
     }
 
-    /// [Notes](Header::noting) the size of the layout that the chunk is allocated for.
+    /// [Notes](Header::noting) the size of the layout that the chunk is allocated for, and [seals](seal) it there.
     ///
     /// # Safety
-    /// It must be an allocated chunk.
+    /// It must be an allocated chunk that is large enough.
     #[inline]
-    pub(crate) unsafe fn note(self, size: usize) {
-        if NOTES {
-            // SAFETY: required of the caller.
-            unsafe { self.set_header(self.header().noting(size)) };
+    pub(crate) unsafe fn set_layout_size(self, size: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
+            if NOTES {
+                self.set_header(self.header().noting(size));
+            }
+            seal(self.payload(), size);
         }
     }
 

@@ -37,8 +37,8 @@ impl Header {
     /// The sentinel at a heap end, above an allocated chunk.
     pub(crate) const SENTINEL: Self = Self(Self::MARK);
 
-    /// What builds with [checks](crate::tier::CHECKS) leave in place of a freed chunk's header. No chunk is free and empty, so a
-    /// second free of the same pointer is recognised.
+    /// What builds with [checks](crate::tier::CHECKS) leave in place of a freed chunk's header. No chunk
+    /// is free and empty, so a second free of the same pointer is recognised.
     pub(crate) const FREED: Self = Self(Self::FREE);
 
     #[inline]

@@ -275,9 +275,8 @@ impl Slab {
     /// `this` must be a slab.
     pub(crate) unsafe fn can_freshen(this: *const Self, slab: usize) -> bool {
         // SAFETY: required of the caller.
-        let (fresh, class) = unsafe { (usize::from((*this).fresh), usize::from((*this).class)) };
-        (FIRST_SLOT..=slab - WORD).contains(&fresh)
-            && (fresh - FIRST_SLOT) % Self::slot_size(class) == 0
+        let (fresh, class) = unsafe { (usize::from((*this).fresh), (*this).class) };
+        (FIRST_SLOT..=slab - WORD).contains(&fresh) && Self::is_multiple(fresh - FIRST_SLOT, class)
     }
 
     /// Puts a slot into the free list.
