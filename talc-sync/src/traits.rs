@@ -3,19 +3,19 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{null_mut, NonNull};
 
-use talc_sources::talc_core::Misuse;
+use talc_sources::talc_core::{Misuse, CHECKS};
 use talc_sources::{Binning, Source};
 
 use crate::glue::{self, Allocates};
 
-/// Returns a pointer that `GlobalAlloc` was given. Debug builds report it if it is null.
+/// Returns a pointer that `GlobalAlloc` was given. Builds with checks report it if it is null.
 ///
 /// # Safety
 /// `ptr` must not be null.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
 unsafe fn passed(ptr: *mut u8) -> NonNull<u8> {
-    debug_assert!(!ptr.is_null(), "{}", Misuse::NotAnAllocation);
+    assert!(!(CHECKS && ptr.is_null()), "{}", Misuse::NotAnAllocation);
     // SAFETY: required of the caller.
     unsafe { NonNull::new_unchecked(ptr) }
 }

@@ -43,7 +43,7 @@ pub mod base {
     pub use talc_core::Fault;
     pub use talc_core::{
         Counters, Finding, Misuse, NoRoom, Part, RawTalc, Reserved, Snapshot, CHECKS, CHUNK_UNIT,
-        SEARCH_LIMIT,
+        SEAL, SEARCH_LIMIT,
     };
     pub use talc_sources::{Incident, RawTalcExt, Report, ReportHook, Talc};
 

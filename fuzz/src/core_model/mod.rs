@@ -4,6 +4,7 @@ mod heaps;
 
 use alloc::vec::Vec;
 use core::alloc::Layout;
+#[cfg(feature = "counters")]
 use core::mem::size_of;
 use core::ops::Range;
 use core::ptr::NonNull;

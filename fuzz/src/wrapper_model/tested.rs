@@ -6,6 +6,8 @@ use std::ptr::{slice_from_raw_parts_mut, NonNull};
 
 use allocator_api2::alloc::{AllocError, Allocator};
 use arbitrary::Arbitrary;
+#[cfg(feature = "audit")]
+use talc_core::Fault;
 use talc_core::Part;
 use talc_sources::{Binning, Source};
 use talc_sync::lock_api::RawMutex;
@@ -131,8 +133,8 @@ impl<W: GlobalAlloc + Allocator + Inspect> Tested for W {
 }
 
 #[cfg(feature = "audit")]
-fn check<S: Source<B>, B: Binning>(talc: &talc_sources::Talc<S, B>) {
-    if let Err(fault) = talc.audit() {
+fn expect_sound(audit: Result<(), Fault>) {
+    if let Err(fault) = audit {
         panic!("{fault}");
     }
 }
@@ -140,9 +142,7 @@ fn check<S: Source<B>, B: Binning>(talc: &talc_sources::Talc<S, B>) {
 impl<S: Source<B>, B: Binning> Inspect for TalcCell<S, B> {
     #[cfg(feature = "audit")]
     fn check(&self) {
-        if let Err(fault) = self.audit() {
-            panic!("{fault}");
-        }
+        expect_sound(self.audit());
     }
     #[cfg(feature = "counters")]
     fn count(&self) -> usize {
@@ -185,7 +185,7 @@ impl<S: Source<B>, B: Binning> Inspect for TalcSyncCell<S, B> {
 impl<R: RawMutex, S: Source<B>, B: Binning> Inspect for TalcLock<R, S, B> {
     #[cfg(feature = "audit")]
     fn check(&self) {
-        check(&self.lock());
+        expect_sound(self.lock().audit());
     }
     #[cfg(feature = "counters")]
     fn count(&self) -> usize {
@@ -208,9 +208,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> I
 {
     #[cfg(feature = "audit")]
     fn check(&self) {
-        if let Err(fault) = self.audit() {
-            panic!("{fault}");
-        }
+        expect_sound(self.audit());
     }
     #[cfg(feature = "counters")]
     fn count(&self) -> usize {
@@ -340,7 +338,7 @@ unsafe impl<W: GlobalAlloc> Allocator for Global<W> {
 impl<R: RawMutex, const SIZE: usize> Inspect for Global<TinyTalc<R, SIZE>> {
     #[cfg(feature = "audit")]
     fn check(&self) {
-        check(&self.0.lock());
+        expect_sound(self.0.lock().audit());
     }
     #[cfg(feature = "counters")]
     fn count(&self) -> usize {
