@@ -39,6 +39,10 @@ pub(crate) trait Wrapper: Sized {
         false
     }
 
+    /// Whether [`was_resized`](Self::was_resized) does anything. A call of what does nothing takes 67 bytes in
+    /// WebAssembly.
+    const COUNTS_RESIZED: bool = false;
+
     /// Called with the driver after it has resized an allocation, whose owner does not know it yet.
     #[inline]
     fn was_resized(
@@ -332,7 +336,7 @@ unsafe fn reallocate<W: Wrapper>(
     // SAFETY: required of the caller.
     let resized = try_with(wrapper, |talc| unsafe {
         let resized = resize(wrapper, talc, ptr, old, new, is_aligned);
-        if !matches!(resized, Resized::Refused) {
+        if W::COUNTS_RESIZED && !matches!(resized, Resized::Refused) {
             wrapper.was_resized(talc, old, new);
         }
         resized

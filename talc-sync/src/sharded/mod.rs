@@ -562,15 +562,15 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> W
         shard::class_of(layout).is_some()
     }
 
+    const COUNTS_RESIZED: bool = S::RELEASES;
+
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     fn was_resized(&self, talc: &mut Talc<S, B>, old: Layout, new: Layout) {
-        if S::RELEASES {
-            match (shard::class_of(old), shard::class_of(new)) {
-                (None, Some(_)) => self.tide.went_past(1),
-                (Some(_), None) => self.left(talc),
-                _ => {}
-            }
+        match (shard::class_of(old), shard::class_of(new)) {
+            (None, Some(_)) => self.tide.went_past(1),
+            (Some(_), None) => self.left(talc),
+            _ => {}
         }
     }
 
