@@ -68,6 +68,11 @@ pub(crate) unsafe fn fill(start: usize, end: usize) -> bool {
     true
 }
 
+/// Returns up to where memory from `start` up to `end` is looked at. There may be no address [`LIMIT`] bytes higher.
+fn looked_at(start: usize, end: usize) -> usize {
+    end.min(start.saturating_add(LIMIT))
+}
+
 /// Fills a block of `size` bytes in a magazine behind its words, as far as it is [looked at](find_written_in) later.
 ///
 /// # Safety
@@ -76,7 +81,7 @@ pub(crate) unsafe fn fill(start: usize, end: usize) -> bool {
 pub(crate) unsafe fn fill_block(block: *mut u8, size: usize) {
     let start = block as usize + Magazine::MIN_BLOCK;
     // SAFETY: required of the caller.
-    unsafe { fill(start, (block as usize + size).min(start + LIMIT)) };
+    unsafe { fill(start, looked_at(start, block as usize + size)) };
 }
 
 /// Returns the first word of a block of `size` bytes in a magazine that is not as it was [filled](fill_block).
@@ -98,7 +103,7 @@ pub(crate) unsafe fn find_written(start: usize, end: usize) -> Option<usize> {
     if !FILLS || end < start {
         return None;
     }
-    let end = end.min(start + LIMIT);
+    let end = looked_at(start, end);
     let mut word = start;
     while word < end {
         // SAFETY: required of the caller.
@@ -108,4 +113,18 @@ pub(crate) unsafe fn find_written(start: usize, end: usize) -> Option<usize> {
         word += size_of::<usize>();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_addresses_are_looked_at() {
+        const TOP: usize = usize::MAX & !(size_of::<usize>() - 1);
+        assert_eq!(looked_at(TOP - 64, TOP), TOP);
+        assert_eq!(looked_at(TOP - LIMIT - 64, TOP), TOP - 64);
+        assert_eq!(looked_at(4096, 4096 + LIMIT + 64), 4096 + LIMIT);
+        assert_eq!(looked_at(64, 32), 32, "too small for more than its words");
+    }
 }
