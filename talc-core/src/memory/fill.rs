@@ -69,6 +69,7 @@ pub(crate) unsafe fn fill(start: usize, end: usize) -> bool {
 }
 
 /// Returns up to where memory from `start` up to `end` is looked at. There may be no address [`LIMIT`] bytes higher.
+#[inline]
 fn looked_at(start: usize, end: usize) -> usize {
     end.min(start.saturating_add(LIMIT))
 }
@@ -79,9 +80,11 @@ fn looked_at(start: usize, end: usize) -> usize {
 /// The block must be the allocator's.
 #[inline]
 pub(crate) unsafe fn fill_block(block: *mut u8, size: usize) {
-    let start = block as usize + Magazine::MIN_BLOCK;
-    // SAFETY: required of the caller.
-    unsafe { fill(start, looked_at(start, block as usize + size)) };
+    if FILLS {
+        let start = block as usize + Magazine::MIN_BLOCK;
+        // SAFETY: required of the caller.
+        unsafe { fill(start, looked_at(start, block as usize + size)) };
+    }
 }
 
 /// Returns the first word of a block of `size` bytes in a magazine that is not as it was [filled](fill_block).
