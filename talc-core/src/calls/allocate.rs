@@ -3,6 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use crate::tier::FILLS;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -59,8 +60,12 @@ impl<
         }
         // SAFETY: the class is one.
         let block = unsafe { self.pop_slot(class, layout) };
-        self.report();
-        block
+        // Nothing else is looked for here.
+        if FILLS {
+            self.reported(block)
+        } else {
+            block
+        }
     }
 
     /// Allocates memory for `layout` of which none is [ready](Self::try_allocate_ready). Otherwise it is
@@ -77,7 +82,6 @@ impl<
         } else {
             self.allocate_chunk(layout)
         };
-        self.report();
-        block
+        self.reported(block)
     }
 }

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 
 use crate::memory::chunk::Chunk;
 use crate::memory::slab::is_slot;
+use crate::tier::CHECKS;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -36,27 +37,101 @@ impl<
     /// - `ptr` must be a live allocation of this `RawTalc`.
     /// - `layout` must be the layout that it was allocated with or, if it was resized, that layout
     ///   with its current size.
+    #[inline]
     pub unsafe fn deallocate(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
+        // What comes last is out of line, so that this function needs no stack.
         // SAFETY: required of the caller.
-        if unsafe { self.is_misused_inline(ptr, layout) } {
-            self.report();
-            return None;
-        }
-        self.tally.record(|counters| counters.deallocated(layout.size()));
-        // SAFETY: an allocation's pointer is a slot in use (I12), or the payload of an allocated
-        // chunk (I2).
-        let touched = unsafe {
-            if SLAB != 0 && is_slot(ptr) {
-                if Self::HAS_MAGAZINES && self.keep_slot(ptr, layout) {
-                    None
-                } else {
-                    self.free_slot(ptr)
-                }
+        unsafe {
+            if SLAB == 0 || !is_slot(ptr) {
+                self.deallocate_chunk(ptr, layout)
+            } else if CHECKS && !self.slot_is_plainly_sound(ptr, layout) {
+                self.deallocate_checked(ptr, layout)
             } else {
-                self.keep_or_free(Chunk::of_payload(ptr))
+                self.give_back_slot(ptr, layout)
             }
-        };
-        self.report();
-        touched
+        }
+    }
+
+    /// As [`deallocate`](Self::deallocate), for an address of a chunk's payload.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn deallocate_chunk(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if CHECKS && !self.chunk_is_plainly_sound(ptr, layout) {
+                self.deallocate_checked(ptr, layout)
+            } else {
+                self.give_back_chunk(ptr, layout)
+            }
+        }
+    }
+
+    /// Frees an allocation, unless something is wrong with it.
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Self::deallocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn deallocate_checked(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if self.is_misused(ptr, layout) {
+                self.reported(None)
+            } else if SLAB == 0 || !is_slot(ptr) {
+                self.give_back_chunk(ptr, layout)
+            } else {
+                self.give_back_slot(ptr, layout)
+            }
+        }
+    }
+
+    /// Frees a slot that nothing is wrong with.
+    ///
+    /// # Safety
+    /// `ptr` must be a slot in use (I12) that its owner gives up, with that layout.
+    #[inline]
+    unsafe fn give_back_slot(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
+        self.tally.record(|counters| counters.deallocated(layout.size()));
+        // SAFETY: required of the caller.
+        unsafe {
+            if Self::HAS_MAGAZINES && self.keep_slot(ptr, layout) {
+                None
+            } else {
+                self.put_slot_back(ptr)
+            }
+        }
+    }
+
+    /// Gives a slot back to its slab.
+    ///
+    /// # Safety
+    /// `ptr` must be a slot in use that its owner gives up.
+    #[inline(never)]
+    unsafe fn put_slot_back(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        let touched = unsafe { self.free_slot(ptr) };
+        self.reported(touched)
+    }
+
+    /// Keeps or frees a chunk that nothing is wrong with.
+    ///
+    /// # Safety
+    /// `ptr` must be the payload of an allocated chunk (I2) that its owner gives up, with that layout.
+    #[inline]
+    unsafe fn give_back_chunk(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
+        self.tally.record(|counters| counters.deallocated(layout.size()));
+        // SAFETY: required of the caller.
+        unsafe {
+            let chunk = Chunk::of_payload(ptr);
+            if self.keep_chunk(chunk) {
+                return None;
+            }
+            let header = chunk.header();
+            self.uncount_small_chunk(header);
+            let touched = self.free(chunk, header);
+            self.reported(touched)
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, Tag};
 use crate::table::Table;
-use crate::tier::{FILLS, MARKS};
+
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
@@ -159,10 +159,6 @@ impl<
     /// It must be a magazine of the table, or of its placeholder.
     #[inline]
     pub(crate) unsafe fn magazine_is_sound(&self, magazine: *const Magazine) -> bool {
-        // SAFETY: required of the caller. What its words agree on is right, if they can be read at all.
-        if MARKS && !FILLS && unsafe { (*magazine).has_block() } {
-            return true;
-        }
         let can_be = |block: *mut u8| {
             let addr = block as usize;
             addr % (GRAIN / 2) == 0 && self.is_within(addr, Magazine::MIN_BLOCK)

@@ -178,22 +178,33 @@ impl<B> RawTalc<B> {
         self.diagnosis.has_found()
     }
 
-    /// Panics if something was found to be wrong, unless reports are deferred.
+    /// Panics if something was found to be wrong, unless reports are deferred. Returns `result`: so it can be called
+    /// last, and its caller needs no stack for it.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn reported<T>(&mut self, result: T) -> T {
+        if self.diagnosis.has_due() {
+            self.report_now(result)
+        } else {
+            result
+        }
+    }
+
+    /// As [`reported`](Self::reported), in the middle of a method.
     #[inline]
     #[track_caller]
     pub(crate) fn report(&mut self) {
-        if self.diagnosis.has_due() {
-            self.report_now();
-        }
+        self.reported(());
     }
 
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn report_now(&mut self) {
+    fn report_now<T>(&mut self, result: T) -> T {
         if let Some(finding) = self.diagnosis.take() {
             panic!("{finding}");
         }
+        result
     }
 }
 

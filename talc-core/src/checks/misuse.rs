@@ -252,16 +252,6 @@ impl<
     /// As for [`misuse`](Self::misuse).
     pub unsafe fn is_misused(&mut self, ptr: *mut u8, layout: Layout) -> bool {
         // SAFETY: required of the caller.
-        unsafe { self.is_misused_inline(ptr, layout) }
-    }
-
-    /// As [`is_misused`](Self::is_misused), for where it matters.
-    ///
-    /// # Safety
-    /// As there.
-    #[inline]
-    pub(crate) unsafe fn is_misused_inline(&mut self, ptr: *mut u8, layout: Layout) -> bool {
-        // SAFETY: required of the caller.
         CHECKS && unsafe { !self.is_plainly_sound(ptr, layout) && self.has_noted(ptr, layout) }
     }
 

@@ -26,48 +26,78 @@ impl<
     ///
     /// # Safety
     /// As for [`misuse`](Self::misuse).
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn is_plainly_sound(&self, ptr: *mut u8, layout: Layout) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            if SLAB != 0 && is_slot(ptr) {
+                self.slot_is_plainly_sound(ptr, layout)
+            } else {
+                self.chunk_is_plainly_sound(ptr, layout)
+            }
+        }
+    }
+
+    /// As [`is_plainly_sound`](Self::is_plainly_sound), for an address of a slot.
+    ///
+    /// # Safety
+    /// As for [`misuse`](Self::misuse).
+    #[inline(always)]
+    pub(crate) unsafe fn slot_is_plainly_sound(&self, ptr: *mut u8, layout: Layout) -> bool {
+        if !MARKS || layout.align() > GRAIN / 2 {
+            return false;
+        }
+        let slab = Slab::of_slot(ptr, SLAB);
+        // SAFETY: required of the caller. The tag of a slab is in the same page as its start.
+        unsafe {
+            if !self.has_between(slab as usize) || Slab::tagged(slab) != Tag::Slab {
+                return false;
+            }
+            let class = (*slab).class;
+            let offset = (ptr as usize - slab as usize).wrapping_sub(FIRST_SLOT);
+            usize::from(class) == Self::class_of_size(layout.size())
+                && offset < usize::from((*slab).fresh).wrapping_sub(FIRST_SLOT)
+                && Slab::is_multiple(offset, class)
+                && !Magazine::has_marked(ptr)
+                && is_sealed(ptr, layout.size())
+        }
+    }
+
+    /// As [`is_plainly_sound`](Self::is_plainly_sound), for an address of a chunk's payload.
+    ///
+    /// # Safety
+    /// As for [`misuse`](Self::misuse).
+    #[inline(always)]
+    pub(crate) unsafe fn chunk_is_plainly_sound(&self, ptr: *mut u8, layout: Layout) -> bool {
         if !MARKS {
             return false;
         }
-        let books = self.books();
-        let span = books.highest.wrapping_sub(books.lowest);
-        let has = |addr: usize| addr.wrapping_sub(books.lowest) < span;
-        // SAFETY: required of the caller. The tag of a slab is in the same page as its start; the header of a chunk leads
-        // to a word between the bounds of the heaps.
+        let need = chunk_size(layout.size());
+        // SAFETY: required of the caller. The header of a chunk leads to a word between the bounds of the heaps.
         unsafe {
-            if SLAB != 0 && is_slot(ptr) {
-                let slab = Slab::of_slot(ptr, SLAB);
-                if !has(slab as usize) || Slab::tagged(slab) != Tag::Slab {
-                    return false;
-                }
-                let class = (*slab).class;
-                let offset = (ptr as usize - slab as usize).wrapping_sub(FIRST_SLOT);
-                usize::from(class) == Self::class_of(layout)
-                    && offset < usize::from((*slab).fresh).wrapping_sub(FIRST_SLOT)
-                    && Slab::is_multiple(offset, class)
-                    && !Magazine::has_marked(ptr)
-                    && is_sealed(ptr, layout.size())
-            } else {
-                let chunk = Chunk::of_payload(ptr);
-                let need = chunk_size(layout.size());
-                let above = chunk.above(need);
-                if ptr as usize & ((layout.align() - 1) | (GRAIN - 1)) != 0
-                    || !has(chunk.addr())
-                    || chunk.header() != Header::allocated(need, Below::CHUNK).noting(layout.size())
-                    || !has(above.addr())
-                {
-                    return false;
-                }
-                let header = above.header();
-                !header.is_gap()
-                    && !header.is_below_free()
-                    && header.size() >= CHUNK_UNIT
-                    && header.size() <= books.highest - above.addr()
-                    && !Magazine::has_marked(ptr)
-                    && is_sealed(ptr, layout.size())
+            let chunk = Chunk::of_payload(ptr);
+            let above = chunk.above(need);
+            if ptr as usize & ((layout.align() - 1) | (GRAIN - 1)) != 0
+                || !self.has_between(chunk.addr())
+                || chunk.header() != Header::allocated(need, Below::CHUNK).noting(layout.size())
+                || !self.has_between(above.addr())
+            {
+                return false;
             }
+            let header = above.header();
+            !header.is_gap()
+                && !header.is_below_free()
+                && header.size() >= CHUNK_UNIT
+                && header.size() <= self.books().highest - above.addr()
+                && !Magazine::has_marked(ptr)
+                && is_sealed(ptr, layout.size())
         }
+    }
+
+    /// Returns whether an address is between the bounds of the heaps.
+    #[inline]
+    fn has_between(&self, addr: usize) -> bool {
+        let books = self.books();
+        addr.wrapping_sub(books.lowest) < books.highest.wrapping_sub(books.lowest)
     }
 }

@@ -34,6 +34,7 @@ impl<
                         return touched;
                     }
                 }
+                self.close_ready_if_damaged(class);
             }
         }
         self.empty_kept()

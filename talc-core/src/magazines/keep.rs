@@ -10,7 +10,7 @@ use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
 use crate::table::Table;
-use crate::tier::CHECKS;
+use crate::tier::{CHECKS, FILLS, MARKS};
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
@@ -65,8 +65,7 @@ impl<
         Self::KEEPS_CHUNKS && header.is_marked() && Self::kept_index(header.size()) < KEPT
     }
 
-    /// Takes a block from the magazine that `find` finds in a table, if there is one and it is sound. If it
-    /// is not, closes the magazine.
+    /// Takes a block from the magazine that `find` finds in a table, if there is one and it is sound.
     ///
     /// # Safety
     /// It must be a magazine of the table, or of its placeholder.
@@ -79,15 +78,50 @@ impl<
         // SAFETY: required of the caller.
         unsafe {
             if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
-                return None;
+                None
+            } else if MARKS && !FILLS {
+                // What the words of a block agree on is right, if they can be read at all.
+                Magazine::pop_marked(magazine)
+            } else if CHECKS && !self.magazine_is_sound(magazine) {
+                None
+            } else {
+                Magazine::pop(magazine)
             }
-            if CHECKS && !self.magazine_is_sound(magazine) {
-                let first = (*magazine).first() as usize;
-                magazine.write(Magazine::with_room(0));
-                self.note(Misuse::Damaged, first);
-                return None;
+        }
+    }
+
+    /// Closes a magazine of which [`pop`](Self::pop) has taken nothing if that is because of what was written there,
+    /// and notes it.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn close_if_damaged(
+        &mut self,
+        find: impl FnOnce(*mut Table<WORDS, CLASSES>) -> *mut Magazine,
+    ) {
+        if CHECKS {
+            let magazine = find(self.table_mut());
+            // SAFETY: required of the caller.
+            unsafe {
+                let is_made = !Self::IS_TABLE_INSIDE || (*magazine).is_made();
+                if is_made && !self.magazine_is_sound(magazine) {
+                    let first = (*magazine).first() as usize;
+                    magazine.write(Magazine::with_room(0));
+                    self.note(Misuse::Damaged, first);
+                }
             }
-            Magazine::pop(magazine)
+        }
+    }
+
+    /// As [`close_if_damaged`](Self::close_if_damaged), for the magazine of a class.
+    ///
+    /// # Safety
+    /// `class` must be less than [`CLASSES`](Bins).
+    pub(crate) unsafe fn close_ready_if_damaged(&mut self, class: usize) {
+        debug_assert!(class < CLASSES);
+        if Self::HAS_MAGAZINES {
+            // SAFETY: in bounds of a table and of its placeholder, as required of the caller.
+            unsafe { self.close_if_damaged(|table| Table::ready(table).add(class)) }
         }
     }
 
@@ -119,7 +153,13 @@ impl<
         // SAFETY: the magazine exists, as required of the caller; what is in it is chunks of its size, and
         // the allocator's (I15).
         unsafe {
-            let chunk = Chunk::of_payload(self.pop(|table| Table::kept(table, index))?.as_ptr());
+            let chunk = match self.pop(|table| Table::kept(table, index)) {
+                Some(payload) => Chunk::of_payload(payload.as_ptr()),
+                None => {
+                    self.close_if_damaged(|table| Table::kept(table, index));
+                    return None;
+                }
+            };
             let header = chunk.header();
             if CHECKS && !(Self::is_kept(header) && Self::kept_index(header.size()) == index) {
                 self.note(Misuse::Damaged, chunk.payload() as usize);
@@ -239,23 +279,6 @@ impl<
             fill_block(chunk.payload(), header.size() - WORD);
             self.tally.record(|counters| counters.gap_added(header.size()));
             true
-        }
-    }
-
-    /// Keeps or frees a chunk. Returns what [`deallocate`](Self::deallocate) does.
-    ///
-    /// # Safety
-    /// The chunk must be allocated, and its owner gives it up.
-    #[inline(never)]
-    pub(crate) unsafe fn keep_or_free(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller.
-        unsafe {
-            if self.keep_chunk(chunk) {
-                return None;
-            }
-            let header = chunk.header();
-            self.uncount_small_chunk(header);
-            self.free(chunk, header)
         }
     }
 }

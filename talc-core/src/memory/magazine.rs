@@ -53,13 +53,15 @@ impl Block {
     }
 
     /// Returns what stands beside the room in a block at this address. It is unlikely to be a number or a pointer of
-    /// anybody else's. Where programs are loaded at random addresses, these are a part of it.
+    /// anybody else's. Where programs are loaded at random addresses, these are a part of it. A sum, as processors
+    /// compute it at once with an address.
     #[inline]
     fn mark(block: *const Self, next: *const Self) -> usize {
         if MARKS {
             let place: *const Bottoms = &BOTTOMS;
-            !(block as usize ^ (next as usize).rotate_left(1) ^ place as usize)
-                << (MAX_ROOM_LOG2 + 1)
+            // Never 0 in a bottom, nor in a block without a next one.
+            let distance = (block as usize).wrapping_sub(place as usize);
+            distance.wrapping_add(next as usize).wrapping_sub(1) << (MAX_ROOM_LOG2 + 1)
         } else {
             0
         }
@@ -188,6 +190,24 @@ impl Magazine {
         }
     }
 
+    /// As [`pop`](Self::pop), in builds with [marks](crate::tier::MARKS): takes nothing that is not marked as a block.
+    ///
+    /// # Safety
+    /// As there; what was written to the block does not matter.
+    #[inline]
+    pub(crate) unsafe fn pop_marked(this: *mut Self) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller. A bottom has no mark.
+        unsafe {
+            let first = (*this).first;
+            if !Self::has_room(first) {
+                return None;
+            }
+            (*this).first = (*first).next;
+            Self::clear_mark(first.cast());
+            Some(NonNull::new_unchecked(first.cast()))
+        }
+    }
+
     /// Returns whether this is a magazine: not all zero, as memory is that was not initialised.
     #[inline]
     pub(crate) fn is_made(&self) -> bool {
@@ -212,7 +232,7 @@ impl Magazine {
                 let next =
                     addr_of!((*block).next).cast::<MaybeUninit<*mut Block>>().read_volatile();
                 let room = addr_of!((*block).room).cast::<MaybeUninit<usize>>().read_volatile();
-                room.assume_init() & !Block::ROOM == Block::mark(block, next.assume_init())
+                (room.assume_init() ^ Block::mark(block, next.assume_init())) <= Block::ROOM
             }
     }
 

@@ -47,6 +47,7 @@ impl<
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
+            self.close_ready_if_damaged(class);
             if let Some(slab) = self.slab_for(class, layout) {
                 return self.take_slot(slab, class, layout);
             }
@@ -164,7 +165,7 @@ impl<
     ///
     /// # Safety
     /// `ptr` must be a slot in use that its owner gives up.
-    #[inline(never)]
+    #[inline]
     pub(crate) unsafe fn free_slot(&mut self, ptr: *mut u8) -> Option<NonNull<u8>> {
         let slab = Slab::of_slot(ptr, SLAB);
         let slot = slab.cast::<u8>().wrapping_add(ptr as usize - slab as usize);

@@ -61,19 +61,24 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        self.reporting(None, |talc| match talc.raw.try_allocate_ready(layout) {
-            None => talc.allocate_slowly(layout),
-            block => block,
-        })
+        if self.has_found() {
+            return self.report(None);
+        }
+        match self.raw.try_allocate_ready(layout) {
+            None => self.allocate_slowly(layout),
+            block => self.reported(block),
+        }
     }
 
     /// Allocates what is not ready. Out of line and called last, so that what is ready needs no stack.
     #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
     fn allocate_slowly(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        match self.raw.try_allocate_anew(layout) {
+        let block = match self.raw.try_allocate_anew(layout) {
             None => self.make_room(layout),
             block => block,
-        }
+        };
+        self.reported(block)
     }
 
     /// Allocates what did not fit: frees empty slabs, unless the source is to grow first, and asks

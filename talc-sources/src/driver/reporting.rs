@@ -87,33 +87,48 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn reporting<T>(&mut self, undone: T, f: impl FnOnce(&mut Self) -> T) -> T {
+        if self.has_found() {
+            return self.report(undone);
+        }
+        let result = f(self);
+        self.reported(result)
+    }
+
+    /// Returns whether a broken rule was found before an operation, with the feature `error-scanning` by an audit.
+    #[inline]
+    pub(super) fn has_found(&mut self) -> bool {
         #[cfg(feature = "audit")]
         if self.reports.are_scanned() && !self.has_report() {
             if let Err(fault) = self.audit() {
                 self.reports.note(Report::Fault(fault));
             }
         }
-        if self.reports.has_found() {
-            self.report();
-            return undone;
-        }
-        let result = f(self);
-        if self.raw.has_report() {
-            self.report();
-        }
-        result
+        self.reports.has_found()
     }
 
-    /// Panics with what was found, unless reports are deferred.
+    /// Panics if an operation has found a broken rule, unless reports are deferred. Returns its result: so this can
+    /// be called last, and its caller needs no stack for it.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(super) fn reported<T>(&mut self, result: T) -> T {
+        if self.raw.has_report() {
+            self.report(result)
+        } else {
+            result
+        }
+    }
+
+    /// Panics with what was found, unless reports are deferred. Returns `result`.
     #[cold]
     #[inline(never)]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn report(&mut self) {
+    pub(super) fn report<T>(&mut self, result: T) -> T {
         if !self.reports.are_deferred() {
             if let Some(incident) = self.take_report() {
                 incident.raise();
             }
         }
+        result
     }
 
     /// As [`reporting`](Self::reporting), for an operation on an allocation. What is wrong with the
