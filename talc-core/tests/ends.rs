@@ -11,7 +11,7 @@ use std::ptr::null_mut;
 use common::mapping::Mapping;
 use common::rounds;
 use common::work::Work;
-use talc_core::{CompactBins, DefaultBinning, RawTalc, SmallBinning};
+use talc_core::{CompactBins, DefaultBinning, RawTalc, SmallBinning, SEAL};
 use talc_sources::{Binning, RawTalcExt};
 
 const SIZE: usize = 64 << 10;
@@ -62,7 +62,10 @@ fn use_first(mut starts: impl Iterator<Item = usize>) {
 /// Linux has none below `/proc/sys/vm/mmap_min_addr`, which usually is 64 KiB.
 #[test]
 fn the_lowest_addresses() {
-    use_first([0, 4096, 64 << 10, 1 << 20, 16 << 20].into_iter());
+    // Memory is filled with what the C library has for it. That of glibc 2.36 for AVX-512 never ends where 512 bytes
+    // below the end of what it fills there is no address.
+    let lowest = if SEAL == 0 { 0 } else { 4096 };
+    use_first([lowest, 4096, 64 << 10, 1 << 20, 16 << 20].into_iter());
 }
 
 /// QEMU has all pages but the last one for a program of 32 bits; Linux keeps half of the addresses to itself, or the

@@ -3,7 +3,6 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::tier::FILLS;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -59,13 +58,7 @@ impl<
             return None;
         }
         // SAFETY: the class is one.
-        let block = unsafe { self.pop_slot(class, layout) };
-        // Nothing else is looked for here.
-        if FILLS {
-            self.reported(block)
-        } else {
-            block
-        }
+        unsafe { self.pop_slot(class, layout) }
     }
 
     /// Allocates memory for `layout` of which none is [ready](Self::try_allocate_ready). Otherwise it is

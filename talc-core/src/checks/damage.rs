@@ -159,12 +159,16 @@ impl<
     /// It must be a magazine of the table, or of its placeholder.
     #[inline]
     pub(crate) unsafe fn magazine_is_sound(&self, magazine: *const Magazine) -> bool {
-        let can_be = |block: *mut u8| {
-            let addr = block as usize;
-            addr % (GRAIN / 2) == 0 && self.is_within(addr, Magazine::MIN_BLOCK)
-        };
         // SAFETY: required of the caller.
-        unsafe { &*magazine }.is_sound(can_be) || !self.is_metadata_established()
+        unsafe { &*magazine }.is_sound(|block| self.can_be_block(block))
+            || !self.is_metadata_established()
+    }
+
+    /// Returns whether there can be a block of a magazine at an address.
+    #[inline]
+    pub(crate) fn can_be_block(&self, block: *const u8) -> bool {
+        let addr = block as usize;
+        addr % (GRAIN / 2) == 0 && self.is_within(addr, Magazine::MIN_BLOCK)
     }
 
     /// Looks for what was written to a free block of `size` bytes behind the words of its magazine, and notes it.

@@ -5,7 +5,7 @@ use core::mem;
 use core::ptr::NonNull;
 
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
-use crate::memory::fill::{fill_block, seal};
+use crate::memory::fill::{fill_block, find_written_in, seal};
 use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
@@ -79,8 +79,11 @@ impl<
         unsafe {
             if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
                 None
-            } else if MARKS && !FILLS {
+            } else if MARKS {
                 // What the words of a block agree on is right, if they can be read at all.
+                if FILLS && !self.can_be_block((*magazine).first()) {
+                    return None;
+                }
                 Magazine::pop_marked(magazine)
             } else if CHECKS && !self.magazine_is_sound(magazine) {
                 None
@@ -178,13 +181,52 @@ impl<
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
     #[inline]
     pub(crate) unsafe fn pop_slot(&mut self, class: usize, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller; a slot of the class has room for the layout and its seal.
+        debug_assert!(class < CLASSES);
+        // SAFETY: in bounds of a table and of its placeholder, as required of the caller; what is in a magazine is the
+        // allocator's (I15), and a slot of the class has room for the layout and its seal.
         unsafe {
-            let slot = self.pop_ready(class)?;
-            seal(slot.as_ptr(), layout.size());
-            self.tally.record(|counters| counters.allocated(layout.size()));
-            Some(slot)
+            let slot = self.pop(|table| Table::ready(table).add(class))?;
+            if let Some(written) = find_written_in(slot.as_ptr(), Slab::slot_size(class)) {
+                return self.slot_that_was_written(slot, layout, written);
+            }
+            Some(self.occupy_slot(slot, layout))
         }
+    }
+
+    /// Makes a slot from a magazine an allocation.
+    ///
+    /// # Safety
+    /// It must be the allocator's, and have room for the layout and its seal.
+    #[inline]
+    unsafe fn occupy_slot(&mut self, slot: NonNull<u8>, layout: Layout) -> NonNull<u8> {
+        // SAFETY: required of the caller.
+        unsafe {
+            seal(slot.as_ptr(), layout.size());
+            self.tally.record(|counters| {
+                counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
+                counters.allocated(layout.size());
+            });
+        }
+        slot
+    }
+
+    /// Reports that a slot from a magazine was written to at this address, and makes it an allocation. Out of line,
+    /// and called last.
+    ///
+    /// # Safety
+    /// As for [`occupy_slot`](Self::occupy_slot).
+    #[cold]
+    #[inline(never)]
+    unsafe fn slot_that_was_written(
+        &mut self,
+        slot: NonNull<u8>,
+        layout: Layout,
+        written: usize,
+    ) -> Option<NonNull<u8>> {
+        self.note(Misuse::WrittenWhileFree, written);
+        // SAFETY: required of the caller.
+        let slot = unsafe { self.occupy_slot(slot, layout) };
+        self.reported(Some(slot))
     }
 
     /// Returns whether a slot of a class is ready.

@@ -59,31 +59,21 @@ pub(crate) unsafe fn fill(start: usize, end: usize) -> bool {
     if !FILLS || end.wrapping_sub(start) > LIMIT {
         return false;
     }
-    let mut word = start;
-    while word < end {
-        // SAFETY: required of the caller.
-        unsafe { (word as *mut usize).write(FILL) };
-        word += size_of::<usize>();
-    }
+    // SAFETY: required of the caller.
+    unsafe { (start as *mut u8).write_bytes(FILL as u8, end - start) };
     true
 }
 
-/// Returns up to where memory from `start` up to `end` is looked at. There may be no address [`LIMIT`] bytes higher.
-#[inline]
-fn looked_at(start: usize, end: usize) -> usize {
-    end.min(start.saturating_add(LIMIT))
-}
-
-/// Fills a block of `size` bytes in a magazine behind its words, as far as it is [looked at](find_written_in) later.
+/// Fills a block of `size` bytes in a magazine behind its words.
 ///
 /// # Safety
 /// The block must be the allocator's.
 #[inline]
 pub(crate) unsafe fn fill_block(block: *mut u8, size: usize) {
-    if FILLS {
+    if FILLS && size > Magazine::MIN_BLOCK {
         let start = block as usize + Magazine::MIN_BLOCK;
         // SAFETY: required of the caller.
-        unsafe { fill(start, looked_at(start, block as usize + size)) };
+        unsafe { (start as *mut u8).write_bytes(FILL as u8, size - Magazine::MIN_BLOCK) };
     }
 }
 
@@ -93,8 +83,13 @@ pub(crate) unsafe fn fill_block(block: *mut u8, size: usize) {
 /// As there.
 #[inline]
 pub(crate) unsafe fn find_written_in(block: *mut u8, size: usize) -> Option<usize> {
+    let start = block as usize + Magazine::MIN_BLOCK;
     // SAFETY: required of the caller.
-    unsafe { find_written(block as usize + Magazine::MIN_BLOCK, block as usize + size) }
+    if FILLS {
+        unsafe { find_other(start, block as usize + size) }
+    } else {
+        None
+    }
 }
 
 /// Returns the first word from `start` up to `end` that is not as it was filled, among as many as are filled at once.
@@ -103,17 +98,42 @@ pub(crate) unsafe fn find_written_in(block: *mut u8, size: usize) -> Option<usiz
 /// They must be the allocator's, and filled.
 #[inline]
 pub(crate) unsafe fn find_written(start: usize, end: usize) -> Option<usize> {
-    if !FILLS || end < start {
-        return None;
+    // SAFETY: required of the caller.
+    if FILLS {
+        unsafe { find_other(start, looked_at(start, end)) }
+    } else {
+        None
     }
-    let end = looked_at(start, end);
+}
+
+/// Returns up to where memory from `start` up to `end` is looked at. There may be no address [`LIMIT`] bytes higher.
+#[inline]
+fn looked_at(start: usize, end: usize) -> usize {
+    end.min(start.saturating_add(LIMIT))
+}
+
+/// Returns the first word from `start` up to `end` that is not [`FILL`].
+///
+/// # Safety
+/// They must be readable.
+#[inline]
+unsafe fn find_other(start: usize, end: usize) -> Option<usize> {
+    const WORD: usize = size_of::<usize>();
+    /// So many words are compared at once, which processors can do.
+    const AT_ONCE: usize = 8;
     let mut word = start;
+    // SAFETY: required of the caller.
+    let differs = |word: usize| unsafe { (word as *const usize).read() } ^ FILL;
+    while end.saturating_sub(word) >= AT_ONCE * WORD
+        && (0..AT_ONCE).fold(0, |all, index| all | differs(word + index * WORD)) == 0
+    {
+        word += AT_ONCE * WORD;
+    }
     while word < end {
-        // SAFETY: required of the caller.
-        if unsafe { (word as *const usize).read() } != FILL {
+        if differs(word) != 0 {
             return Some(word);
         }
-        word += size_of::<usize>();
+        word += WORD;
     }
     None
 }
