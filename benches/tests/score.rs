@@ -1,4 +1,5 @@
-//! Debug builds of Talc report each misuse before it does harm, but for what nobody can see, and for what is listed.
+//! Builds of Talc that look for misuse report it before it does harm, but for what nobody can see, and for what is
+//! listed.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
 use std::collections::BTreeSet;
@@ -8,13 +9,19 @@ use benches::misuse::{cases, Outcome, CONTENDERS, SIZES};
 use Outcome::{Crash, Harmless, Later};
 
 /// What is not reported in time: the case, the sizes of the blocks, what comes of it.
-const UNREPORTED: [(&str, &[usize], Outcome); 25] = [
+type Unreported = (&'static str, &'static [usize], Outcome);
+
+/// In each build.
+const HIDDEN: [Unreported; 3] = [
     // The pointer is right, and the layout.
     ("after another owner got it", &SIZES, Later),
     // Only the processor knows what is mapped.
     ("unmapped memory between two heaps", &SIZES, Crash),
     ("freed after its heap is gone and unmapped", &SIZES, Crash),
-    // Slots have no headers: what is beyond one is another one's contents, which are restored.
+];
+
+/// Slots have no headers: what is beyond one is another one's contents, which are restored.
+const BEYOND_SLOTS: [Unreported; 14] = [
     ("1 byte, a zero", &[40], Harmless),
     ("1 byte", &[40], Harmless),
     ("8 bytes", &[40], Harmless),
@@ -29,22 +36,49 @@ const UNREPORTED: [(&str, &[usize], Outcome); 25] = [
     ("the word in front, second bit", &[40], Harmless),
     ("the word in front, larger by 16", &[40], Harmless),
     ("the word in front, larger by 4096", &[40], Harmless),
-    // Words of a free block that the allocator does not use, and ends of lists.
-    ("a word in the middle", &SIZES, Harmless),
-    ("last word", &[40, 600], Harmless),
-    ("first word, zero", &[5000], Harmless),
-    ("second word, zero", &SIZES, Harmless),
-    // Words that are only used when more happens.
+];
+
+/// Words that are only used when more happens.
+const UNUSED: [Unreported; 4] = [
     ("the current slab, first link", &[40], Harmless),
     ("the current slab, second link", &[40], Harmless),
     ("the heap base, and another heap is claimed", &SIZES, Harmless),
     ("the sentinel", &[40], Harmless),
 ];
 
-#[test]
-fn debug_builds_report_misuse() {
-    let talc = CONTENDERS[0];
-    assert_eq!(talc.name, "talc debug");
+/// Words of a free block that the allocator does not use, and ends of lists.
+const UNFILLED: [Unreported; 4] = [
+    ("a word in the middle", &SIZES, Harmless),
+    ("last word", &[40, 600], Harmless),
+    ("first word, zero", &[5000], Harmless),
+    ("second word, zero", &[5000], Harmless),
+];
+
+/// Without marks, the second word of a free slot is not looked at.
+const UNMARKED: [Unreported; 1] = [("second word, zero", &[40, 600], Harmless)];
+
+/// What is found when a list is walked over, or when the gap beside it in its list is used.
+const UNWALKED: [Unreported; 1] = [("a partial slab, its header", &[40], Harmless)];
+
+/// The links and the footer of a gap.
+const ENDS_OF_LISTS: [Unreported; 3] = [
+    ("first word, zero", &[5000], Harmless),
+    ("second word, zero", &[5000], Harmless),
+    ("last word", &[5000], Harmless),
+];
+
+/// What the first tier leaves to the second one: whether what the table has are addresses in the heap at all, and
+/// walks over heaps.
+const TABLE: [Unreported; 5] = [
+    ("the table, first eighth", &SIZES, Crash),
+    ("the table, second eighth", &SIZES, Crash),
+    ("the table, third eighth", &SIZES, Crash),
+    ("the table, fourth eighth", &SIZES, Crash),
+    ("the upper half of a heap claimed", &[40], Later),
+];
+
+fn reports_misuse(name: &str, lists: &[&[Unreported]]) {
+    let talc = CONTENDERS.into_iter().find(|contender| contender.name == name).unwrap();
     let program = talc.build().unwrap();
     let cases = cases(&program).unwrap();
     assert!(cases.len() > 70, "{} cases", cases.len());
@@ -56,7 +90,7 @@ fn debug_builds_report_misuse() {
             }
         }
     }
-    let listed = UNREPORTED.iter().flat_map(|(name, sizes, outcome)| {
+    let listed = lists.iter().copied().flatten().flat_map(|(name, sizes, outcome)| {
         sizes.iter().map(move |size| (*name, *size, outcome.mark()))
     });
     let listed: BTreeSet<_> = listed.collect();
@@ -64,4 +98,22 @@ fn debug_builds_report_misuse() {
     assert!(new.is_empty(), "not reported: {new:#?}");
     let gone: Vec<_> = listed.difference(&unreported).collect();
     assert!(gone.is_empty(), "reported now, so take it out of the list: {gone:#?}");
+}
+
+#[test]
+fn debug_builds_report_misuse() {
+    reports_misuse("talc debug", &[&HIDDEN, &BEYOND_SLOTS, &UNUSED, &UNFILLED, &UNMARKED]);
+}
+
+#[test]
+fn hardened_builds_report_misuse() {
+    reports_misuse(
+        "talc hardened",
+        &[&HIDDEN, &BEYOND_SLOTS, &UNUSED, &UNFILLED, &UNWALKED, &TABLE],
+    );
+}
+
+#[test]
+fn fully_hardened_builds_report_misuse() {
+    reports_misuse("talc hardened-full", &[&HIDDEN, &UNUSED, &UNWALKED, &ENDS_OF_LISTS]);
 }
