@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 18] = [
+const ALL: [Task; 19] = [
     Task::Traces,
     Task::Churn,
     Task::Random,
@@ -27,6 +27,7 @@ const ALL: [Task; 18] = [
     Task::Locked,
     Task::Threads,
     Task::Score,
+    Task::Hardening,
 ];
 
 /// The figures of `RESULTS_WASM.md`.
@@ -110,6 +111,8 @@ enum Task {
     Threads,
     /// Which misuse is noticed, and when
     Score,
+    /// What the tiers of hardening cost, on whole programs
+    Hardening,
     /// What `counts` runs under valgrind
     #[command(hide = true)]
     ReplayPlan,
@@ -139,6 +142,7 @@ impl Task {
             Task::Zkvm => "zkvm",
             Task::Threads => "threads",
             Task::Score => "score",
+            Task::Hardening => "hardening",
             Task::All => "all",
             Task::Wasm => "wasm",
             Task::WasmBytes => "wasm-bytes",
@@ -227,6 +231,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Zkvm => figures::zkvm::measure(options)?,
         Task::Threads => figures::threads::measure(options),
         Task::Score => figures::score::measure(options)?,
+        Task::Hardening => figures::hardening::measure(options)?,
         Task::WasmBytes => figures::wasm_bytes::measure(options)?,
         Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,
         Task::WasmTraces => figures::wasm_speed::measure_traces(options)?,

@@ -5,6 +5,7 @@ pub mod counts;
 pub mod fill;
 pub mod flash;
 pub mod growing;
+pub mod hardening;
 pub mod held;
 pub mod masked;
 pub mod memory;

@@ -24,8 +24,8 @@ fn binary(name: &str) -> String {
 
 /// One run of one program.
 #[derive(Clone, Copy)]
-struct Run {
-    milliseconds: f64,
+pub(super) struct Run {
+    pub(super) milliseconds: f64,
     peak_mib: f64,
 }
 
@@ -41,7 +41,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
         .filter(|entry| entry.kind != Kind::Loop && folder.join(binary(entry.name)).exists())
         .map(|entry| entry.name)
         .collect();
-    let programs = list(&folder, options)?;
+    let programs = list(&folder.join(binary("system")), options)?;
     let rounds = options.rounds.unwrap_or(5).max(1);
     let mut figure = Figure {
         id: String::from("programs"),
@@ -206,16 +206,16 @@ fn build() -> Result<PathBuf> {
     Ok(subproject::target("programs").join("release"))
 }
 
-fn list(folder: &Path, options: &Options) -> Result<Vec<String>> {
-    let output =
-        Command::new(folder.join(binary("system"))).output().context("listing programs")?;
+/// The names of the programs that take part, as one of the binaries lists them.
+pub(super) fn list(binary: &Path, options: &Options) -> Result<Vec<String>> {
+    let output = Command::new(binary).output().context("listing programs")?;
     let text = String::from_utf8(output.stdout)?;
     let names = text.lines().filter_map(|line| line.split_whitespace().next());
     Ok(names.filter(|name| options.wants_trace(name)).map(str::to_owned).collect())
 }
 
 /// One run, or none if the program failed.
-fn run(binary: &Path, program: &str, threads: usize) -> Option<Run> {
+pub(super) fn run(binary: &Path, program: &str, threads: usize) -> Option<Run> {
     let output = Command::new(binary).args([program, &threads.to_string()]).output().ok()?;
     if !output.status.success() {
         return None;
