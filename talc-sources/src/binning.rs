@@ -186,6 +186,7 @@ forward! {
     [] fn visit<V>(&, visitor: V);
     [unsafe] fn misuse(&, ptr: *mut u8, layout: Layout) -> Option<Misuse>;
     [unsafe] fn is_misused(&mut, ptr: *mut u8, layout: Layout) -> bool;
+    [] fn note_misuse(&mut, misuse: Misuse, address: usize) -> ();
     #[cfg(feature = "audit")]
     [] fn audit(&) -> Result<(), talc_core::Fault>;
 }

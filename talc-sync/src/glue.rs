@@ -5,6 +5,7 @@ use core::alloc::Layout;
 use core::mem::forget;
 use core::ptr::NonNull;
 
+use talc_sources::talc_core::Misuse;
 use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
 /// A wrapper, which lends its driver to one caller at a time.
@@ -126,6 +127,12 @@ pub trait Allocates {
     /// called back.
     fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T>;
 
+    /// Reports a rule that was found to be broken, in builds with checks.
+    ///
+    /// # Panics
+    /// Always in such builds.
+    fn report_misuse(&self, misuse: Misuse, address: usize);
+
     /// Called when there is no memory for `layout`, with nothing locked. Returns whether to try again, which has
     /// been done `attempts` times.
     #[inline]
@@ -215,6 +222,12 @@ impl<W: Wrapper> Allocates for W {
     #[cfg_attr(debug_assertions, track_caller)]
     fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         self.with(|_| f())
+    }
+
+    #[cold]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn report_misuse(&self, misuse: Misuse, address: usize) {
+        with(self, |talc| talc.report_misuse(misuse, address));
     }
 }
 

@@ -5,6 +5,8 @@ use core::cell::Cell;
 use core::fmt;
 use core::ptr::NonNull;
 
+use talc_sources::talc_core::Misuse;
+
 use crate::glue::{self, Allocates};
 
 /// An allocator that calls a function, the hook, when it finds no memory, and tries again if the hook says so.
@@ -184,6 +186,12 @@ impl<A: Allocates> Allocates for OomHook<A> {
     #[cfg_attr(debug_assertions, track_caller)]
     fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         self.allocator.alone(f)
+    }
+
+    #[cold]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn report_misuse(&self, misuse: Misuse, address: usize) {
+        self.allocator.report_misuse(misuse, address);
     }
 
     #[cold]

@@ -5,7 +5,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use lock_api::RawMutex;
-use talc_sources::talc_core::{DefaultBinning, CHECKS};
+use talc_sources::talc_core::{DefaultBinning, Misuse, CHECKS};
 use talc_sources::{Binning, Claim};
 
 use crate::glue::Allocates;
@@ -205,6 +205,12 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Regions<R, N, B> {
     fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         self.regions[0].talc.alone(f)
     }
+
+    #[cold]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn report_misuse(&self, misuse: Misuse, address: usize) {
+        self.regions[0].talc.report_misuse(misuse, address);
+    }
 }
 
 impl<R: RawMutex, const N: usize, B: Binning> fmt::Debug for Regions<R, N, B> {
@@ -286,6 +292,12 @@ impl<R: RawMutex, const N: usize, B: Binning> Allocates for Having<'_, R, N, B> 
     #[cfg_attr(debug_assertions, track_caller)]
     fn alone<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         self.all.alone(f)
+    }
+
+    #[cold]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn report_misuse(&self, misuse: Misuse, address: usize) {
+        self.all.report_misuse(misuse, address);
     }
 }
 

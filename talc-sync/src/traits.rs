@@ -8,14 +8,16 @@ use talc_sources::{Binning, Source};
 
 use crate::glue::{self, Allocates};
 
-/// Returns a pointer that `GlobalAlloc` was given. Builds with checks report it if it is null.
+/// Returns a pointer that `GlobalAlloc` was given for an allocator. Builds with checks report it if it is null.
 ///
 /// # Safety
 /// `ptr` must not be null.
 #[inline]
 #[cfg_attr(debug_assertions, track_caller)]
-unsafe fn passed(ptr: *mut u8) -> NonNull<u8> {
-    assert!(!(CHECKS && ptr.is_null()), "{}", Misuse::NotAnAllocation);
+unsafe fn passed(allocator: &impl Allocates, ptr: *mut u8) -> NonNull<u8> {
+    if CHECKS && ptr.is_null() {
+        allocator.report_misuse(Misuse::NotAnAllocation, 0);
+    }
     // SAFETY: required of the caller.
     unsafe { NonNull::new_unchecked(ptr) }
 }
@@ -38,7 +40,7 @@ macro_rules! global_alloc {
             unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
                 // SAFETY: required of the caller.
                 glue::no_unwind(|| unsafe {
-                    self.give_back(passed(ptr), layout)
+                    self.give_back(passed(self, ptr), layout)
                 });
             }
 
@@ -48,7 +50,7 @@ macro_rules! global_alloc {
                 // SAFETY: required of the caller, also for the new layout.
                 glue::no_unwind(|| unsafe {
                     let new = Layout::from_size_align_unchecked(new_size, layout.align());
-                    self.resize_allocation(passed(ptr), layout, new)
+                    self.resize_allocation(passed(self, ptr), layout, new)
                 })
                 .map_or(null_mut(), NonNull::as_ptr)
             }

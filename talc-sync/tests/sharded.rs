@@ -217,8 +217,12 @@ fn sizes_of_zero_are_blocks() {
 #[cfg(any(debug_assertions, feature = "hardened"))]
 #[test]
 fn a_double_free_is_found() {
+    static REPORTS: AtomicUsize = AtomicUsize::new(0);
     let (_memory, claim) = arena(1 << 20);
     let talc = Sharded::<2>::new(claim);
+    talc.set_report_hook(Some(|_| {
+        REPORTS.fetch_add(1, Ordering::Relaxed);
+    }));
     let layout = layout(40, 8);
     let [first, second] = [(); 2]
         .map(|()| allocator_api2::alloc::Allocator::allocate(&talc, layout).unwrap().cast::<u8>());
@@ -243,6 +247,7 @@ fn a_double_free_is_found() {
             .join();
         assert!(result.is_err());
     });
+    assert_eq!(REPORTS.load(Ordering::Relaxed), 3);
     assert_eq!(talc.audit(), Ok(()));
 }
 

@@ -233,6 +233,15 @@ impl<
         Finding { misuse, address, words }
     }
 
+    /// Keeps a rule that the caller has found to be broken, as methods keep what they find: for
+    /// [`take_report`](Self::take_report), or for the panic at the end of the next method. Does nothing in builds
+    /// without [checks](crate::CHECKS).
+    ///
+    /// For callers that know more than this value does: a pointer that is null, memory that they keep themselves.
+    pub fn note_misuse(&mut self, misuse: Misuse, address: usize) {
+        self.note(misuse, address);
+    }
+
     /// Notes a broken rule, to be reported.
     #[cold]
     pub(crate) fn note(&mut self, misuse: Misuse, address: usize) {

@@ -2,6 +2,8 @@
 
 use core::alloc::Layout;
 
+use talc_core::Misuse;
+
 use super::Talc;
 use crate::reports::Reports;
 #[cfg(feature = "audit")]
@@ -60,6 +62,20 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     pub unsafe fn is_sound(&mut self, ptr: *mut u8, layout: Layout) -> bool {
         // SAFETY: required of the caller.
         unsafe { self.reporting_of(ptr, layout, false, |talc| !talc.raw.is_misused(ptr, layout)) }
+    }
+
+    /// Reports a rule that the caller has found to be broken, as operations report what they find. Does nothing in
+    /// builds without [checks](talc_core::CHECKS).
+    ///
+    /// This is for wrappers, which know more than this value does: a pointer that is null, memory that they keep
+    /// themselves.
+    ///
+    /// # Panics
+    /// Always in builds with checks, unless reports are deferred.
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn report_misuse(&mut self, misuse: Misuse, address: usize) {
+        self.raw.note_misuse(misuse, address);
+        self.reported(());
     }
 
     /// Returns whether a broken rule was found and not reported yet. Only in

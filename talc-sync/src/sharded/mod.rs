@@ -527,13 +527,14 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     #[inline(never)]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn check(&self, class: usize, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: required of the caller.
-        glue::with(self, |talc| unsafe { talc.is_sound(block.as_ptr(), layout) });
-        let is_free = self
-            .shards
-            .iter()
-            .any(|shard| shard.stock.try_lock().map_or(false, |stock| stock.has(class, block)));
-        assert!(!is_free, "{}", Misuse::AlreadyFree);
+        glue::with(self, |talc| {
+            let mut stocks = self.shards.iter().filter_map(|shard| shard.stock.try_lock());
+            // SAFETY: required of the caller.
+            let is_sound = unsafe { talc.is_sound(block.as_ptr(), layout) };
+            if is_sound && stocks.any(|stock| stock.has(class, block)) {
+                talc.report_misuse(Misuse::AlreadyFree, block.as_ptr() as usize);
+            }
+        });
     }
 }
 
