@@ -84,12 +84,11 @@ pub(crate) unsafe fn fill_block(block: *mut u8, size: usize) {
 #[inline]
 pub(crate) unsafe fn find_written_in(block: *mut u8, size: usize) -> Option<usize> {
     let start = block as usize + Magazine::MIN_BLOCK;
-    // SAFETY: required of the caller.
-    if FILLS {
-        unsafe { find_other(start, block as usize + size) }
-    } else {
-        None
+    if !FILLS {
+        return None;
     }
+    // SAFETY: required of the caller.
+    unsafe { find_other(start, block as usize + size) }
 }
 
 /// Returns the first word from `start` up to `end` that is not as it was filled, among as many as are filled at once.
@@ -98,12 +97,11 @@ pub(crate) unsafe fn find_written_in(block: *mut u8, size: usize) -> Option<usiz
 /// They must be the allocator's, and filled.
 #[inline]
 pub(crate) unsafe fn find_written(start: usize, end: usize) -> Option<usize> {
-    // SAFETY: required of the caller.
-    if FILLS {
-        unsafe { find_other(start, looked_at(start, end)) }
-    } else {
-        None
+    if !FILLS {
+        return None;
     }
+    // SAFETY: required of the caller.
+    unsafe { find_other(start, looked_at(start, end)) }
 }
 
 /// Returns up to where memory from `start` up to `end` is looked at. There may be no address [`LIMIT`] bytes higher.

@@ -18,6 +18,7 @@
 use core::mem::MaybeUninit;
 use core::ptr::{addr_of, null_mut, NonNull};
 
+use super::fill::fill_block;
 use crate::tier::MARKS;
 
 /// A bounded list of free blocks of one size: what was freed last is handed out first.
@@ -168,6 +169,34 @@ impl Magazine {
             let next = (*this).first;
             block.write(Block { next, room: room | Block::mark(block, next) });
             (*this).first = block;
+        }
+    }
+
+    /// Puts blocks of `size` bytes each into a magazine, as [`put`](Self::put) does: those from `lowest` up to `end`,
+    /// of which the lowest will be the first one out. In builds that [fill](super::fill), they are filled.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push), for each block.
+    #[inline]
+    pub(crate) unsafe fn put_row(
+        this: *mut Self,
+        lowest: *mut u8,
+        end: *mut u8,
+        size: usize,
+        room: usize,
+    ) {
+        let mut above = end;
+        // SAFETY: required of the caller.
+        unsafe {
+            let mut next = (*this).first;
+            while above != lowest {
+                above = above.wrapping_sub(size);
+                fill_block(above, size);
+                let block = above.cast::<Block>();
+                block.write(Block { next, room: room | Block::mark(block, next) });
+                next = block;
+            }
+            (*this).first = next;
         }
     }
 

@@ -254,18 +254,16 @@ impl Slab {
         unsafe {
             let size = Self::slot_size((*this).class.into());
             let first = usize::from((*this).fresh);
-            // The last word of its block is the header of the chunk above.
-            let most = (slab - WORD - first) / size;
-            let mut fresh = first + most.min(FRESH_AT_ONCE) * size;
+            // The last word of its block is the header of the chunk above. Seldom is there a division.
+            let rest = slab - WORD - first;
+            let most = FRESH_AT_ONCE * size;
+            let added = if rest >= most { most } else { rest - rest % size };
             // Slabs are small enough (see `Bins::CHECKED`).
-            (*this).fresh = fresh as u16;
-            let is_fresher = fresh != first;
-            // The lowest one last, so that it is the first one out.
-            while fresh != first {
-                fresh -= size;
-                Self::put(this, this.cast::<u8>().wrapping_add(fresh));
-            }
-            is_fresher
+            (*this).fresh = (first + added) as u16;
+            let free = addr_of_mut!((*this).free);
+            let lowest = this.cast::<u8>().wrapping_add(first);
+            Magazine::put_row(free, lowest, lowest.wrapping_add(added), size, (*this).room.into());
+            added != 0
         }
     }
 
