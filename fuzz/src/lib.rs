@@ -24,6 +24,7 @@ mod backing;
 #[cfg(feature = "hosted")]
 pub mod campaign;
 mod core_model;
+mod fence;
 mod input;
 #[cfg(feature = "hosted")]
 pub mod program;

@@ -6,8 +6,11 @@ use core::alloc::Layout;
 use core::ops::Range;
 
 use crate::action::Pick;
+use crate::fence::{hide, show};
 
 /// A map of all live allocations, each filled with a pattern of its own.
+///
+/// Under valgrind, the allocator must not even read from them, other than from one that it gets: see `fence`.
 #[derive(Debug, Default)]
 pub struct Shadow {
     blocks: BTreeMap<usize, Block>,
@@ -43,10 +46,12 @@ impl Shadow {
         self.bytes
     }
 
-    /// Returns one of the live allocations.
+    /// Returns one of the live allocations, to be given to the allocator.
     pub fn pick(&self, pick: Pick) -> Option<(*mut u8, Layout)> {
         let index = pick.of(self.blocks.len())?;
-        self.blocks.values().nth(index).map(|block| (block.ptr, block.layout))
+        let block = self.blocks.values().nth(index)?;
+        show(block.ptr, block.layout.size());
+        Some((block.ptr, block.layout))
     }
 
     /// Notes a new allocation, checks where it is, and fills it. `heaps` are where it may be.
@@ -68,7 +73,9 @@ impl Shadow {
         }
         self.next_seed = self.next_seed.wrapping_add(37);
         let block = Block { ptr, layout, seed: self.next_seed };
+        show(ptr, layout.size());
         block.fill(0);
+        hide(ptr, layout.size());
         self.bytes += layout.size();
         self.blocks.insert(addr, block);
     }
@@ -77,6 +84,7 @@ impl Shadow {
     pub fn remove(&mut self, ptr: *mut u8) -> Layout {
         let block = self.blocks.remove(&(ptr as usize)).expect("the model frees what is live");
         block.verify(block.layout.size());
+        show(ptr, block.layout.size());
         self.bytes -= block.layout.size();
         block.layout
     }
@@ -126,8 +134,19 @@ impl Shadow {
         self.bytes = 0;
         core::mem::take(&mut self.blocks)
             .into_values()
-            .map(|block| (block.ptr, block.layout))
+            .map(|block| {
+                show(block.ptr, block.layout.size());
+                (block.ptr, block.layout)
+            })
             .collect()
+    }
+}
+
+impl Drop for Shadow {
+    fn drop(&mut self) {
+        for block in self.blocks.values() {
+            show(block.ptr, block.layout.size());
+        }
     }
 }
 
@@ -150,11 +169,14 @@ impl Block {
         }
     }
 
+    /// Checks the contents up to `size`, and hides the allocation.
     fn verify(self, size: usize) {
+        show(self.ptr, size);
         for at in Self::offsets(size) {
             // SAFETY: inside of a live allocation.
             let found = unsafe { self.ptr.add(at).read() };
             assert_eq!(found, self.expected(at), "{:p} + {at} was overwritten", self.ptr);
         }
+        hide(self.ptr, size);
     }
 }
