@@ -25,6 +25,7 @@ pub struct Backing {
     blocks: RefCell<BTreeMap<usize, Layout>>,
     calls: Cell<usize>,
     calls_left: Cell<Option<usize>>,
+    panics: Cell<bool>,
 }
 
 impl Backing {
@@ -55,12 +56,20 @@ impl Backing {
     /// Fails each allocation after `calls` further ones; with `None`, none.
     pub fn fail_after(&self, calls: Option<usize>) {
         self.calls_left.set(calls);
+        self.panics.set(false);
+    }
+
+    /// Panics at each allocation after `calls` further ones, until [`fail_after`](Self::fail_after) is called.
+    pub fn panic_after(&self, calls: usize) {
+        self.calls_left.set(Some(calls));
+        self.panics.set(true);
     }
 
     fn take(&self, layout: Layout) -> *mut u8 {
         self.calls.set(self.calls.get() + 1);
         assert_ne!(layout.size(), 0, "a source must not ask for nothing");
         match self.calls_left.get() {
+            Some(0) if self.panics.get() => panic!("the backing panics"),
             Some(0) => return null_mut(),
             Some(calls) => self.calls_left.set(Some(calls - 1)),
             None => {}

@@ -5,6 +5,7 @@
 mod support;
 
 use std::alloc::Layout;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr::NonNull;
 
 use fuzz::program::{recorded, Player, Step};
@@ -75,6 +76,68 @@ fn a_backing_that_fails_at_the_nth_call() {
         }
     }
     println!("{tried} runs");
+}
+
+/// Allocates and frees over a backing that panics at its n-th allocation. Returns whether it did.
+fn run_with_panic(config: Config, n: usize) -> bool {
+    const BY_ALLOCATOR: How = How { by_global: false, zeroed: false };
+    let site = Site::new(config, Backing::in_region(), 4096);
+    let backing = &site.ground().backing;
+    let mut live: Vec<(NonNull<u8>, Layout, u8)> = Vec::new();
+    let mut has_panicked = false;
+    backing.panic_after(n);
+    let call = |size: usize| {
+        let layout = Layout::from_size_align(size, 8).unwrap();
+        let talc = AssertUnwindSafe(site.talc());
+        (layout, catch_unwind(move || talc.allocate(layout, BY_ALLOCATOR)))
+    };
+    for round in 0..60_usize {
+        // Slots, chunks, and what is larger than a block.
+        let size = [24, 24, 200, 1500, 24, 3000, 700, 9000][round % 8] + round;
+        let (mut layout, mut block) = call(size);
+        if block.is_err() {
+            has_panicked = true;
+            site.talc().check();
+            // It goes on panicking, and then there is memory.
+            assert!(call(size).1.is_err(), "{config}: nothing is kept of a call that unwound");
+            backing.fail_after(None);
+            (layout, block) = call(size);
+        }
+        let block = block.unwrap().expect("there is memory").cast::<u8>();
+        // SAFETY: just allocated.
+        unsafe { block.as_ptr().write_bytes(round as u8, layout.size()) };
+        live.push((block, layout, round as u8));
+        if round % 3 == 2 {
+            free_filled(&site, live.swap_remove(round % live.len()), BY_ALLOCATOR);
+        }
+    }
+    site.talc().check();
+    for block in live {
+        free_filled(&site, block, BY_ALLOCATOR);
+    }
+    backing.fail_after(None);
+    site.check_all_is_free();
+    site.finish();
+    has_panicked
+}
+
+/// Frees a block in which each byte must be that one.
+fn free_filled(site: &Site, (block, layout, byte): (NonNull<u8>, Layout, u8), how: How) {
+    // SAFETY: live until here.
+    unsafe {
+        let contents = std::slice::from_raw_parts(block.as_ptr(), layout.size());
+        assert!(contents.iter().all(|found| *found == byte));
+        site.talc().deallocate(block, layout, how);
+    }
+}
+
+/// A wrapper is not locked afterwards, nothing is lost, and the program goes on.
+#[test]
+fn a_backing_that_panics_at_the_nth_call() {
+    for config in Config::all().into_iter().filter(|config| config.uses_backing()) {
+        let panics = (0..).take_while(|&n| run_with_panic(config, n)).count();
+        assert!(panics > 1, "{config}: {panics}");
+    }
 }
 
 /// Allocates all that there is, also the free slots of each class.
