@@ -12,6 +12,8 @@ use std::ptr::null_mut;
 use common::mapping::Mapping;
 use common::rounds;
 use common::work::Work;
+#[cfg(target_pointer_width = "32")]
+use talc_core::SEAL;
 use talc_core::{Bins, CompactBins, DefaultBinning, RawTalc, SmallBinning};
 use talc_sources::{min_first_heap_size, Binning, RawTalcExt};
 
@@ -198,7 +200,7 @@ fn half_of_the_address_space() {
     let mut talc = RawTalc::<DefaultBinning>::new();
     // SAFETY: nothing else uses the mapping.
     unsafe { talc.claim(mapping.base, size) }.expect("a heap");
-    let largest = (isize::MAX as usize & !15) - std::mem::size_of::<usize>();
+    let largest = (isize::MAX as usize & !15) - std::mem::size_of::<usize>() - SEAL;
     let mut work = Work::default();
     assert!(!work.allocate(&mut talc, layout(largest + 1, 1), &inside));
     assert!(work.allocate(&mut talc, layout(largest, 1), &inside));

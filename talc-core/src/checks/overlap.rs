@@ -4,7 +4,7 @@ use core::ptr::null_mut;
 
 use crate::memory::chunk::{CHUNK_UNIT, WORD};
 use crate::memory::heap::{HeapBase, HEAP_WORDS};
-use crate::tier::{FILLS, MARKS};
+use crate::tier::FILLS;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -53,7 +53,7 @@ impl<
             }
         }
         // SAFETY: the base of a heap.
-        (!MARKS || FILLS)
+        (cfg!(debug_assertions) || FILLS)
             && is_heap
             && !below.is_null()
             && unsafe { self.heap_reaches(below, base) }

@@ -81,7 +81,7 @@ impl Header {
     /// Returns whether this gap is [filled](Self::filled).
     #[inline]
     pub(crate) const fn is_filled(self) -> bool {
-        FILLS && self.0 & Self::NOTE != 0
+        NOTES && FILLS && self.0 & Self::NOTE != 0
     }
 
     /// Words, because whoever keeps allocations of several sizes for one of them may round to these.
@@ -217,6 +217,7 @@ mod tests {
                         let header = if is_marked { header.with_mark() } else { header };
                         let says = |header: Header| {
                             assert_eq!(header.size(), size);
+                            assert!(!header.is_filled(), "nobody has said so");
                             assert!(!header.is_sentinel());
                             let Below(flags) = header.below();
                             assert_eq!(header.is_below_free(), Below(flags).is_gap());
