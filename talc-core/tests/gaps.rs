@@ -68,3 +68,67 @@ fn with_each_shape() {
     what_no_allocation_finds_does_not_count::<SmallBinning>(1);
     what_no_allocation_finds_does_not_count::<CompactBins<8, 4, 4096, 16>>(1);
 }
+
+/// A heap full of the smallest chunks, of which runs are freed: so gaps can be anywhere.
+struct Grid<B> {
+    talc: RawTalc<B>,
+    /// In the order of their addresses.
+    blocks: Vec<usize>,
+    _memory: Vec<u128>,
+}
+
+impl<B: Binning> Grid<B> {
+    const STEP: usize = 32;
+
+    fn new() -> Self {
+        let mut memory = vec![0_u128; SIZE / 16];
+        let mut talc = <RawTalc<B> as RawTalcExt>::new();
+        // SAFETY: nothing else uses the memory.
+        unsafe { talc.claim(memory.as_mut_ptr().cast(), SIZE) }.expect("large enough");
+        if talc.try_allocate(BETWEEN).unwrap().as_ptr() as usize % Self::STEP != 0 {
+            talc.try_allocate(of_chunk(48)).unwrap();
+        }
+        let next = || talc.try_allocate(BETWEEN).map(|block| block.as_ptr() as usize);
+        let mut blocks: Vec<usize> = std::iter::from_fn(next).collect();
+        blocks.sort_unstable();
+        Self { talc, blocks, _memory: memory }
+    }
+
+    /// Frees chunks that follow each other: `count` of them, the first of which is so far above a multiple of `align`.
+    fn make_gap(&mut self, count: usize, align: usize, above: usize) {
+        let first = self
+            .blocks
+            .windows(count + 1)
+            .position(|run| run[0] % align == above && run[count] == run[0] + count * Self::STEP);
+        let first = first.expect("there is room");
+        // One more stays between this gap and the next one.
+        for block in self.blocks.drain(first..=first + count).take(count) {
+            // SAFETY: it is live, with this layout.
+            unsafe { self.talc.deallocate(block as *mut u8, BETWEEN) };
+        }
+    }
+}
+
+/// Over-aligned allocations look at no more gaps than others, and at the first one of each other bin.
+#[test]
+fn over_aligned_allocations_look_at_few_gaps() {
+    let aligned = of_chunk(1056).align_to(256).unwrap();
+    for others in [0, SEARCH_LIMIT - 1, SEARCH_LIMIT] {
+        let mut grid = Grid::<DefaultBinning>::new();
+        grid.make_gap(33, 256, 0);
+        for _ in 0..others {
+            grid.make_gap(33, 256, 32);
+        }
+        assert_eq!(grid.talc.try_allocate(aligned).is_some(), others < SEARCH_LIMIT, "{others}");
+    }
+}
+
+/// With compact bins, too, there is room in the bin of the size, if the larger gaps are not aligned for it.
+#[test]
+fn over_aligned_allocations_look_below_with_a_table_inside() {
+    let aligned = of_chunk(1056).align_to(512).unwrap();
+    let mut grid = Grid::<CompactBins<8, 4, 0, 0>>::new();
+    grid.make_gap(33, 512, 0);
+    grid.make_gap(41, 512, 32);
+    assert!(grid.talc.try_allocate(aligned).is_some());
+}

@@ -82,6 +82,26 @@ fn what_is_no_allocation_in_a_heap() {
     }
 }
 
+/// A layout that needs as large a chunk as the right one: where headers have room for it, they know better.
+#[test]
+#[cfg(all(target_pointer_width = "64", any(debug_assertions, feature = "hardened")))]
+fn a_layout_that_is_wrong_by_a_word() {
+    let mut memory = vec![0_u64; 8 << 10];
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory; the block is live.
+    unsafe {
+        talc.claim(memory.as_mut_ptr().cast(), memory.len() * 8).unwrap();
+        for words in 600..640 {
+            let layout = |words: usize| Layout::from_size_align(words * 8, 8).unwrap();
+            let block = talc.try_allocate(layout(words)).unwrap().as_ptr();
+            for wrong in [words - 1, words + 1] {
+                assert_eq!(talc.misuse(block, layout(wrong)), Some(Misuse::WrongSize));
+            }
+            talc.deallocate(block, layout(words));
+        }
+    }
+}
+
 /// An owner who unmaps a heap without truncating it first breaks a rule, but freeing what is in
 /// other heaps does not read there.
 #[test]

@@ -95,6 +95,8 @@ pub(crate) const FIRST_SLOT: usize = {
     (end - GRAIN / 2 + (GRAIN - 1)) / GRAIN * GRAIN + GRAIN / 2
 };
 
+const _: () = assert!(FIRST_SLOT >= size_of::<Slab>() && FIRST_SLOT - size_of::<Slab>() < GRAIN);
+
 /// The most classes that there can be.
 pub(crate) const MAX_CLASSES: usize = 256;
 
