@@ -1,10 +1,9 @@
 //! What the tiers of hardening cost: whole programs, end to end.
 
-use super::{programs, progress, Options};
+use super::{programs, Options};
 use crate::contender::baseline;
 use crate::report::{mean_cell, Bar, Chart, Figure, Table};
-use crate::stats::{geometric_mean, median};
-use crate::subproject;
+use crate::stats::mean_of_all;
 use anyhow::{ensure, Context, Result};
 use std::path::PathBuf;
 
@@ -38,12 +37,9 @@ const TIERS: [Tier; 4] = [
 impl Tier {
     /// Builds the programs. Returns where they are: all tiers share a folder, and what does not depend on Talc.
     fn build(&self) -> Result<PathBuf> {
-        let mut cargo = subproject::build("programs");
-        cargo.args(["--quiet", "--release", "--no-default-features", "--bin", self.binary]);
-        cargo.args(["--features", self.features]);
-        let status = cargo.status().context("running cargo")?;
-        ensure!(status.success(), "{} does not build", self.name);
-        let folder = subproject::target("programs").join("release");
+        let args = ["--quiet", "--no-default-features", "--bin", self.binary, "--features"];
+        let folder = programs::build(&[&args[..], &[self.features]].concat())
+            .with_context(|| self.name.to_owned())?;
         let program = folder.join(self.name.replace(' ', "-"));
         std::fs::copy(folder.join(self.binary), &program)?;
         Ok(program)
@@ -56,27 +52,15 @@ pub fn measure(options: &Options) -> Result<Figure> {
     let builds = TIERS.iter().map(Tier::build).collect::<Result<Vec<_>>>()?;
     let names = programs::list(&builds[0], options)?;
     let rounds = options.rounds.unwrap_or(9).max(1);
-    let progress = progress("hardening", names.len());
-    // For each program, the times of each tier over those of the first one in the same round.
-    let mut ratios: Vec<[f64; TIERS.len()]> = Vec::new();
-    for name in &names {
-        progress.step(name);
-        let mut times = [(); TIERS.len()].map(|()| Vec::new());
-        for round in 0..rounds {
-            for turn in 0..TIERS.len() {
-                let index = (turn + round) % TIERS.len();
-                let run = programs::run(&builds[index], name, 1).context(TIERS[index].name)?;
-                times[index].push(run.milliseconds);
-            }
-        }
-        let over_first = |index: usize| -> f64 {
-            let ratios: Vec<f64> =
-                times[index].iter().zip(&times[0]).map(|(time, first)| time / first).collect();
-            median(&ratios)
-        };
-        ratios.push([0, 1, 2, 3].map(over_first));
+    let all_runs = programs::run_all("hardening", &builds, &names, 1, rounds);
+    // For each program, the time of each tier over that of the first one.
+    let mut ratios: Vec<Vec<f64>> = Vec::new();
+    for (name, runs) in names.iter().zip(&all_runs) {
+        let is_complete = runs.iter().all(|tier| tier.len() == runs[0].len());
+        ensure!(is_complete, "{name} failed with a tier");
+        let over_first = |tier: &Vec<_>| programs::ratio(tier, &runs[0], |run| run.milliseconds);
+        ratios.push(runs.iter().map(over_first).collect::<Option<_>>().context(name.clone())?);
     }
-    drop(progress);
 
     let columns = [String::from("time over talc")].into_iter().chain(names.clone());
     let mut table = Table::new(
@@ -89,10 +73,9 @@ pub fn measure(options: &Options) -> Result<Figure> {
         let of_tier: Vec<Option<f64>> = ratios.iter().map(|ratios| Some(ratios[index])).collect();
         let cells = ratios.iter().map(|ratios| format!("{:.3}", ratios[index]));
         table.row([tier.name.to_owned()].into_iter().chain(cells).chain([mean_cell(&of_tier)]));
-        let all: Vec<f64> = ratios.iter().map(|ratios| ratios[index]).collect();
-        if let Some(goal) = tier.goal {
+        if let (Some(goal), Some(value)) = (tier.goal, mean_of_all(&of_tier)) {
             let what = format!("time of whole programs with {}, over that without", tier.name);
-            bars.push(Bar { what, goal, at_least: false, value: geometric_mean(&all) });
+            bars.push(Bar { what, goal, at_least: false, value });
         }
         series.push((tier.name.to_owned(), of_tier));
     }

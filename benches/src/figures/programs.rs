@@ -34,13 +34,15 @@ const THREADS: [usize; 2] = [1, 2];
 
 /// Measures the figure.
 pub fn measure(options: &Options) -> Result<Figure> {
-    let folder = build()?;
+    eprintln!("programs: building them (minutes, the first time)");
+    let folder = build(&[])?;
     let names: Vec<&'static str> = options
         .select(with_shards())
         .into_iter()
         .filter(|entry| entry.kind != Kind::Loop && folder.join(binary(entry.name)).exists())
         .map(|entry| entry.name)
         .collect();
+    let binaries: Vec<PathBuf> = names.iter().map(|name| folder.join(binary(name))).collect();
     let programs = list(&folder.join(binary("system")), options)?;
     let rounds = options.rounds.unwrap_or(5).max(1);
     let mut figure = Figure {
@@ -56,38 +58,45 @@ pub fn measure(options: &Options) -> Result<Figure> {
         ..Figure::default()
     };
     for threads in THREADS {
-        let runs = run_all(&folder, &names, &programs, threads, rounds);
+        let runs = run_all("programs", &binaries, &programs, threads, rounds);
         Results { names: &names, programs: &programs, threads, runs }.write(&mut figure);
     }
     Ok(figure)
 }
 
-/// The runs of each program with each allocator. Allocators take turns.
-fn run_all(
-    folder: &Path,
-    names: &[&str],
+/// The runs of each program with each binary. Binaries take turns.
+pub(super) fn run_all(
+    what: &str,
+    binaries: &[PathBuf],
     programs: &[String],
     threads: usize,
     rounds: usize,
 ) -> Vec<Vec<Vec<Run>>> {
-    let progress = progress("programs", programs.len() * rounds);
+    let progress = progress(what, programs.len() * rounds);
     let mut all = Vec::new();
     for program in programs {
-        let mut runs: Vec<Vec<Run>> = vec![Vec::new(); names.len()];
+        let mut runs: Vec<Vec<Run>> = vec![Vec::new(); binaries.len()];
         for round in 0..rounds {
             progress.step(&format!("{program}, {threads} threads, round {}", round + 1));
-            for turn in 0..names.len() {
-                let index = (turn + round) % names.len();
+            for turn in 0..binaries.len() {
+                let index = (turn + round) % binaries.len();
                 // A program that is extremely slow need not be run often.
                 let slow = runs[index].first().is_some_and(|run| run.milliseconds > 1000.0);
                 if !slow {
-                    runs[index].extend(run(&folder.join(binary(names[index])), program, threads));
+                    runs[index].extend(run(&binaries[index], program, threads));
                 }
             }
         }
         all.push(runs);
     }
     all
+}
+
+/// A value of some runs over that of others, which took turns with them: the median of the rounds.
+pub(super) fn ratio(runs: &[Run], base: &[Run], field: fn(&Run) -> f64) -> Option<f64> {
+    let ratios: Vec<f64> =
+        runs.iter().zip(base).map(|(run, base)| field(run) / field(base)).collect();
+    (!ratios.is_empty()).then(|| median(&ratios))
 }
 
 /// What all programs took with each allocator, in so many threads.
@@ -102,12 +111,7 @@ impl Results<'_> {
     /// A value of an allocator for each program, over the baseline's.
     fn over_baseline(&self, index: usize, field: fn(&Run) -> f64) -> Vec<Option<f64>> {
         let base = self.names.iter().position(|name| *name == baseline());
-        let of = |runs: &Vec<Vec<Run>>| {
-            let pairs = runs[base?].iter().zip(&runs[index]);
-            let ratios: Vec<f64> = pairs.map(|(base, run)| field(run) / field(base)).collect();
-            (!ratios.is_empty()).then(|| median(&ratios))
-        };
-        self.runs.iter().map(of).collect()
+        self.runs.iter().map(|runs| ratio(&runs[index], &runs[base?], field)).collect()
     }
 
     /// A table of a value, with the mean over the baseline's.
@@ -197,11 +201,10 @@ impl Results<'_> {
 /// A value of each program, for each allocator.
 type Series = Vec<(&'static str, Vec<Option<f64>>)>;
 
-/// Builds the programs. Returns where their binaries are.
-fn build() -> Result<PathBuf> {
-    eprintln!("programs: building them (minutes, the first time)");
-    let status =
-        subproject::build("programs").arg("--release").status().context("running cargo")?;
+/// Builds the programs, with these arguments of cargo. Returns where their binaries are.
+pub(super) fn build(args: &[&str]) -> Result<PathBuf> {
+    let mut cargo = subproject::build("programs");
+    let status = cargo.arg("--release").args(args).status().context("running cargo")?;
     ensure!(status.success(), "the programs do not build");
     Ok(subproject::target("programs").join("release"))
 }
@@ -215,7 +218,7 @@ pub(super) fn list(binary: &Path, options: &Options) -> Result<Vec<String>> {
 }
 
 /// One run, or none if the program failed.
-pub(super) fn run(binary: &Path, program: &str, threads: usize) -> Option<Run> {
+fn run(binary: &Path, program: &str, threads: usize) -> Option<Run> {
     let output = Command::new(binary).args([program, &threads.to_string()]).output().ok()?;
     if !output.status.success() {
         return None;

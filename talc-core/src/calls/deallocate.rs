@@ -68,7 +68,7 @@ impl<
         }
     }
 
-    /// Frees an allocation, unless something is wrong with it.
+    /// Frees an allocation that is not [plainly sound](Self::is_plainly_sound), unless something is wrong with it.
     ///
     /// # Safety
     /// As for [`deallocate`](Self::deallocate).
@@ -77,7 +77,7 @@ impl<
     unsafe fn deallocate_checked(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            if self.is_misused(ptr, layout) {
+            if self.has_noted(ptr, layout) {
                 self.reported(None)
             } else if SLAB == 0 || !is_slot(ptr) {
                 self.give_back_chunk(ptr, layout)

@@ -14,7 +14,6 @@ use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, Tag};
 use crate::table::Table;
-
 use crate::{Bins, Misuse, RawTalc};
 
 impl<

@@ -262,7 +262,7 @@ impl<
     /// As for [`misuse`](Self::misuse).
     #[cold]
     #[inline(never)]
-    unsafe fn has_noted(&mut self, ptr: *mut u8, layout: Layout) -> bool {
+    pub(crate) unsafe fn has_noted(&mut self, ptr: *mut u8, layout: Layout) -> bool {
         // SAFETY: required of the caller.
         let misuse = unsafe { self.misuse(ptr, layout) };
         if let Some(misuse) = misuse {

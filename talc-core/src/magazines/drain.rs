@@ -34,7 +34,6 @@ impl<
                         return touched;
                     }
                 }
-                self.close_ready_if_damaged(class);
             }
         }
         self.empty_kept()

@@ -138,7 +138,11 @@ impl<
         // SAFETY: in bounds of a table and of its placeholder, as required of the caller; what is in a
         // magazine is the allocator's (I15).
         unsafe {
-            let slot = self.pop(|table| Table::ready(table).add(class))?;
+            let slot = self.pop(|table| Table::ready(table).add(class));
+            if slot.is_none() {
+                self.close_ready_if_damaged(class);
+            }
+            let slot = slot?;
             self.check_free(slot.as_ptr(), Slab::slot_size(class));
             self.tally.record(|counters| {
                 counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
@@ -156,13 +160,11 @@ impl<
         // SAFETY: the magazine exists, as required of the caller; what is in it is chunks of its size, and
         // the allocator's (I15).
         unsafe {
-            let chunk = match self.pop(|table| Table::kept(table, index)) {
-                Some(payload) => Chunk::of_payload(payload.as_ptr()),
-                None => {
-                    self.close_if_damaged(|table| Table::kept(table, index));
-                    return None;
-                }
-            };
+            let payload = self.pop(|table| Table::kept(table, index));
+            if payload.is_none() {
+                self.close_if_damaged(|table| Table::kept(table, index));
+            }
+            let chunk = Chunk::of_payload(payload?.as_ptr());
             let header = chunk.header();
             if CHECKS && !(Self::is_kept(header) && Self::kept_index(header.size()) == index) {
                 self.note(Misuse::Damaged, chunk.payload() as usize);

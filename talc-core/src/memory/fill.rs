@@ -83,12 +83,11 @@ pub(crate) unsafe fn fill_block(block: *mut u8, size: usize) {
 /// As there.
 #[inline]
 pub(crate) unsafe fn find_written_in(block: *mut u8, size: usize) -> Option<usize> {
-    let start = block as usize + Magazine::MIN_BLOCK;
     if !FILLS {
         return None;
     }
     // SAFETY: required of the caller.
-    unsafe { find_other(start, block as usize + size) }
+    unsafe { find_other(block as usize + Magazine::MIN_BLOCK, block as usize + size) }
 }
 
 /// Returns the first word from `start` up to `end` that is not as it was filled, among as many as are filled at once.
