@@ -53,8 +53,9 @@ const fn contender(
 }
 
 /// All of them, in the order of the tables. Talc with other features is one more line.
-pub const CONTENDERS: [Contender; 11] = [
+pub const CONTENDERS: [Contender; 12] = [
     contender("talc debug", Kind::Ours, DEBUG, "talc"),
+    contender("talc with quarantine", Kind::Ours, FULL, "talc-quarantine"),
     contender("talc hardened-full", Kind::Ours, FULL, "talc"),
     contender("talc hardened", Kind::Ours, HARDENED, "talc"),
     contender("talc", Kind::Ours, RELEASE, "talc"),

@@ -40,13 +40,14 @@ pub fn last_operation() -> u64 {
 /// The number of shapes that [`run_core`] takes in turn.
 pub const CORE_SHAPES: u64 = 9;
 
-/// Runs the core's model. The seed chooses the binning, too.
+/// Runs the core's model. The seed chooses the binning, too, and in builds that have one, the size of the quarantine.
 ///
 /// # Panics
 /// Panics if the allocator does anything that it must not do.
 pub fn run_core(seed: u64, length: Length) {
     fn run<B: Binning>(mut model: CoreModel<B>, seed: u64, length: Length) {
         let mut random = Random::new(seed);
+        model.set_quarantine((seed / CORE_SHAPES % 4 * 16) as usize);
         length.run(&mut model, |model| model.act(&random.action()), CoreModel::check);
         model.finish();
     }

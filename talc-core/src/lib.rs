@@ -29,6 +29,7 @@ use core::ptr::{addr_of, addr_of_mut};
 
 use checks::diagnosis::Diagnosis;
 use memory::chunk::Chunk;
+use memory::quarantine::Quarantine;
 use table::{Books, SlabBooks, Table};
 use tally::Tally;
 
@@ -42,6 +43,7 @@ pub use inspect::snapshot::Snapshot;
 pub use inspect::visit::Part;
 pub use memory::chunk::CHUNK_UNIT;
 pub use memory::fill::SEAL;
+pub use memory::key::set_key;
 pub use memory::magazine::Magazine;
 pub use table::bins::{Bins, CompactBins, DefaultBinning, SmallBinning};
 pub use tally::counters::Counters;
@@ -110,11 +112,13 @@ pub use tuning::SEARCH_LIMIT;
 /// - **I14**: if anything in a heap is in use, so is something that will be noticed when it is freed:
 ///   an allocated chunk other than the table's, or a slab that is full, partial or not `QUIET`. It need
 ///   not hold after a heap was reported as free; nor with [`CompactBins`] in WebAssembly, where all
-///   current slabs are `QUIET`. What is in a magazine counts as in use here.
+///   current slabs are `QUIET`. What is in a magazine or in the quarantine counts as in use here.
 /// - **I15**: each block in a magazine belongs to the allocator, and is in one magazine, once: a slot in
 ///   that of a class that it is large enough for, or a chunk in that of its size. A magazine ends at a
 ///   constant. With a table in a heap, there are none of chunks until the heap is large, and they are empty
 ///   while they are closed.
+/// - **I16**: each block in the quarantine belongs to the allocator, is in it once, and in no magazine: a slot that
+///   counts as in use, or an allocated chunk that is no slab.
 ///
 /// # Example
 ///
@@ -138,6 +142,7 @@ pub struct RawTalc<B = DefaultBinning> {
     bins: B,
     tally: Tally,
     diagnosis: Diagnosis,
+    quarantine: Quarantine,
 }
 
 impl<B> RawTalc<B> {
@@ -189,7 +194,12 @@ impl<
 
     const fn of(bins: Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>) -> Self {
         let () = Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::CHECKED;
-        Self { bins, tally: Tally::new(), diagnosis: Diagnosis::new() }
+        Self {
+            bins,
+            tally: Tally::new(),
+            diagnosis: Diagnosis::new(),
+            quarantine: Quarantine::CLOSED,
+        }
     }
 
     /// Returns whether the table exists. With [`CompactBins`] it always does; else it does once there is

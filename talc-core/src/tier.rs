@@ -12,6 +12,9 @@ pub(crate) const MARKS: bool = cfg!(all(feature = "hardened", not(miri)));
 /// feature `hardened-full`.
 pub(crate) const FILLS: bool = cfg!(feature = "hardened-full");
 
+/// Whether there is a [quarantine](crate::memory::quarantine): with the feature `hardened-full`, where there are marks.
+pub(crate) const QUARANTINES: bool = FILLS && MARKS;
+
 /// Whether the header of an allocated chunk has a byte about the size of its layout. On 32-bit processors, there is
 /// no room for it.
 pub(crate) const NOTES: bool = CHECKS && usize::BITS == 64;

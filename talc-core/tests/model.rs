@@ -38,6 +38,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 
 fn run<B: Binning>(actions: &[Action]) {
     let mut model = CoreModel::<B>::new();
+    model.set_quarantine(actions.len() % 4 * 8);
     for action in actions {
         model.step(action);
     }

@@ -55,6 +55,8 @@ macro_rules! heap_methods {
                 fn trim();
                 /// Sets a function that is called with each broken rule that is found, before the panic.
                 fn set_report_hook(hook: Option<ReportHook>);
+                /// Sets how many of the blocks that were freed last are kept back, with the feature `hardened-full`.
+                fn set_quarantine(blocks: usize);
                 /// Forgets the peaks in the statistics.
                 #[cfg(feature = "counters")]
                 #[cfg_attr(docsrs, doc(cfg(feature = "counters")))]

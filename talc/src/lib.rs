@@ -42,8 +42,8 @@ pub mod base {
     #[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
     pub use talc_core::Fault;
     pub use talc_core::{
-        Counters, Finding, Misuse, NoRoom, Part, RawTalc, Reserved, Snapshot, CHECKS, CHUNK_UNIT,
-        SEAL, SEARCH_LIMIT,
+        set_key, Counters, Finding, Misuse, NoRoom, Part, RawTalc, Reserved, Snapshot, CHECKS,
+        CHUNK_UNIT, SEAL, SEARCH_LIMIT,
     };
     pub use talc_sources::{Incident, RawTalcExt, Report, ReportHook, Talc};
 

@@ -76,13 +76,18 @@ impl Subject for System {}
 #[cfg(feature = "mimalloc")]
 impl Subject for mimalloc::MiMalloc {}
 
+/// How many freed blocks are kept back by "talc-quarantine", in builds that can.
+const QUARANTINE: usize = 256;
+
 /// Returns an allocator by its name: the first one, or another one of its kind. There is one system's only.
 pub fn named(name: &str, number: usize) -> Option<&'static dyn Subject> {
     match name {
-        "talc" => {
+        "talc" | "talc-quarantine" => {
             // SAFETY: nothing else uses the region.
             let claim = unsafe { Claim::new(region(number), REGION) };
-            Some(Box::leak(Box::new(Talc::new(claim))))
+            let talc = Talc::new(claim);
+            talc.lock().set_quarantine(if name == "talc" { 0 } else { QUARANTINE });
+            Some(Box::leak(Box::new(talc)))
         }
         "system" if number == 0 => Some(&System),
         #[cfg(feature = "mimalloc")]

@@ -66,6 +66,11 @@ impl<B: Binning> CoreModel<B> {
         Self::over(RawTalc::<B>::with_complete_table())
     }
 
+    /// Keeps so many freed blocks back, in builds that can.
+    pub fn set_quarantine(&mut self, blocks: usize) {
+        self.talc.set_quarantine(blocks);
+    }
+
     fn over(talc: RawTalc<B>) -> Self {
         let region = || {
             // SAFETY: the layout has a size.
@@ -236,10 +241,15 @@ impl<B: Binning> CoreModel<B> {
         // No slot is larger.
         let is_chunk = layout.size() > 4096;
         assert!(
-            is_promised || !succeeded || !is_chunk || self.talc.has_magazines(),
+            is_promised || !succeeded || !is_chunk || self.keeps_blocks(),
             "{layout:?} is larger than the largest gap"
         );
         assert!(succeeded || self.talc.largest_gap() < Some(layout.size()));
+    }
+
+    /// Whether blocks that were freed may still count as in use somewhere.
+    fn keeps_blocks(&self) -> bool {
+        self.talc.has_magazines() || self.talc.has_quarantine()
     }
 
     /// Compares the largest gap with those that there are.
@@ -248,8 +258,8 @@ impl<B: Binning> CoreModel<B> {
         let largest = self.talc.largest_gap();
         assert!(largest <= reference.largest());
         let limit = if is_compact::<B>() { 1 } else { SEARCH_LIMIT };
-        // A chunk in a magazine is seen as a gap.
-        let is_exact = reference.gaps() <= limit && !self.talc.has_magazines();
+        // A chunk in a magazine or in the quarantine is seen as a gap.
+        let is_exact = reference.gaps() <= limit && !self.keeps_blocks();
         assert!(!is_exact || largest == reference.largest());
     }
 
@@ -260,11 +270,16 @@ impl<B: Binning> CoreModel<B> {
         let reserved = unsafe { self.talc.reserved(heap.end) };
         let is_top_free = reserved.up_to.as_ptr() <= ptr;
         if let Some(end) = touched {
-            assert!(is_top_free && end == heap.end);
+            if self.talc.has_quarantine() {
+                // Another block was freed.
+                assert!(self.heaps().iter().any(|heap| heap.end == end.as_ptr() as usize));
+            } else {
+                assert!(is_top_free && end == heap.end);
+            }
             self.watch(end);
         } else {
-            // What is in a magazine is not noticed until it leaves it.
-            let is_noticed = watches::<B>() && !self.talc.has_magazines();
+            // What is in a magazine or in the quarantine is not noticed until it leaves it.
+            let is_noticed = watches::<B>() && !self.keeps_blocks();
             // Slabs that are kept may lie above it, if it was not the last allocation.
             assert!(
                 self.live_in(heap) > 0 || self.holds_table(heap) || !is_noticed,

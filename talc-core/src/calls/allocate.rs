@@ -3,6 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use crate::tier::QUARANTINES;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -29,7 +30,7 @@ impl<
     /// bin. So `None` does not prove that nothing fits: there may be a gap that does, behind
     /// `SEARCH_LIMIT` others of almost the size, or of up to the size plus the alignment.
     ///
-    /// All magazines are emptied before it returns `None`.
+    /// All magazines and the [quarantine](Self::set_quarantine) are emptied before it returns `None`.
     ///
     /// With [`CompactBins`](crate::CompactBins), it inspects only the first gap of each bin.
     #[inline]
@@ -68,13 +69,23 @@ impl<
     /// As for [`try_allocate`](Self::try_allocate).
     #[inline]
     pub fn try_allocate_anew(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let mut block = self.allocate_anew(layout);
+        if QUARANTINES && block.is_none() && self.quarantine.count() != 0 {
+            while self.empty_quarantine().is_some() {}
+            block = self.allocate_anew(layout);
+        }
+        self.reported(block)
+    }
+
+    /// As [`try_allocate_anew`](Self::try_allocate_anew), without the quarantine, and without reporting.
+    #[inline]
+    fn allocate_anew(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);
-        let block = if class < CLASSES {
+        if class < CLASSES {
             // SAFETY: the class is one.
             unsafe { self.allocate_small(class, layout) }
         } else {
             self.allocate_chunk(layout)
-        };
-        self.reported(block)
+        }
     }
 }

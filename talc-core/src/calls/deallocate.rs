@@ -24,8 +24,8 @@ impl<
     /// It also returns the end of a heap in which nothing is in use any more. If the heap is kept,
     /// it does so again only if [`watch`](Self::watch) was called meanwhile, or something other
     /// than slots was allocated there. In WebAssembly, [`CompactBins`](crate::CompactBins) with
-    /// slabs do not promise this; nor does an allocator that [has magazines](Self::has_magazines), as what
-    /// is in one counts as in use here. [`trim`](Self::trim) empties them.
+    /// slabs do not promise this; nor does an allocator that [has magazines](Self::has_magazines) or a
+    /// [quarantine](Self::set_quarantine), as what is in one counts as in use here. [`trim`](Self::trim) empties them.
     ///
     /// If a slab falls empty or a gap becomes large, it may return the heap end that was given to
     /// [`remind`](Self::remind).
@@ -94,9 +94,14 @@ impl<
     #[inline]
     unsafe fn give_back_slot(&mut self, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>> {
         self.tally.record(|counters| counters.deallocated(layout.size()));
+        // Slots are aligned for their layouts. A slot that is larger than its layout's class, because it has been
+        // shrunk, will do for that class.
+        let class = Self::class_of_size(layout.size());
         // SAFETY: required of the caller.
         unsafe {
-            if Self::HAS_MAGAZINES && self.keep_slot(ptr, layout) {
+            if self.quarantine.is_open() {
+                self.give_back_late(ptr)
+            } else if Self::HAS_MAGAZINES && self.keep_slot(ptr, class) {
                 None
             } else {
                 self.put_slot_back(ptr)
@@ -124,14 +129,28 @@ impl<
         self.tally.record(|counters| counters.deallocated(layout.size()));
         // SAFETY: required of the caller.
         unsafe {
-            let chunk = Chunk::of_payload(ptr);
-            if self.keep_chunk(chunk) {
-                return None;
+            if self.quarantine.is_open() {
+                self.give_back_late(ptr)
+            } else if self.keep_chunk(Chunk::of_payload(ptr)) {
+                None
+            } else {
+                let touched = self.free_chunk(Chunk::of_payload(ptr));
+                self.reported(touched)
             }
+        }
+    }
+
+    /// Makes a chunk a gap. Returns what [`deallocate`](Self::deallocate) does.
+    ///
+    /// # Safety
+    /// As for [`give_back_chunk`](Self::give_back_chunk).
+    #[inline]
+    pub(crate) unsafe fn free_chunk(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
             let header = chunk.header();
             self.uncount_small_chunk(header);
-            let touched = self.free(chunk, header);
-            self.reported(touched)
+            self.free(chunk, header)
         }
     }
 }

@@ -65,8 +65,8 @@ impl<
                 && size >= CHUNK_UNIT
                 && self.is_within(gap.addr(), size)
                 && self.is_within(gap.addr(), size + WORD)
-                && self.is_link((*gap.links()).next)
-                && self.is_link((*gap.links()).back);
+                && self.is_link((*gap.links()).next.target())
+                && self.is_link((*gap.links()).back.target());
             if !is_near_sound {
                 return false;
             }

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
 use crate::memory::header::Below;
 use crate::memory::heap::{place_heap, HeapBase, HeapEnd};
+use crate::memory::key::choose_key;
 use crate::tier::CHECKS;
 use crate::{Bins, Counters, Misuse, RawTalc};
 
@@ -70,6 +71,7 @@ impl<
     /// These bytes must be the allocator's, and so must the base in front of the first chunk of a
     /// new heap; `below` must be what stands below them.
     unsafe fn grow(&mut self, chunk: Chunk, end: HeapEnd, below: Below) -> bool {
+        choose_key();
         let heap = HeapBase::of_first_chunk(chunk);
         let base = if below.is_base() { heap as usize } else { HeapEnd::of_sentinel(chunk).addr() };
         let more = end.addr() - base;

@@ -6,7 +6,7 @@ use crate::inspect::visit::for_each_chunk;
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
 use crate::memory::header::Header;
 use crate::memory::heap::{HeapBase, HeapEnd};
-use crate::memory::slab::{Slab, State, Tag, FIRST_SLOT, QUIET};
+use crate::memory::slab::{is_slot, Slab, State, Tag, FIRST_SLOT, QUIET};
 use crate::table::Table;
 use crate::{Bins, RawTalc};
 
@@ -115,6 +115,7 @@ impl<
         }
         self.audit_slabs(&found)?;
         self.audit_magazines(&mut found)?;
+        self.audit_quarantine(&mut found)?;
         self.audit_counters(&found)
     }
 
@@ -139,15 +140,7 @@ impl<
                             && Self::is_kept(chunk.header())
                             && Self::kept_index(chunk.header().size()) == index;
                     }
-                    let slab = Slab::of_slot(block, SLAB);
-                    let is_slot = self.can_be_slab(slab)
-                        && Slab::chunk(slab).header().is_marked()
-                        && Slab::chunk(slab).header().size() == SLAB
-                        && Slab::has_slot(slab, SLAB, block.cast());
-                    if is_slot {
-                        free_slot_bytes += Slab::slot_size((*slab).class.into());
-                    }
-                    is_slot && Slab::is_free(slab, SLAB, block) == Some(false)
+                    self.audit_slot(block, &mut free_slot_bytes)
                 }
             });
         });
@@ -158,6 +151,55 @@ impl<
         found.gaps.count += kept.count;
         found.gaps.bytes += kept.bytes;
         Ok(())
+    }
+
+    /// Checks each block in the quarantine. Adds them to what is free.
+    fn audit_quarantine(&self, found: &mut Found) -> Result<(), Fault> {
+        let mut address = 0;
+        let is_sound = self.quarantine.all(|block| {
+            address = block as usize;
+            if address < WORD || !self.is_within(address - WORD, CHUNK_UNIT) {
+                return false;
+            }
+            // SAFETY: between the bounds of the heaps.
+            unsafe {
+                if SLAB != 0 && is_slot(block) {
+                    return self.audit_slot(block, &mut found.free_slot_bytes);
+                }
+                let header = Chunk::of_payload(block).header();
+                found.gaps.count += 1;
+                found.gaps.bytes += header.size();
+                address % GRAIN == 0
+                    && !header.is_gap()
+                    && header.size() >= CHUNK_UNIT
+                    && !Self::is_kept(header)
+                    && !(header.is_marked() && header.size() == SLAB)
+            }
+        });
+        if is_sound {
+            Ok(())
+        } else {
+            Err(Fault { invariant: 16, address })
+        }
+    }
+
+    /// Returns whether there is a slot that its slab takes for one in use, and adds its size to `bytes`.
+    ///
+    /// # Safety
+    /// `block` must be between the bounds of the heaps.
+    unsafe fn audit_slot(&self, block: *mut u8, bytes: &mut usize) -> bool {
+        let slab = Slab::of_slot(block, SLAB);
+        // SAFETY: required of the caller; a slot is only read if it is one.
+        unsafe {
+            let is_slot = self.can_be_slab(slab)
+                && Slab::chunk(slab).header().is_marked()
+                && Slab::chunk(slab).header().size() == SLAB
+                && Slab::has_slot(slab, SLAB, block.cast());
+            if is_slot {
+                *bytes += Slab::slot_size((*slab).class.into());
+            }
+            is_slot && Slab::is_free(slab, SLAB, block) == Some(false)
+        }
     }
 
     /// Checks each list. Returns the gaps in them.

@@ -67,7 +67,7 @@ impl<
     /// claimed last comes first. Allocates nothing.
     ///
     /// # Complexity
-    /// O(n) in chunks.
+    /// O(n) in chunks, times the blocks in the [quarantine](RawTalc::set_quarantine).
     ///
     /// # Example
     ///
@@ -95,7 +95,10 @@ impl<
                 let size = header.size().wrapping_sub(WORD);
                 visitor(if header.is_sentinel() {
                     Part::End(payload)
-                } else if header.is_gap() || Self::is_kept(header) {
+                } else if header.is_gap()
+                    || Self::is_kept(header)
+                    || self.is_quarantined(chunk.payload())
+                {
                     Part::Gap { payload, size }
                 } else if self.is_table_chunk(chunk) {
                     Part::Table { payload, size }

@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use crate::memory::chunk::Chunk;
 use crate::memory::magazine::Magazine;
-use crate::memory::slab::Slab;
+use crate::memory::slab::{is_slot, Slab};
 use crate::table::Table;
 use crate::{Bins, RawTalc};
 
@@ -18,12 +18,13 @@ impl<
         const INSIDE: usize,
     > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
-    /// Gives what is in magazines back to slabs and gaps, until the top of a heap falls free. Returns the
-    /// end of that heap; `None` if no block is left in a magazine.
+    /// Gives what is in the quarantine and in magazines back to slabs and gaps, until the top of a heap falls free. Returns the
+    /// end of that heap; `None` if no block is left there.
     #[cold]
     pub(crate) fn empty_magazines(&mut self) -> Option<NonNull<u8>> {
-        if !Self::HAS_MAGAZINES {
-            return None;
+        let touched = self.empty_quarantine();
+        if touched.is_some() || !Self::HAS_MAGAZINES {
+            return touched;
         }
         // SAFETY: what is in magazines is slots and chunks, and the allocator's (I15).
         unsafe {
@@ -82,59 +83,58 @@ impl<
         }
     }
 
-    /// Calls `visitor` with each slot that is ready.
-    fn for_each_ready_slot(&self, mut visitor: impl FnMut(*mut u8)) {
-        self.for_each_magazine(|magazine, index| {
-            if index.is_none() {
-                magazine.all(|slot| {
-                    visitor(slot);
-                    self.is_within(slot as usize, Magazine::MIN_BLOCK)
-                });
+    /// Calls `visitor` with each slot and each chunk's payload that is in a magazine or in the quarantine.
+    fn for_each_free_block(&self, mut visitor: impl FnMut(*mut u8)) {
+        let mut visit = |block: *mut u8| {
+            let is_block = self.is_within(block as usize, Magazine::MIN_BLOCK);
+            if is_block {
+                visitor(block);
             }
+            is_block
+        };
+        self.for_each_magazine(|magazine, _| {
+            magazine.all(&mut visit);
         });
+        self.quarantine.all(&mut visit);
     }
 
-    /// Returns whether a slot is in a magazine.
+    /// Returns whether a slot is in a magazine or in the quarantine.
     pub(crate) fn is_ready(&self, ptr: *mut u8) -> bool {
         let mut is_ready = false;
-        self.for_each_ready_slot(|slot| is_ready |= core::ptr::eq(slot, ptr));
+        self.for_each_free_block(|block| is_ready |= core::ptr::eq(block, ptr));
         is_ready
     }
 
-    /// Returns how many slots of a slab are in magazines.
+    /// Returns how many slots of a slab are in magazines or in the quarantine.
     pub(crate) fn ready_slots_of(&self, slab: *mut Slab) -> usize {
         let mut count = 0;
-        self.for_each_ready_slot(|slot| count += usize::from(Slab::of_slot(slot, SLAB) == slab));
+        self.for_each_free_block(|block| {
+            count += usize::from(is_slot(block) && Slab::of_slot(block, SLAB) == slab);
+        });
         count
     }
 
-    /// Returns the chunk directly below another one if it is in a magazine, or is a slab of which all slots
-    /// in use are.
+    /// Returns the chunk directly below another one if it is in a magazine or in the quarantine, or is a slab of which
+    /// all slots in use are.
     pub(crate) fn chunk_in_magazines_below(&self, chunk: Chunk) -> Option<Chunk> {
         let mut found = None;
         let mut slab = None;
-        self.for_each_magazine(|magazine, index| {
-            magazine.all(|block| {
-                if !self.is_within(block as usize, Magazine::MIN_BLOCK) {
-                    return false;
-                }
-                // SAFETY: blocks in magazines are slots, and payloads of chunks (I15).
-                unsafe {
-                    if index.is_some() {
-                        let kept = Chunk::of_payload(block);
-                        if kept.above(kept.header().size()) == chunk {
-                            found = Some(kept);
-                        }
-                    } else if Slab::chunk(Slab::of_slot(block, SLAB)).above(SLAB) == chunk {
-                        slab = Some(Slab::of_slot(block, SLAB));
+        self.for_each_free_block(|block| {
+            // SAFETY: these are slots, and payloads of chunks (I15, I16).
+            unsafe {
+                if !is_slot(block) {
+                    let kept = Chunk::of_payload(block);
+                    if kept.above(kept.header().size()) == chunk {
+                        found = Some(kept);
                     }
+                } else if Slab::chunk(Slab::of_slot(block, SLAB)).above(SLAB) == chunk {
+                    slab = Some(Slab::of_slot(block, SLAB));
                 }
-                true
-            });
+            }
         });
         found.or_else(|| {
             let slab = slab?;
-            // SAFETY: a slot in a magazine belongs to a slab (I15).
+            // SAFETY: a slot in a magazine or in the quarantine belongs to a slab (I15, I16).
             unsafe {
                 (Slab::in_use(slab, SLAB) == self.ready_slots_of(slab)).then(|| Slab::chunk(slab))
             }

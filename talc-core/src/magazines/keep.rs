@@ -262,14 +262,11 @@ impl<
     /// Puts a slot into the magazine of its class. Returns whether there was room.
     ///
     /// # Safety
-    /// `ptr` must be a slot in use that its owner gives up, with that layout.
+    /// `ptr` must be a slot in use that its owner gives up, and large enough for that class.
     #[inline]
-    pub(crate) unsafe fn keep_slot(&mut self, ptr: *mut u8, layout: Layout) -> bool {
-        // SAFETY: the slot is the allocator's again. A slot that is larger than its layout's class, because
-        // it has been shrunk, will do for that class.
+    pub(crate) unsafe fn keep_slot(&mut self, ptr: *mut u8, class: usize) -> bool {
+        // SAFETY: the slot is the allocator's again.
         unsafe {
-            // Slots are aligned for their layouts.
-            let class = Self::class_of_size(layout.size());
             let magazine = self.ready_mut(class);
             if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
                 return false;

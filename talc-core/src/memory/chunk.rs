@@ -10,8 +10,9 @@ use core::ptr::{addr_of, NonNull};
 
 use super::fill::{seal, SEAL};
 use super::header::Header;
+use super::key::key;
 use super::magazine::Magazine;
-use crate::tier::NOTES;
+use crate::tier::{FILLS, NOTES};
 
 /// The size of a machine word, and so of a header and of a footer.
 pub(crate) const WORD: usize = size_of::<usize>();
@@ -66,9 +67,45 @@ pub(crate) const fn checked_chunk_size(size: usize) -> Option<usize> {
 #[repr(C)]
 pub(crate) struct Links {
     /// First, so that a pointer to a list's head can stand for a pointer to the links before it.
-    pub(crate) next: *mut Links,
-    /// Null in the first gap of a list.
-    pub(crate) back: *mut Links,
+    pub(crate) next: Link,
+    /// To null in the first gap of a list.
+    pub(crate) back: Link,
+}
+
+/// A link as it stands in a gap: combined with the [key](super::key), if there is one.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Link(*mut Links);
+
+impl Link {
+    /// Returns the link that leads to `links`, or to null.
+    #[inline]
+    pub(crate) fn to(links: *mut Links) -> Self {
+        Self(with_key(links))
+    }
+
+    /// Returns what stands for the link in a list's head: the pointer itself.
+    #[inline]
+    pub(crate) fn in_head(links: *mut Links) -> Self {
+        Self(links)
+    }
+
+    /// Returns where the link leads.
+    #[inline]
+    pub(crate) fn target(self) -> *mut Links {
+        with_key(self.0)
+    }
+}
+
+/// Combines a pointer with the key, or takes the key out of it again.
+#[inline]
+fn with_key(links: *mut Links) -> *mut Links {
+    if FILLS {
+        // The round trip through an address takes up the provenance that `claim` exposed.
+        (links as usize ^ key()) as *mut Links
+    } else {
+        links
+    }
 }
 
 /// A chunk, allocated or a gap, or the sentinel, as the address of its header.
@@ -162,7 +199,7 @@ impl Chunk {
     pub(crate) unsafe fn next_gap(self) -> Option<Self> {
         // SAFETY: the links of a gap in a list are initialised, and lead to links of gaps (I7).
         unsafe {
-            let next = addr_of!((*self.links()).next).read();
+            let next = addr_of!((*self.links()).next).read().target();
             if next.is_null() {
                 None
             } else {

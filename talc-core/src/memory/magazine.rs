@@ -19,6 +19,7 @@ use core::mem::MaybeUninit;
 use core::ptr::{addr_of, null_mut, NonNull};
 
 use super::fill::fill_block;
+use super::key::{choose_key, key};
 use crate::tier::MARKS;
 
 /// A bounded list of free blocks of one size: what was freed last is handed out first.
@@ -62,7 +63,8 @@ impl Block {
             let place: *const Bottoms = &BOTTOMS;
             // Never 0 in a bottom, nor in a block without a next one.
             let distance = (block as usize).wrapping_sub(place as usize);
-            distance.wrapping_add(next as usize).wrapping_sub(1) << (MAX_ROOM_LOG2 + 1)
+            distance.wrapping_add(next as usize).wrapping_sub(1).wrapping_add(key())
+                << (MAX_ROOM_LOG2 + 1)
         } else {
             0
         }
@@ -113,6 +115,7 @@ impl Magazine {
     /// Returns an empty magazine with room for at least half as many blocks as `room`, and at most as many,
     /// and at most [`MAX_ROOM`](Self::MAX_ROOM).
     pub fn with_room(room: usize) -> Self {
+        choose_key();
         let room = if room > Self::MAX_ROOM { Self::MAX_ROOM } else { room };
         // 0 is at 0, 1 at 1, 2 and 3 at 2, and so on.
         let index = (usize::BITS - room.leading_zeros()) as usize;
@@ -235,6 +238,25 @@ impl Magazine {
             Self::clear_mark(first.cast());
             Some(NonNull::new_unchecked(first.cast()))
         }
+    }
+
+    /// Marks a block that is in no magazine, and links it to another one or to itself.
+    ///
+    /// # Safety
+    /// `block` must be aligned to a word, and [`MIN_BLOCK`](Self::MIN_BLOCK) bytes of whoever calls.
+    pub(super) unsafe fn link(block: *mut u8, next: *mut u8) {
+        let (block, next) = (block.cast::<Block>(), next.cast());
+        // SAFETY: required of the caller.
+        unsafe { block.write(Block { next, room: Block::mark(block, next) }) };
+    }
+
+    /// Returns what a block is [linked](Self::link) to.
+    ///
+    /// # Safety
+    /// It must be a block that was linked.
+    pub(super) unsafe fn next_of(block: *mut u8) -> *mut u8 {
+        // SAFETY: required of the caller.
+        unsafe { (*block.cast::<Block>()).next.cast() }
     }
 
     /// Returns whether this is a magazine: not all zero, as memory is that was not initialised.

@@ -5,5 +5,7 @@ pub(crate) mod chunk;
 pub(crate) mod fill;
 pub(crate) mod header;
 pub(crate) mod heap;
+pub(crate) mod key;
 pub(crate) mod magazine;
+pub(crate) mod quarantine;
 pub(crate) mod slab;

@@ -11,7 +11,7 @@
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 
 use super::Table;
-use crate::memory::chunk::{Chunk, Links};
+use crate::memory::chunk::{Chunk, Link, Links};
 
 /// The bitmap is read in words that one instruction can shift. (With 64 bits at a time, the smallest configuration has
 /// 44 bytes more on Cortex-M3 at opt-level z, and 588 at s.)
@@ -151,9 +151,9 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         unsafe {
             let head = Self::head(this, bin);
             let first = head.read();
-            links.write(Links { next: first, back: null_mut() });
+            links.write(Links { next: Link::to(first), back: Link::to(null_mut()) });
             // Here and below, whether a list is empty is a coin flip, hence no branch.
-            addr_of_mut!((*Self::or_nowhere(this, first)).back).write(links);
+            addr_of_mut!((*Self::or_nowhere(this, first)).back).write(Link::to(links));
             head.write(links);
             let (word, bit) = Self::map_word(this, bin);
             word.write(word.read() | bit);
@@ -169,12 +169,13 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         unsafe {
             // Volatile, so that the compiler does not make each caller read them and pass them on.
             // That saves 40 bytes of the default allocator in WebAssembly.
-            let next = addr_of!((*gap.links()).next).read_volatile();
-            let back = addr_of!((*gap.links()).back).read_volatile();
+            let next = addr_of!((*gap.links()).next).read_volatile().target();
+            let back = addr_of!((*gap.links()).back).read_volatile().target();
             let head = Self::head(this, bin);
             let before = if back.is_null() { head.cast() } else { back };
-            addr_of_mut!((*before).next).write(next);
-            addr_of_mut!((*Self::or_nowhere(this, next)).back).write(back);
+            let link = if back.is_null() { Link::in_head(next) } else { Link::to(next) };
+            addr_of_mut!((*before).next).write(link);
+            addr_of_mut!((*Self::or_nowhere(this, next)).back).write(Link::to(back));
             let is_empty = back.is_null() & next.is_null();
             // The bit is set (I8), so this clears it.
             let (word, _) = Self::map_word(this, bin);
@@ -205,9 +206,9 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         unsafe {
             let head = Self::head(this, bin);
             let links = head.read();
-            let next = addr_of!((*links).next).read();
+            let next = addr_of!((*links).next).read().target();
             head.write(next);
-            addr_of_mut!((*Self::or_nowhere(this, next)).back).write(null_mut());
+            addr_of_mut!((*Self::or_nowhere(this, next)).back).write(Link::to(null_mut()));
             let (word, _) = Self::map_word(this, bin);
             word.write(word.read() ^ (MapWord::from(next.is_null()) << (bin % BITS)));
             Chunk::of_links(links)
@@ -224,9 +225,13 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         unsafe {
             let links = gap.links();
             let Links { next, back } = links.read();
-            let before = if back.is_null() { Self::head(this, bin).cast() } else { back };
-            addr_of!((*before).next).read() == links
-                && (next.is_null() || addr_of!((*next).back).read() == links)
+            let (next, back) = (next.target(), back.target());
+            let before = if back.is_null() {
+                Self::head(this, bin).read()
+            } else {
+                addr_of!((*back).next).read().target()
+            };
+            before == links && (next.is_null() || addr_of!((*next).back).read().target() == links)
         }
     }
 

@@ -28,6 +28,14 @@ impl<S, B> Talc<S, B> {
     pub fn set_report_hook(&mut self, hook: Option<ReportHook>) {
         self.reports.set_hook(hook);
     }
+
+    /// Sets how many of the blocks that were freed last are kept back, so that errors with them are found. See
+    /// [`RawTalc::set_quarantine`](talc_core::RawTalc::set_quarantine). Does nothing without the feature
+    /// `hardened-full`.
+    #[inline]
+    pub fn set_quarantine(&mut self, blocks: usize) {
+        self.raw.set_quarantine(blocks);
+    }
 }
 
 impl<S: Source<B>, B: Binning> Talc<S, B> {

@@ -408,6 +408,12 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         glue::with(self, |talc| talc.set_report_hook(hook));
     }
 
+    /// Sets how many of the blocks that were freed last are kept back, with the feature `hardened-full`: of those that
+    /// go back to the shared heap. What a shard keeps is handed out by it at any time. See [`Talc::set_quarantine`].
+    pub fn set_quarantine(&self, blocks: usize) {
+        glue::with(self, |talc| talc.set_quarantine(blocks));
+    }
+
     fn trim_shards(&self) {
         glue::with(self, |talc| self.empty_shards(talc, None, false));
     }
