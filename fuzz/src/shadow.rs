@@ -74,7 +74,7 @@ impl Shadow {
         self.next_seed = self.next_seed.wrapping_add(37);
         let block = Block { ptr, layout, seed: self.next_seed };
         show(ptr, layout.size());
-        block.fill(0);
+        block.fill();
         hide(ptr, layout.size());
         self.bytes += layout.size();
         self.blocks.insert(addr, block);
@@ -150,33 +150,105 @@ impl Drop for Shadow {
     }
 }
 
+/// What blocks are filled with, from an offset on that is their own; twice, so that as much can be compared from
+/// anywhere.
+static PATTERN: [u8; 2 * PERIOD] = {
+    let mut pattern = [0; 2 * PERIOD];
+    let mut at = 0;
+    while at < pattern.len() {
+        pattern[at] = (at * 13 % PERIOD) as u8;
+        at += 1;
+    }
+    pattern
+};
+const PERIOD: usize = 256;
+
 impl Block {
-    /// What is at the start and the end of a payload; of a large one the middle stays untouched.
+    /// So much of a payload is looked at, at its start and at its end; of a large one, not the middle.
     const CHECKED: usize = 96;
 
-    fn expected(self, at: usize) -> u8 {
-        self.seed.wrapping_add((at as u8).wrapping_mul(13))
+    /// What is to be there, from `at` on, for at least [`PERIOD`] bytes.
+    fn expected(self, at: usize) -> &'static [u8] {
+        &PATTERN[(at + usize::from(self.seed)) % PERIOD..]
     }
 
-    fn offsets(size: usize) -> impl Iterator<Item = usize> {
-        (0..size.min(Self::CHECKED)).chain(size.saturating_sub(Self::CHECKED)..size)
-    }
-
-    fn fill(self, from: usize) {
-        for at in from..self.layout.size() {
+    fn fill(self) {
+        for at in (0..self.layout.size()).step_by(PERIOD) {
+            let part = &self.expected(at)[..PERIOD.min(self.layout.size() - at)];
             // SAFETY: inside of a live allocation.
-            unsafe { self.ptr.add(at).write(self.expected(at)) };
+            unsafe { self.ptr.add(at).copy_from_nonoverlapping(part.as_ptr(), part.len()) };
         }
     }
 
     /// Checks the contents up to `size`, and hides the allocation.
     fn verify(self, size: usize) {
         show(self.ptr, size);
-        for at in Self::offsets(size) {
-            // SAFETY: inside of a live allocation.
-            let found = unsafe { self.ptr.add(at).read() };
-            assert_eq!(found, self.expected(at), "{:p} + {at} was overwritten", self.ptr);
+        let checked = size.min(Self::CHECKED);
+        for start in [0, size - checked] {
+            // SAFETY: inside of a live allocation, and written when it was made.
+            let found = unsafe { core::slice::from_raw_parts(self.ptr.add(start), checked) };
+            let expected = &self.expected(start)[..checked];
+            if found != expected {
+                let differs = found.iter().zip(expected).position(|(found, right)| found != right);
+                panic!("{:p} + {} was overwritten", self.ptr, start + differs.unwrap());
+            }
         }
         hide(self.ptr, size);
+    }
+}
+
+/// Checks that bytes of a live allocation are zero.
+pub(crate) fn check_zeroed(block: *mut u8, from: usize, to: usize) {
+    static ZEROS: [u8; 1024] = [0; 1024];
+    for start in (from..to).step_by(ZEROS.len()) {
+        let zeros = &ZEROS[..ZEROS.len().min(to - start)];
+        // SAFETY: inside of a live allocation, and said to be written.
+        let found = unsafe { core::slice::from_raw_parts(block.add(start), zeros.len()) };
+        if found != zeros {
+            let at = start + found.iter().position(|&byte| byte != 0).unwrap();
+            panic!("byte {at} of {to} is not zero");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use std::panic::catch_unwind;
+
+    /// One byte at each place near the ends of blocks that are smaller and larger than what is looked at.
+    #[test]
+    fn what_is_overwritten_is_noticed() {
+        for size in [1, 95, 96, 97, 150, 192, 1000] {
+            let mut memory = std::vec![0_u8; size];
+            let ptr = memory.as_mut_ptr();
+            let heap = ptr as usize..ptr as usize + size;
+            for at in (0..size).filter(|at| at + 96 >= size || *at < 96) {
+                let mut shadow = Shadow::default();
+                shadow.add(ptr, Layout::from_size_align(size, 1).unwrap(), &[heap.clone()]);
+                shadow.verify();
+                // SAFETY: inside of the memory.
+                unsafe { *ptr.add(at) ^= 1 };
+                let shadow = std::panic::AssertUnwindSafe(&shadow);
+                let message = catch_unwind(|| shadow.verify()).unwrap_err();
+                let message = message.downcast::<std::string::String>().unwrap();
+                assert!(message.ends_with(&std::format!("+ {at} was overwritten")), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_zero_is_noticed() {
+        for at in [0, 1, 1023, 1024, 2999] {
+            let mut memory = std::vec![0_u8; 3000];
+            let ptr = memory.as_mut_ptr();
+            check_zeroed(ptr, 0, 3000);
+            memory[at] = 1;
+            check_zeroed(memory.as_mut_ptr(), at + 1, 3000);
+            catch_unwind(|| check_zeroed(memory.as_ptr().cast_mut(), 0, 3000)).unwrap_err();
+            catch_unwind(|| check_zeroed(memory.as_ptr().cast_mut(), at, 3000)).unwrap_err();
+        }
     }
 }

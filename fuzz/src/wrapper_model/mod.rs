@@ -17,6 +17,7 @@ pub use tested::{How, Inspect, Tested};
 
 use crate::action::{layout, Align, Pick, Size};
 use crate::reference::Reference;
+use crate::shadow::check_zeroed;
 use crate::{Backing, Shadow};
 
 /// Bytes in a block, at least.
@@ -266,11 +267,4 @@ fn check_block(block: NonNull<[u8]>, layout: Layout) {
     let addr = block.cast::<u8>().as_ptr() as usize;
     assert_eq!(addr % layout.align(), 0, "{block:p} is not aligned for {layout:?}");
     assert!(block.len() >= layout.size(), "{} bytes for {layout:?}", block.len());
-}
-
-fn check_zeroed(block: *mut u8, from: usize, to: usize) {
-    for at in from..to {
-        // SAFETY: inside of a live allocation.
-        assert_eq!(unsafe { block.add(at).read() }, 0, "byte {at} of {to} is not zero");
-    }
 }
