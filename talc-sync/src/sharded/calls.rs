@@ -139,7 +139,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     /// Frees a block.
     ///
     /// # Safety
-    /// As for [`glue::deallocate`].
+    /// As for [`Wrapper::deallocate`].
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn give_back(&self, block: NonNull<u8>, layout: Layout) {
@@ -163,7 +163,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     /// Frees a block that the caller's shard could not take at once.
     ///
     /// # Safety
-    /// As for [`glue::deallocate`].
+    /// As for [`Wrapper::deallocate`].
     #[cold]
     #[inline(never)]
     #[cfg_attr(debug_assertions, track_caller)]
@@ -188,7 +188,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     /// Frees a block past the shards.
     ///
     /// # Safety
-    /// As for [`glue::deallocate`].
+    /// As for [`Wrapper::deallocate`].
     #[inline(never)] // So that the short way needs no stack.
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn give_back_shared(&self, block: NonNull<u8>, layout: Layout) {

@@ -18,6 +18,10 @@ use crate::glue;
 /// The two magazines of a class may hold this part of all heaps.
 const MAGAZINE_PART: usize = 1024;
 
+/// As many bytes may one of them hold where the size of all heaps is not known: with a compact binning in a
+/// WebAssembly module.
+const UNKNOWN_PART: usize = 4096;
+
 /// Puts a block into its loaded magazine when unwinding drops this. It must be as [`Stock::push`] requires.
 struct PushOnDrop<'a> {
     stock: &'a mut Stock,
@@ -41,7 +45,11 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         if S::RELEASES && Tide::is_low(self.tide.live(&self.shards), SHARDS, false) {
             return 0;
         }
-        let room = (talc.heap_bytes() / (2 * MAGAZINE_PART) / size).min(Magazine::MAX_ROOM / 2);
+        let bytes = match talc.heap_bytes() {
+            0 => UNKNOWN_PART,
+            bytes => bytes / (2 * MAGAZINE_PART),
+        };
+        let room = (bytes / size).min(Magazine::MAX_ROOM / 2);
         match room {
             0 => 0,
             _ => 1 << (usize::BITS - 1 - room.leading_zeros()),
