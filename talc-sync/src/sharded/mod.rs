@@ -44,8 +44,8 @@ pub use hint::ShardHint;
 ///   are, the call goes to the shared heap. So a thread that is preempted in a shard stops nobody. One that
 ///   is preempted with the shared heap locked does, as with `TalcLock`.
 /// - Shards hold at most 64 blocks for each of 128 sizes, from one word to 128 words, and of each size at most
-///   a thousandth of all heaps, or 8 KiB where [`heap_bytes`](Talc::heap_bytes) is not known. They are emptied before the source is asked for memory and before anything
-///   is refused.
+///   a thousandth of all heaps, or 8 KiB where [`heap_bytes`](Talc::heap_bytes) is not known. They are emptied
+///   before the source is asked for memory and before anything is refused.
 /// - Blocks that are larger, or aligned to more than 8, come from the shared heap.
 /// - With a source that takes memory back ([`RELEASES`](Source::RELEASES)), shards are emptied as blocks fall
 ///   free, so that nothing is in a shard when nothing is in use, and shards have nothing unless several
