@@ -5,6 +5,7 @@
 //! [`WasmFastTalc`]: crate::WasmFastTalc
 //! [`WasmGrowAndClaim`]: crate::WasmGrowAndClaim
 //! [`WasmGrowAndExtend`]: crate::WasmGrowAndExtend
+#![cfg_attr(feature = "spinning_top", doc = "[`WasmShardedTalc`]: crate::WasmShardedTalc")]
 //! [`WasmSmallBinning`]: crate::WasmSmallBinning
 //! [`WasmSmallTalc`]: crate::WasmSmallTalc
 //!
@@ -34,4 +35,7 @@ pub use binning::{WasmBinning, WasmFastBinning, WasmSmallBinning};
 pub use grow::{WasmGrowAndClaim, WasmGrowAndExtend};
 #[cfg(feature = "spinning_top")]
 #[cfg_attr(docsrs, doc(cfg(feature = "spinning_top")))]
-pub use threaded::{new_wasm_threaded_allocator, WasmThreadedTalc};
+pub use threaded::{
+    new_wasm_sharded_allocator, new_wasm_threaded_allocator, ByStack, WasmShardedTalc,
+    WasmThreadedTalc,
+};

@@ -12,26 +12,29 @@ use talc_sources::talc_core::{Magazine, SEAL};
 /// all of them, whether it is a slot or a chunk.
 pub(super) const STEP: usize = size_of::<usize>();
 
+/// Blocks of all classes are aligned to this. It costs nothing, as every allocation is, on 32 bits, too.
+pub(super) const ALIGN: usize = 8;
+
 /// The number of classes, and so of pairs of magazines in each shard.
 pub(super) const CLASSES: usize = 128;
 
 /// Returns the layout that is allocated for `layout`: the largest of its class, or the same if it has none.
 #[inline]
 pub(super) const fn rounded(layout: Layout) -> Layout {
-    if layout.size() > CLASSES * STEP || layout.align() > STEP {
+    if layout.size() > CLASSES * STEP || layout.align() > ALIGN {
         return layout;
     }
     // What is beyond the end must be beyond the words of a magazine, too.
     let least = if SEAL == 0 { 1 } else { Magazine::MIN_BLOCK };
     let size = if layout.size() < least { least } else { layout.size() };
     // SAFETY: the size is at most `CLASSES * STEP`, and the alignment a power of two.
-    unsafe { Layout::from_size_align_unchecked((size + STEP - 1) & !(STEP - 1), STEP) }
+    unsafe { Layout::from_size_align_unchecked((size + STEP - 1) & !(STEP - 1), ALIGN) }
 }
 
 /// Returns the class of a [`rounded`] layout, less than [`CLASSES`], if it has one.
 #[inline]
 pub(super) const fn class_of(layout: Layout) -> Option<usize> {
-    if layout.size() > CLASSES * STEP || layout.align() > STEP {
+    if layout.size() > CLASSES * STEP || layout.align() > ALIGN {
         return None;
     }
     Some(layout.size() / STEP - 1)
@@ -40,7 +43,7 @@ pub(super) const fn class_of(layout: Layout) -> Option<usize> {
 /// Returns the layout of the blocks of a class.
 pub(super) const fn layout_of(class: usize) -> Layout {
     // SAFETY: as in `rounded`.
-    unsafe { Layout::from_size_align_unchecked((class + 1) * STEP, STEP) }
+    unsafe { Layout::from_size_align_unchecked((class + 1) * STEP, ALIGN) }
 }
 
 /// A shard. On cache lines of its own.

@@ -1,4 +1,4 @@
-// The allocator for threads: workers in one shared memory.
+// An allocator for threads: workers in one shared memory.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';

@@ -1,11 +1,26 @@
-//! The allocator for threads, and what the threads of a test do with it.
+//! An allocator for threads, and what the threads of a test do with it.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use talc_wasm::WasmThreadedTalc;
+#[cfg(not(feature = "sharded"))]
+static TALC: talc_wasm::WasmThreadedTalc = talc_wasm::new_wasm_threaded_allocator();
+#[cfg(feature = "sharded")]
+static TALC: talc_wasm::WasmShardedTalc = talc_wasm::new_wasm_sharded_allocator();
 
-static TALC: WasmThreadedTalc = talc_wasm::new_wasm_threaded_allocator();
+/// What knows the counters, and what audits. A guard would take blocks in shards for allocations.
+#[cfg(not(feature = "sharded"))]
+macro_rules! whole {
+    () => {
+        TALC.lock()
+    };
+}
+#[cfg(feature = "sharded")]
+macro_rules! whole {
+    () => {
+        TALC
+    };
+}
 
 /// Where threads leave blocks for each other.
 static EXCHANGE: [AtomicPtr<Block>; 64] = [const { AtomicPtr::new(core::ptr::null_mut()) }; 64];
@@ -17,7 +32,8 @@ static DAMAGED: AtomicUsize = AtomicUsize::new(0);
 static ABROAD: AtomicUsize = AtomicUsize::new(0);
 
 /// The start of each block of the test; the rest of it is filled with `fill`.
-#[repr(C)]
+/// Aligned to more than a word, as whatever has an `f64` in it.
+#[repr(C, align(8))]
 struct Block {
     size: usize,
     owner: u32,
@@ -35,6 +51,7 @@ impl Block {
         // SAFETY: the size is not 0, and what is written is this thread's.
         unsafe {
             let block = TALC.alloc(Self::layout(size)).cast::<Self>();
+            DAMAGED.fetch_add(usize::from(!block.is_aligned()), Ordering::Relaxed);
             if !block.is_null() {
                 block.write(Self { size, owner, fill });
                 Self::fill(block, HEADER);
@@ -149,17 +166,17 @@ extern "C" fn freed_abroad() -> usize {
 /// How many allocations are live.
 #[no_mangle]
 extern "C" fn live() -> usize {
-    TALC.lock().counters().allocation_count
+    whole!().counters().allocation_count
 }
 
 /// How many allocations were made in all.
 #[no_mangle]
 extern "C" fn total() -> u64 {
-    TALC.lock().counters().total_allocation_count
+    whole!().counters().total_allocation_count
 }
 
 /// Whether every invariant holds.
 #[no_mangle]
 extern "C" fn is_sound() -> bool {
-    TALC.lock().audit().is_ok()
+    whole!().audit().is_ok()
 }
