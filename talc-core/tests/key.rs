@@ -6,7 +6,7 @@ use std::panic::catch_unwind;
 use fuzz::campaign::{run_core, Length, CORE_SHAPES};
 use talc_core::{set_key, RawTalc};
 
-const KEY: usize = 0x0123_4567_89AB_CDEF_u64 as usize;
+const KEY: usize = 0x0123_4567_89AB_CDE0_u64 as usize;
 
 #[repr(align(4096))]
 struct Memory([u8; 65536]);
@@ -32,7 +32,7 @@ fn it_is_set_once_and_links_are_combined_with_it() {
             let place = base.add(block as usize - base as usize).cast::<usize>();
             [place.read(), place.add(1).read()]
         };
-        let key = if cfg!(feature = "hardened-full") { KEY } else { 0 };
+        let key = if cfg!(feature = "hardened-full") { KEY | 1 } else { 0 };
         let [next, back] = links(blocks[3]);
         assert_eq!((next, back), (blocks[1] as usize ^ key, key));
         assert_eq!(links(blocks[1])[1], blocks[3] as usize ^ key);

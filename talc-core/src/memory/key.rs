@@ -8,11 +8,11 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::tier::FILLS;
 
-/// 0 until it is chosen.
+/// 0 until it is chosen. Odd from then on, so that the sum of it and of aligned addresses is never 0.
 static KEY: AtomicUsize = AtomicUsize::new(0);
 
-/// Sets the key that marks and links in free memory are combined with, for all allocators of the program. If it is not
-/// called, the key is made of the address at which the program is loaded. 0 stands for that, too.
+/// Sets the key that marks and links in free memory are combined with, for all allocators of the program. Its lowest bit
+/// does not matter. If this is not called, the key is made of the address at which the program is loaded.
 ///
 /// Call it with a random number before anything is allocated, where programs are always loaded at the same address: in
 /// firmware, for example. Does nothing in builds without the feature `hardened-full`.
@@ -27,7 +27,7 @@ pub unsafe fn set_key(key: usize) {
     if FILLS {
         let old = KEY.load(Ordering::Relaxed);
         assert!(old == 0, "talc: the key is to be set once, before there is a heap");
-        KEY.store(key, Ordering::Relaxed);
+        KEY.store(key | 1, Ordering::Relaxed);
     }
 }
 
@@ -39,19 +39,21 @@ pub(crate) fn choose_key() {
     }
 }
 
-/// Returns a number other than 0 that depends on where the program is loaded.
+/// Returns an odd number that depends on where the program is loaded.
 fn default_key() -> usize {
     // 2^64 divided by the golden ratio, so that all bits differ.
     const SPREAD: usize = 0x9E37_79B9_7F4A_7C15_u64 as usize;
     (addr_of!(KEY) as usize).wrapping_mul(SPREAD) | 1
 }
 
-/// Returns the key; 0 in builds without one.
+/// Returns the key, which is odd, in builds that have one. Else it is an odd number that depends on where the program is
+/// loaded, too.
 #[inline]
 pub(crate) fn key() -> usize {
     if FILLS {
         KEY.load(Ordering::Relaxed)
     } else {
-        0
+        // Its address is even.
+        !(addr_of!(KEY) as usize)
     }
 }

@@ -55,16 +55,12 @@ impl Block {
     }
 
     /// Returns what stands beside the room in a block at this address. It is unlikely to be a number or a pointer of
-    /// anybody else's. Where programs are loaded at random addresses, these are a part of it. A sum, as processors
-    /// compute it at once with an address.
+    /// anybody else's: it depends on a [key](super::key). A sum, which is cheap, and never 0, as both addresses are even
+    /// and the key is odd: so neither a bottom nor memory that is all zero has a mark.
     #[inline]
     fn mark(block: *const Self, next: *const Self) -> usize {
         if MARKS {
-            let place: *const Bottoms = &BOTTOMS;
-            // Never 0 in a bottom, nor in a block without a next one.
-            let distance = (block as usize).wrapping_sub(place as usize);
-            distance.wrapping_add(next as usize).wrapping_sub(1).wrapping_add(key())
-                << (MAX_ROOM_LOG2 + 1)
+            (block as usize).wrapping_add(next as usize).wrapping_add(key()) << (MAX_ROOM_LOG2 + 1)
         } else {
             0
         }
