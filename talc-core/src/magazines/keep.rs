@@ -243,19 +243,27 @@ impl<
         }
     }
 
-    /// Makes all slots in the free list of a slab ready.
+    /// Makes all slots in the free list of a slab ready; some that were never used, if there is none.
     ///
     /// # Safety
-    /// `slab` must be the current slab of `class`, of which no slot is ready, and `room` not 0.
+    /// `slab` must be the current slab of `class`, with a free slot, of which no slot is ready, and `room` not 0.
     pub(crate) unsafe fn make_ready(&mut self, class: usize, slab: *mut Slab, room: usize) {
         // SAFETY: what is in the free list of a slab is a slot, and the allocator's (I12).
         unsafe {
-            let listed = Slab::listed(slab) as u16;
-            (*slab).count = (*slab).count.wrapping_add(listed);
             // At most `MAX_READY`.
             (*slab).room = room as u8;
-            let ready = mem::replace(&mut (*slab).free, Magazine::with_room(room));
-            self.ready_mut(class).write(ready);
+            let magazine = self.ready_mut(class);
+            let added = if (*slab).free.is_empty() {
+                // Not into the free list first: that would be 30 instructions of the worst allocation.
+                (*slab).free = Magazine::with_room(room);
+                magazine.write(Magazine::with_room(room));
+                Slab::freshen(slab, SLAB, magazine)
+            } else {
+                let listed = Slab::listed(slab);
+                magazine.write(mem::replace(&mut (*slab).free, Magazine::with_room(room)));
+                listed
+            };
+            (*slab).count = (*slab).count.wrapping_add(added as u16);
         }
     }
 
