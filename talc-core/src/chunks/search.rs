@@ -109,7 +109,8 @@ impl<
                 }
                 return None;
             }
-            let mut next = Table::first_from(self.table(), Self::bin_above(need));
+            // As `bin_above`, in less code, as `bin_of` is called as well.
+            let mut next = Table::first_from(self.table(), Self::bin_of(need - GRAIN) + 1);
             if next.is_none() || align > GRAIN {
                 next = Table::first_from(self.table(), Self::bin_of(need));
             }
