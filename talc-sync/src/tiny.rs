@@ -17,7 +17,7 @@ use crate::lock::{TalcGuard, TalcLock};
 /// with [`SmallBinning`].
 ///
 /// It is little flash and little RAM: 1,800 bytes on Cortex-M3 with `opt-level = "z"`, with the lock that masks
-/// interrupts and with `memcpy`, and 336 bytes of RAM besides the heap. All of it is zero at first, if that holds for
+/// interrupts and with `memcpy`, and 288 bytes of RAM besides the heap. All of it is zero at first, if that holds for
 /// the lock `R`, so it lies in `.bss` and takes no flash beyond its code. (`cargo run --release -p benches -- flash`)
 /// Not so in debug builds: what they look for is not zero at first, and the heap takes flash, too.
 ///
