@@ -2,7 +2,7 @@
 
 use core::alloc::Layout;
 use core::mem;
-use core::ptr::NonNull;
+use core::ptr::{addr_of_mut, NonNull};
 
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
 use crate::memory::fill::{fill_block, find_written_in, seal};
@@ -253,12 +253,19 @@ impl<
             // At most `MAX_READY`.
             (*slab).room = room as u8;
             let magazine = self.ready_mut(class);
-            let added = if (*slab).free.is_empty() {
-                // Not into the free list first: that would be 30 instructions of the worst allocation.
+            let is_fresh = (*slab).free.is_empty();
+            if is_fresh {
                 (*slab).free = Magazine::with_room(room);
+            }
+            let added = if is_fresh && !Self::IS_TABLE_INSIDE {
+                // Not into the free list first: that would be 30 instructions of the worst allocation.
                 magazine.write(Magazine::with_room(room));
                 Slab::freshen(slab, SLAB, magazine)
             } else {
+                if is_fresh {
+                    // In two steps, which is less code.
+                    Slab::freshen(slab, SLAB, addr_of_mut!((*slab).free));
+                }
                 let listed = Slab::listed(slab);
                 magazine.write(mem::replace(&mut (*slab).free, Magazine::with_room(room)));
                 listed
