@@ -142,7 +142,7 @@ impl<
         unsafe {
             let is_sound = Slab::tagged(slab) == Tag::Slab
                 && usize::from((*slab).class) < CLASSES
-                && Slab::can_freshen(slab, SLAB)
+                && Slab::is_fresh_sound(slab, SLAB)
                 && (*slab).free.is_sound(|slot| Slab::has_slot(slab, SLAB, slot));
             if !is_sound {
                 (*slab).free = Magazine::with_room(0);

@@ -77,8 +77,13 @@ impl<
         unsafe {
             let header = lowest.header();
             let mut below = header.below();
-            Table::unlink(self.table_mut(), lowest, bin);
-            self.tally.record(|counters| counters.gap_removed(size));
+            if Self::IS_TABLE_INSIDE {
+                // Computing the bin once more is less code, as all else that is removed is removed this way.
+                self.remove_gap(lowest, size);
+            } else {
+                Table::unlink(self.table_mut(), lowest, bin);
+                self.tally.record(|counters| counters.gap_removed(size));
+            }
             self.check_gap(lowest, header, lowest.addr() + front + need);
             if front != 0 {
                 self.add_gap(lowest, Header::gap(front, below).filled(header.is_filled()));

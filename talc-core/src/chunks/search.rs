@@ -7,7 +7,7 @@
 use crate::memory::chunk::{max_front, Chunk, GRAIN, HOLE};
 use crate::table::Table;
 use crate::tier::CHECKS;
-use crate::tuning::{PROBES, SEARCH_LIMIT};
+use crate::tuning::{PROBES, PROBES_ALIGNED, SEARCH_LIMIT};
 use crate::{Bins, Misuse, RawTalc};
 
 /// A gap that a search has found.
@@ -29,7 +29,7 @@ impl<
     > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
     /// Returns the first gap that `fits` accepts, among the first `depth` ones of each bin from
-    /// `bin` on, and `limit` in all.
+    /// `bin` on, and `limit` in all. Neither may be 0.
     pub(crate) fn search(
         &mut self,
         mut bin: usize,
@@ -45,12 +45,9 @@ impl<
                 if CHECKS && !self.first_is_sound(bin) {
                     return None;
                 }
-                let mut next = Some(Table::first_gap(self.table(), bin));
+                let mut chunk = Table::first_gap(self.table(), bin);
                 let mut left = depth;
-                while let Some(chunk) = next {
-                    if limit == 0 {
-                        return None;
-                    }
+                loop {
                     if CHECKS && !self.gap_is_sound(chunk) {
                         self.note(Misuse::Damaged, chunk.payload() as usize);
                         return None;
@@ -59,12 +56,19 @@ impl<
                     if fits(gap) {
                         return Some(gap);
                     }
+                    // At once, before another bin is looked for.
                     limit -= 1;
+                    if limit == 0 {
+                        return None;
+                    }
                     left -= 1;
                     if left == 0 {
                         break;
                     }
-                    next = chunk.next_gap();
+                    match chunk.next_gap() {
+                        Some(next) => chunk = next,
+                        None => break,
+                    }
                 }
             }
             bin += 1;
@@ -105,7 +109,8 @@ impl<
                 }
                 return None;
             }
-            let mut next = Table::first_from(self.table(), Self::bin_above(need));
+            // As `bin_above`, in less code, as `bin_of` is called as well.
+            let mut next = Table::first_from(self.table(), Self::bin_of(need - GRAIN) + 1);
             if next.is_none() || align > GRAIN {
                 next = Table::first_from(self.table(), Self::bin_of(need));
             }
@@ -153,7 +158,8 @@ impl<
     pub(crate) fn search_lists_for(&mut self, need: usize, align: usize) -> Option<Gap> {
         let fits = |gap: Gap| gap.size >= need && gap.size - need >= gap.chunk.front_for(align);
         let sure = need.checked_add(max_front(align))?;
-        let mut gap = self.search(Self::bin_of(need), usize::MAX, PROBES, fits);
+        let probes = if align > GRAIN { PROBES_ALIGNED } else { PROBES };
+        let mut gap = self.search(Self::bin_of(need), usize::MAX, probes, fits);
         if gap.is_none() {
             gap = self.search(Self::bin_above(sure), 1, 1, |_| true);
         }

@@ -2,7 +2,7 @@
 
 use core::alloc::Layout;
 use core::mem;
-use core::ptr::NonNull;
+use core::ptr::{addr_of_mut, NonNull};
 
 use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
 use crate::memory::fill::{fill_block, find_written_in, seal};
@@ -243,19 +243,34 @@ impl<
         }
     }
 
-    /// Makes all slots in the free list of a slab ready.
+    /// Makes all slots in the free list of a slab ready; some that were never used, if there is none.
     ///
     /// # Safety
-    /// `slab` must be the current slab of `class`, of which no slot is ready, and `room` not 0.
+    /// `slab` must be the current slab of `class`, with a free slot, of which no slot is ready, and `room` not 0.
     pub(crate) unsafe fn make_ready(&mut self, class: usize, slab: *mut Slab, room: usize) {
         // SAFETY: what is in the free list of a slab is a slot, and the allocator's (I12).
         unsafe {
-            let listed = Slab::listed(slab) as u16;
-            (*slab).count = (*slab).count.wrapping_add(listed);
             // At most `MAX_READY`.
             (*slab).room = room as u8;
-            let ready = mem::replace(&mut (*slab).free, Magazine::with_room(room));
-            self.ready_mut(class).write(ready);
+            let magazine = self.ready_mut(class);
+            let is_fresh = (*slab).free.is_empty();
+            if is_fresh {
+                (*slab).free = Magazine::with_room(room);
+            }
+            let added = if is_fresh && !Self::IS_TABLE_INSIDE {
+                // Not into the free list first: that would be 30 instructions of the worst allocation.
+                magazine.write(Magazine::with_room(room));
+                Slab::freshen(slab, SLAB, magazine)
+            } else {
+                if is_fresh {
+                    // In two steps, which is less code.
+                    Slab::freshen(slab, SLAB, addr_of_mut!((*slab).free));
+                }
+                let listed = Slab::listed(slab);
+                magazine.write(mem::replace(&mut (*slab).free, Magazine::with_room(room)));
+                listed
+            };
+            (*slab).count = (*slab).count.wrapping_add(added as u16);
         }
     }
 

@@ -118,16 +118,15 @@ pub(crate) fn is_slot(ptr: *mut u8) -> bool {
 }
 
 impl Slab {
-    /// Returns a current slab of `class`, of which no slot has been used, whose count starts at `count`, and
-    /// whose slots leave `room` above them when they are ready.
-    pub(crate) fn new(class: usize, count: u16, room: usize) -> Self {
+    /// Returns a current slab of `class`, of which no slot has been used, and whose count starts at `count`. Its
+    /// slots leave no room above them yet when they are ready.
+    pub(crate) fn new(class: usize, count: u16) -> Self {
         Self {
             next: null_mut(),
             back: null_mut(),
-            free: Magazine::with_room(room),
+            free: Magazine::with_room(0),
             count,
-            // At most `Magazine::MAX_ROOM`.
-            room: room as u8,
+            room: 0,
             has_shrunk: false,
             // Classes are few enough, and slabs small enough (see `Bins::CHECKED`).
             fresh: FIRST_SLOT as u16,
@@ -246,26 +245,38 @@ impl Slab {
         unsafe { Chunk::of_payload(this.cast()) }
     }
 
-    /// Puts some slots that were never used into the empty free list. Returns whether there are
-    /// any.
+    /// Returns whether there are slots that were never used.
     ///
     /// # Safety
-    /// `this` must be a slab of `slab` bytes whose free list is empty.
-    pub(crate) unsafe fn freshen(this: *mut Self, slab: usize) -> bool {
+    /// `this` must be a slab of `slab` bytes.
+    #[inline]
+    pub(crate) unsafe fn can_freshen(this: *const Self, slab: usize) -> bool {
+        // SAFETY: required of the caller.
+        unsafe {
+            // The last word of its block is the header of the chunk above.
+            usize::from((*this).fresh) + Self::slot_size((*this).class.into()) <= slab - WORD
+        }
+    }
+
+    /// Puts some slots that were never used in front of those of a list or a magazine. Returns how many: one at
+    /// least, if there are any.
+    ///
+    /// # Safety
+    /// `this` must be a slab of `slab` bytes, and `list` its free list or a magazine.
+    pub(crate) unsafe fn freshen(this: *mut Self, slab: usize, list: *mut Magazine) -> usize {
         // SAFETY: a slab is the allocator's, and so are slots that were never used (I12).
         unsafe {
             let size = Self::slot_size((*this).class.into());
             let first = usize::from((*this).fresh);
             // The last word of its block is the header of the chunk above. Seldom is there a division.
             let rest = slab - WORD - first;
-            let most = FRESH_AT_ONCE * size;
-            let added = if rest >= most { most } else { rest - rest % size };
+            let count = if rest >= FRESH_AT_ONCE * size { FRESH_AT_ONCE } else { rest / size };
             // Slabs are small enough (see `Bins::CHECKED`).
-            (*this).fresh = (first + added) as u16;
-            let free = addr_of_mut!((*this).free);
+            (*this).fresh = (first + count * size) as u16;
             let lowest = this.cast::<u8>().wrapping_add(first);
-            Magazine::put_row(free, lowest, lowest.wrapping_add(added), size, (*this).room.into());
-            added != 0
+            let end = lowest.wrapping_add(count * size);
+            Magazine::put_row(list, lowest, end, size, (*this).room.into());
+            count
         }
     }
 
@@ -273,7 +284,7 @@ impl Slab {
     ///
     /// # Safety
     /// `this` must be a slab.
-    pub(crate) unsafe fn can_freshen(this: *const Self, slab: usize) -> bool {
+    pub(crate) unsafe fn is_fresh_sound(this: *const Self, slab: usize) -> bool {
         // SAFETY: required of the caller.
         let (fresh, class) = unsafe { (usize::from((*this).fresh), (*this).class) };
         (FIRST_SLOT..=slab - WORD).contains(&fresh) && Self::is_multiple(fresh - FIRST_SLOT, class)
@@ -440,11 +451,13 @@ mod tests {
                 // As many as `Bins::CHECKED` allows, and not all of them where there are hundreds.
                 let classes = (0..256).take_while(|&class| Slab::slots(size, class) >= 2);
                 for class in classes.filter(|class| class % 7 == 0 || slab_log2 < 14) {
-                    slab.write(Slab::new(class, 0, 0));
+                    slab.write(Slab::new(class, 0));
                     let mut calls = 0;
-                    while Slab::freshen(slab, size) {
+                    while Slab::can_freshen(slab, size) {
+                        assert!(Slab::freshen(slab, size, addr_of_mut!((*slab).free)) > 0);
                         calls += 1;
                     }
+                    assert_eq!(Slab::freshen(slab, size, addr_of_mut!((*slab).free)), 0);
                     let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(size, class));
                     assert_eq!(calls, (slots + FRESH_AT_ONCE - 1) / FRESH_AT_ONCE);
                     assert_eq!(Slab::free_slots(slab, size), Some(slots));
@@ -474,7 +487,7 @@ mod tests {
     /// memory has.
     #[test]
     fn tags_belong_to_a_place() {
-        let mut slabs = [Slab::new(0, 0, 0), Slab::new(0, 0, 0)];
+        let mut slabs = [Slab::new(0, 0), Slab::new(0, 0)];
         // SAFETY: they are this test's.
         unsafe {
             let first = addr_of_mut!(slabs[0]);

@@ -63,7 +63,7 @@ impl<
     /// Takes the first free slot of a slab, and makes the others ready if there may be magazines.
     ///
     /// # Safety
-    /// `slab` must be the current slab of `class`, and its free list not empty.
+    /// `slab` must be the current slab of `class`, with a free slot.
     unsafe fn take_slot(
         &mut self,
         slab: *mut Slab,
@@ -81,6 +81,9 @@ impl<
                     }
                     return self.pop_slot(class, layout);
                 }
+            }
+            if (*slab).free.is_empty() {
+                Slab::freshen(slab, SLAB, addr_of_mut!((*slab).free));
             }
             let slot = Magazine::pop(addr_of_mut!((*slab).free))?;
             self.check_free(slot.as_ptr(), Slab::slot_size(class));
@@ -114,8 +117,8 @@ impl<
         unsafe { self.slab_books_mut().partial.as_mut_ptr().add(class) }
     }
 
-    /// Finds a slab with a free list that is not empty for a class: its current one, a partial one or a new
-    /// one. Returns the slab, which then is the current one.
+    /// Finds a slab with a free slot for a class: its current one, a partial one or a new one. Returns the slab,
+    /// which then is the current one.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
@@ -130,10 +133,7 @@ impl<
                 if CHECKS && !self.free_slots_are_sound(old) {
                     return None;
                 }
-                if !(*old).free.is_empty() {
-                    return Some(old);
-                }
-                if Slab::freshen(old, SLAB) {
+                if !(*old).free.is_empty() || Slab::can_freshen(old, SLAB) {
                     return Some(old);
                 }
             }
@@ -151,7 +151,7 @@ impl<
                 return None;
             };
             if !old.is_null() {
-                // Its free list is empty.
+                // No slot of it is free.
                 (*old).state = State::FULL;
                 (*old).count = 1;
                 self.add_open(-1);
@@ -225,8 +225,8 @@ impl<
         }
     }
 
-    /// Makes a slab for `class`, with slots in its free list, of a spare one or of a gap; `None` if there
-    /// is no room for one, or it is not worth it.
+    /// Makes a slab for `class`, none of whose slots has been used, of a spare one or of a gap; `None` if there is
+    /// no room for one, or it is not worth it.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of slabs.
@@ -240,11 +240,10 @@ impl<
                 self.uncount_slots(slab);
                 slab
             };
-            slab.write(Slab::new(class, Self::FIRST_COUNT, self.ready_room(class)));
+            slab.write(Slab::new(class, Self::FIRST_COUNT));
             if Self::KNOWS_BOUNDS {
                 Slab::tag(slab);
             }
-            Slab::freshen(slab, SLAB);
             self.tally.record(|counters| {
                 counters.slots_added(Slab::slots(SLAB, class) * Slab::slot_size(class));
             });

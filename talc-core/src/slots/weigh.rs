@@ -26,17 +26,18 @@ impl<
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of
     /// slabs.
     pub(crate) unsafe fn is_worth_a_slab(&mut self, class: usize, layout: Layout) -> bool {
-        let index = Self::small_chunk_index(chunk_size(layout.size()));
         // SAFETY: required of the caller.
         unsafe {
-            if index < CLASSES {
-                // No division, as many allocations may come here in vain.
-                let chunks = self.small_chunks(index).read() as usize;
-                if chunks.saturating_sub(WANTED) * Slab::slot_size(class) >= SLAB {
-                    return true;
-                }
+            if self.is_cheap(self.slab_books().open) {
+                return true;
             }
-            self.is_cheap(self.slab_books().open)
+            let index = Self::small_chunk_index(chunk_size(layout.size()));
+            if index >= CLASSES {
+                return false;
+            }
+            // No division, as many allocations may come here in vain.
+            let chunks = self.small_chunks(index).read() as usize;
+            chunks.saturating_sub(WANTED) * Slab::slot_size(class) >= SLAB
         }
     }
 

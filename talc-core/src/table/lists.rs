@@ -56,6 +56,26 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
         (word, 1 << (bin % BITS))
     }
 
+    /// Whether there is a branch where it is a coin flip if a list is empty: for the small tables of processors that
+    /// hardly predict branches, or write under a condition. That saves 12 bytes on Cortex-M3.
+    const BRANCHES: bool = WORDS == 1 && BITS == 32;
+
+    /// Writes the `back` of `links`, if they are not null.
+    ///
+    /// # Safety
+    /// `this` must be a table, and `links` null or the links of a gap.
+    #[inline]
+    unsafe fn set_back(this: *mut Self, links: *mut Links, back: *mut Links) {
+        // SAFETY: required of the caller.
+        unsafe {
+            if !Self::BRANCHES {
+                addr_of_mut!((*Self::or_nowhere(this, links)).back).write(Link::to(back));
+            } else if !links.is_null() {
+                addr_of_mut!((*links).back).write(Link::to(back));
+            }
+        }
+    }
+
     /// Returns `links`, or something that takes a write to its `back` if it is null.
     ///
     /// # Safety
@@ -153,7 +173,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
             let first = head.read();
             links.write(Links { next: Link::to(first), back: Link::to(null_mut()) });
             // Here and below, whether a list is empty is a coin flip, hence no branch.
-            addr_of_mut!((*Self::or_nowhere(this, first)).back).write(Link::to(links));
+            Self::set_back(this, first, links);
             head.write(links);
             let (word, bit) = Self::map_word(this, bin);
             word.write(word.read() | bit);
@@ -175,7 +195,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
             let before = if back.is_null() { head.cast() } else { back };
             let link = if back.is_null() { Link::in_head(next) } else { Link::to(next) };
             addr_of_mut!((*before).next).write(link);
-            addr_of_mut!((*Self::or_nowhere(this, next)).back).write(Link::to(back));
+            Self::set_back(this, next, back);
             let is_empty = back.is_null() & next.is_null();
             // The bit is set (I8), so this clears it.
             let (word, _) = Self::map_word(this, bin);
@@ -208,7 +228,7 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
             let links = head.read();
             let next = addr_of!((*links).next).read().target();
             head.write(next);
-            addr_of_mut!((*Self::or_nowhere(this, next)).back).write(Link::to(null_mut()));
+            Self::set_back(this, next, null_mut());
             let (word, _) = Self::map_word(this, bin);
             word.write(word.read() ^ (MapWord::from(next.is_null()) << (bin % BITS)));
             Chunk::of_links(links)

@@ -25,10 +25,11 @@ use crate::memory::slab::Slab;
 /// The lists of gaps, and what is known of the heaps. All zero is a table of empty lists.
 ///
 /// In a heap it may have fewer heads, so it is only used through raw pointers.
+///
+/// The heads of the lists, one word for each bin, follow the front.
 #[repr(C)]
 pub(crate) struct Table<const WORDS: usize, const CLASSES: usize> {
     front: Front<WORDS, CLASSES>,
-    heads: [[*mut Links; 64]; WORDS],
 }
 
 /// The part of a [`Table`] that is read before it is known whether there is one. Until the table is
@@ -98,7 +99,13 @@ pub(crate) struct Whole<const WORDS: usize, const CLASSES: usize, const KEPT: us
     kept: [Magazine; KEPT],
     slabs: SlabBooks<CLASSES>,
     table: Table<WORDS, CLASSES>,
+    heads: [*mut Links; BINS_INSIDE],
 }
+
+/// The number of bins of a table that is inside. Of the 64 bits of its bitmap, microcontrollers do without those for
+/// the largest sizes, and have 48 bytes less of RAM.
+pub(crate) const BINS_INSIDE: usize =
+    if cfg!(all(target_pointer_width = "32", not(target_family = "wasm"))) { 52 } else { 64 };
 
 impl Books {
     /// All zero.
@@ -158,7 +165,8 @@ impl<const WORDS: usize, const CLASSES: usize, const KEPT: usize> Whole<WORDS, C
     pub(crate) const ZERO: Self = Self {
         kept: [Magazine::ZERO; KEPT],
         slabs: SlabBooks::ZERO,
-        table: Table { front: Front::ZERO, heads: [[null_mut(); 64]; WORDS] },
+        table: Table { front: Front::ZERO },
+        heads: [null_mut(); BINS_INSIDE],
     };
 
     /// Returns the table in it.

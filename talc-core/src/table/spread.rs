@@ -1,5 +1,7 @@
 //! How sizes are spread over bins.
 
+use super::BINS_INSIDE;
+
 /// How the sizes of an exponent are spread.
 #[derive(Clone, Copy)]
 struct Step {
@@ -7,13 +9,19 @@ struct Step {
     base: u16,
 }
 
-/// A spread of sizes, counted in grains, over `64 * WORDS` bins; see [`Bins`](super::bins::Bins).
-pub(crate) struct Spread<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>;
+/// A spread of sizes, counted in grains, over the bins of [`Bins`](super::bins::Bins).
+pub(crate) struct Spread<
+    const LINEAR: usize,
+    const PER_DOUBLING: usize,
+    const WORDS: usize,
+    const INSIDE: usize,
+>;
 
-impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize>
-    Spread<LINEAR, PER_DOUBLING, WORDS>
+impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize, const INSIDE: usize>
+    Spread<LINEAR, PER_DOUBLING, WORDS, INSIDE>
 {
-    const COUNT: usize = 64 * WORDS;
+    /// The number of bins.
+    pub(super) const COUNT: usize = if INSIDE == 0 { 64 * WORDS } else { BINS_INSIDE };
 
     const MANTISSA_BITS: u32 = PER_DOUBLING.trailing_zeros();
 

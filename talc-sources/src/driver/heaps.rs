@@ -31,6 +31,24 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         self.managing(heap_end, |raw| unsafe { raw.extend(heap_end, new_end) })
     }
 
+    /// Extends a heap if the region begins at its end, else makes the region a heap: [`RawTalc::claim_or_extend`].
+    ///
+    /// # Safety
+    /// As for [`RawTalc::claim_or_extend`]; and [`MANUAL_HEAPS`](Source::MANUAL_HEAPS) of the source must be
+    /// `true`.
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub unsafe fn claim_or_extend(
+        &mut self,
+        heap_end: Option<NonNull<u8>>,
+        base: *mut u8,
+        size: usize,
+    ) -> NonNull<u8> {
+        // SAFETY: required of the caller.
+        self.managing(heap_end.unwrap_or(NonNull::dangling()), |raw| unsafe {
+            raw.claim_or_extend(heap_end, base, size)
+        })
+    }
+
     /// Truncates a heap: [`RawTalc::truncate`].
     ///
     /// # Safety
