@@ -227,7 +227,11 @@ mod tests {
             let heap = ptr as usize..ptr as usize + size;
             for at in (0..size).filter(|at| at + 96 >= size || *at < 96) {
                 let mut shadow = Shadow::default();
-                shadow.add(ptr, Layout::from_size_align(size, 1).unwrap(), &[heap.clone()]);
+                shadow.add(
+                    ptr,
+                    Layout::from_size_align(size, 1).unwrap(),
+                    core::slice::from_ref(&heap),
+                );
                 shadow.verify();
                 // SAFETY: inside of the memory.
                 unsafe { *ptr.add(at) ^= 1 };

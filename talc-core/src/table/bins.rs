@@ -18,7 +18,7 @@ use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE};
 /// - `PER_DOUBLING`: bins per doubling of the gap size from there on, a power of two. If `LINEAR`
 ///   is more than twice as much, the last quarter of the bins has half as many per doubling. More
 ///   bins fit more tightly; fewer make a smaller table.
-/// - `WORDS`: the number of bitmap words. There are `64 * WORDS` bins, with one machine word for
+/// - `WORDS`: the number of bitmap words. There are `64 * WORDS` bins (see [`CompactBins`] for those), with one machine word for
 ///   each.
 /// - `SLAB`: the size of a slab in bytes, a power of two; 0 for no slabs.
 /// - `CLASSES`: the number of classes of slots: 16 bytes, 32, and so on up to `16 * CLASSES`. At
