@@ -1,19 +1,43 @@
-//! Tells valgrind which memory the allocator has no business with: live allocations, as long as they are their
-//! owner's. It then reports each access of the allocator to them, to the byte.
+//! Tells valgrind or AddressSanitizer which memory the allocator has no business with: live allocations, as long as they
+//! are their owner's. They then report each access of the allocator to them: valgrind to the byte, AddressSanitizer to
+//! the byte at the start and to 8 bytes at the end.
 //!
-//! Elsewhere, these are a few instructions that do nothing. They are described in `valgrind.h` and `memcheck.h`, which
-//! are part of valgrind's interface.
+//! Elsewhere, these are a few instructions that do nothing. For valgrind, they are described in `valgrind.h` and
+//! `memcheck.h`, which are part of its interface. For AddressSanitizer, which is a matter of compiling, the flag
+//! `--cfg asan` says that it is there.
 
 /// Makes any access to memory an error.
 pub(crate) fn hide(start: *mut u8, size: usize) {
     const MAKE_MEM_NOACCESS: usize = MEMCHECK;
     request([MAKE_MEM_NOACCESS, start as usize, size, 0, 0, 0]);
+    #[cfg(asan)]
+    // SAFETY: the memory is only marked.
+    unsafe {
+        asan::__asan_poison_memory_region(start.cast(), size);
+    }
 }
 
 /// Undoes what [`hide`] did. What is there counts as written.
 pub(crate) fn show(start: *mut u8, size: usize) {
     const MAKE_MEM_DEFINED: usize = MEMCHECK + 2;
     request([MAKE_MEM_DEFINED, start as usize, size, 0, 0, 0]);
+    #[cfg(asan)]
+    // SAFETY: as above.
+    unsafe {
+        asan::__asan_unpoison_memory_region(start.cast(), size);
+    }
+}
+
+#[cfg(asan)]
+mod asan {
+    use core::ffi::c_void;
+
+    extern "C" {
+        pub(super) fn __asan_poison_memory_region(start: *const c_void, size: usize);
+        pub(super) fn __asan_unpoison_memory_region(start: *const c_void, size: usize);
+        #[cfg(test)]
+        pub(super) fn __asan_address_is_poisoned(start: *const c_void) -> i32;
+    }
 }
 
 /// The first of memcheck's own requests.
@@ -72,5 +96,19 @@ mod tests {
         show(start.wrapping_add(8), 41);
         assert_eq!(state(start, 64), expected(1));
         println!("under valgrind: {is_there}");
+    }
+
+    #[cfg(asan)]
+    #[test]
+    fn address_sanitizer_knows_what_is_hidden() {
+        // SAFETY: nothing is accessed.
+        let is_hidden = |at: *mut u8| unsafe { asan::__asan_address_is_poisoned(at.cast()) != 0 };
+        let mut memory = [0_u64; 8];
+        let start = memory.as_mut_ptr().cast::<u8>();
+        hide(start.wrapping_add(8), 40);
+        let hidden = |at: usize| is_hidden(start.wrapping_add(at));
+        assert!(!hidden(7) && hidden(8) && hidden(47) && !hidden(48));
+        show(start.wrapping_add(8), 40);
+        assert!((0..64).all(|at| !hidden(at)));
     }
 }

@@ -233,6 +233,7 @@ mod tests {
                     core::slice::from_ref(&heap),
                 );
                 shadow.verify();
+                show(ptr, size);
                 // SAFETY: inside of the memory.
                 unsafe { *ptr.add(at) ^= 1 };
                 let shadow = std::panic::AssertUnwindSafe(&shadow);
