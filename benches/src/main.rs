@@ -31,7 +31,8 @@ const ALL: [Task; 19] = [
 ];
 
 /// The figures of `RESULTS_WASM.md`.
-const WASM: [Task; 4] = [Task::WasmBytes, Task::WasmLoops, Task::WasmTraces, Task::WasmProgram];
+const WASM: [Task; 5] =
+    [Task::WasmBytes, Task::WasmLoops, Task::WasmTraces, Task::WasmProgram, Task::WasmThreads];
 
 /// Talc measured beside its peers, all in one interleaved run.
 #[derive(Parser)]
@@ -101,6 +102,8 @@ enum Task {
     WasmTraces,
     /// WebAssembly: a whole program
     WasmProgram,
+    /// WebAssembly: modules with threads
+    WasmThreads,
     /// Firmware: flash and RAM
     Flash,
     /// How much of a small heap can be used, on RISC-V in QEMU
@@ -149,6 +152,7 @@ impl Task {
             Task::WasmLoops => "wasm-loops",
             Task::WasmTraces => "wasm-traces",
             Task::WasmProgram => "wasm-program",
+            Task::WasmThreads => "wasm-threads",
             Task::ReplayPlan => "replay-plan",
             Task::Report => "report",
         }
@@ -236,6 +240,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::WasmLoops => figures::wasm_speed::measure_loops(options)?,
         Task::WasmTraces => figures::wasm_speed::measure_traces(options)?,
         Task::WasmProgram => figures::wasm_speed::measure_program(options)?,
+        Task::WasmThreads => figures::wasm_threads::measure(options)?,
         Task::All | Task::Wasm | Task::Report | Task::ReplayPlan => unreachable!("not a figure"),
     })
 }

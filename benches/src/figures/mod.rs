@@ -21,6 +21,7 @@ pub mod traces;
 pub mod usable;
 pub mod wasm_bytes;
 pub mod wasm_speed;
+pub mod wasm_threads;
 pub mod zkvm;
 
 use crate::contender::{Entry, Kind};

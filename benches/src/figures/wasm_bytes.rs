@@ -7,7 +7,7 @@ use crate::wasm::{everyone, Builder, Contender, Contents, Toolchain, LEVELS, SMA
 use anyhow::Result;
 
 /// Bytes of one contender's modules.
-struct Row {
+pub(super) struct Row {
     contender: Contender,
     /// For each of [`LEVELS`], before and after `wasm-opt`.
     bytes: Vec<(u64, u64)>,
@@ -27,23 +27,7 @@ impl Row {
 /// Measures the figure.
 pub fn measure(options: &Options) -> Result<Figure> {
     let toolchain = Toolchain::find()?;
-    let builder = Builder::new(&toolchain);
-    let contenders = everyone(options);
-    let progress = progress("wasm-bytes", contenders.len());
-    let mut rows = Vec::new();
-    for contender in contenders {
-        progress.step(contender.name);
-        let bytes = |level, contents| builder.bytes(&builder.build(contender, level, contents)?);
-        rows.push(Row {
-            contender,
-            bytes: LEVELS
-                .iter()
-                .map(|&level| bytes(level, Contents::Calls))
-                .collect::<Result<_>>()?,
-            any_alignment: bytes(LEVELS[SMALL_LEVEL], Contents::CallsOfAnyAlignment)?.1,
-        });
-    }
-    drop(progress);
+    let rows = rows(&toolchain, everyone(options), "wasm-bytes")?;
     Ok(Figure {
         id: String::from("wasm-bytes"),
         title: String::from("Bytes of a module"),
@@ -62,7 +46,32 @@ pub fn measure(options: &Options) -> Result<Figure> {
     })
 }
 
-fn table(rows: &[Row]) -> Table {
+/// Builds the modules of these contenders.
+pub(super) fn rows(
+    toolchain: &Toolchain,
+    contenders: Vec<Contender>,
+    what: &str,
+) -> Result<Vec<Row>> {
+    let builder = Builder::new(toolchain);
+    let progress = progress(what, contenders.len());
+    let mut rows = Vec::new();
+    for contender in contenders {
+        progress.step(contender.name);
+        let bytes = |level, contents| builder.bytes(&builder.build(contender, level, contents)?);
+        rows.push(Row {
+            contender,
+            bytes: LEVELS
+                .iter()
+                .map(|&level| bytes(level, Contents::Calls))
+                .collect::<Result<_>>()?,
+            any_alignment: bytes(LEVELS[SMALL_LEVEL], Contents::CallsOfAnyAlignment)?.1,
+        });
+    }
+    Ok(rows)
+}
+
+/// Bytes of each contender's modules.
+pub(super) fn table(rows: &[Row]) -> Table {
     let mut columns = vec![String::from("bytes")];
     for level in LEVELS {
         columns.extend([level.name.to_owned(), format!("{}, wasm-opt -Oz", level.name)]);

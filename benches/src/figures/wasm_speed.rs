@@ -69,19 +69,19 @@ pub fn measure_program(options: &Options) -> Result<Figure> {
 }
 
 /// One contest in one host at one level.
-struct Part {
+pub(super) struct Part {
     host: Host,
-    level: Level,
-    contests: Contests,
+    pub(super) level: Level,
+    pub(super) contests: Contests,
     /// For each workload, what was measured of each contender.
     measured: Vec<Vec<Measured>>,
 }
 
 /// All hosts and levels.
-struct Tournament {
+pub(super) struct Tournament {
     contenders: Vec<Contender>,
     workloads: Vec<String>,
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
     rounds: usize,
 }
 
@@ -95,12 +95,27 @@ impl Tournament {
         what: &str,
     ) -> Result<Self> {
         let mut contenders = allocators(options);
-        // Programs take longest to build. Without tasks, no module takes part.
+        // Programs take longest to build.
         contenders.retain(|each| !(each.variant && contents == Contents::Program));
+        let rounds = options.rounds.unwrap_or(rounds).max(1);
+        Self::of(toolchain, contenders, &HOSTS, tasks, contents, rounds, what)
+    }
+
+    /// These contenders in these hosts.
+    pub(super) fn of(
+        toolchain: &Toolchain,
+        mut contenders: Vec<Contender>,
+        hosts: &[Host],
+        tasks: &[Task],
+        contents: Contents,
+        rounds: usize,
+        what: &str,
+    ) -> Result<Self> {
+        // Without tasks, no module takes part.
         contenders.retain(|_| !tasks.is_empty());
         let builder = Builder::new(toolchain);
         let builds = LEVELS.len() * contenders.len();
-        let progress = progress(what, builds + HOSTS.len() * tasks.len());
+        let progress = progress(what, builds + hosts.len() * tasks.len());
         let mut modules = Vec::new();
         for level in LEVELS {
             for &contender in &contenders {
@@ -108,12 +123,11 @@ impl Tournament {
                 modules.push(builder.build(contender, level, contents)?);
             }
         }
-        let plan =
-            Plan { modules, workloads: tasks, rounds: options.rounds.unwrap_or(rounds).max(1) };
+        let plan = Plan { modules, workloads: tasks, rounds };
         let names: Vec<_> = contenders.iter().map(|each| (each.name, each.kind)).collect();
         let workloads: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
         let mut parts = Vec::new();
-        for host in HOSTS {
+        for &host in hosts {
             let all = host.run(toolchain, &plan, |name| progress.step(name))?;
             for (index, level) in LEVELS.into_iter().enumerate() {
                 let here = index * names.len()..(index + 1) * names.len();
@@ -125,7 +139,7 @@ impl Tournament {
                 parts.push(Part { host, level, contests, measured });
             }
         }
-        Ok(Self { contenders, workloads, parts, rounds: plan.rounds })
+        Ok(Self { contenders, workloads, parts, rounds })
     }
 
     /// What all of these figures have in common.
@@ -141,7 +155,7 @@ impl Tournament {
     }
 
     /// The part in which goals are set, if it was measured.
-    fn goal(&self) -> Option<&Part> {
+    pub(super) fn goal(&self) -> Option<&Part> {
         self.parts.iter().find(|part| (part.host.name, part.level.name) == GOAL)
     }
 
@@ -192,7 +206,7 @@ impl Tournament {
         pages.map(|pages| pages.filter(|&pages| pages > 0).map(|pages| of(pages as f64))).collect()
     }
 
-    fn page_table(&self, part: &Part) -> Table {
+    pub(super) fn page_table(&self, part: &Part) -> Table {
         let title = "Pages of 64 KiB that the memory grew by";
         let columns = [String::from("pages")].into_iter().chain(self.workloads.clone());
         let mut table = Table::new(title, columns);

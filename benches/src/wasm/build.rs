@@ -20,6 +20,14 @@ pub const LEVELS: [Level; 2] = [
     Level { name: "opt-level z", profile: "opt-z" },
 ];
 
+/// How a module with threads is compiled and linked. `wasm/runners/threads.mjs` has the same maximum.
+const THREADS: &str = "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals \
+    -Clink-arg=--import-memory -Clink-arg=--shared-memory -Clink-arg=--max-memory=1073741824 \
+    -Clink-arg=--export=__stack_pointer";
+/// What the workloads of threads need besides.
+const LOCALS: &str = " -Clink-arg=--export=__wasm_init_tls -Clink-arg=--export=__tls_size \
+    -Clink-arg=--export=__tls_align";
+
 /// What a module has besides its allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
@@ -62,10 +70,15 @@ impl<'a> Builder<'a> {
         let features = contender.features.iter().map(|name| format!("contender/{name}"));
         let features: Vec<String> = features.chain(own.iter().map(|&name| name.into())).collect();
         let libraries = match contents {
+            _ if contender.threads => "std,panic_abort",
             Contents::Program => "std,panic_abort",
             _ => "core,alloc,panic_abort",
         };
         let mut cargo = self.toolchain.cargo(libraries);
+        if contender.threads {
+            let locals = if contents == Contents::Workloads { LOCALS } else { "" };
+            cargo.env("RUSTFLAGS", format!("{THREADS}{locals}"));
+        }
         cargo.args(["--profile", level.profile, "--package", package]);
         cargo.arg(format!("--features={}", features.join(",")));
         output(cargo.current_dir(home().join("wasm")))?;

@@ -29,6 +29,9 @@ pub const HOSTS: [Host; 2] = [
     Host { name: "wasmtime", command: Toolchain::wasmtime },
 ];
 
+/// node, for modules with threads.
+pub const WORKERS: Host = Host { name: "node", command: Toolchain::node_with_workers };
+
 /// What a host is given.
 #[derive(Serialize)]
 pub struct Plan<'a> {

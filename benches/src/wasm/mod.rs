@@ -6,9 +6,9 @@ mod toolchain;
 mod workloads;
 
 pub use self::build::{Builder, Contents, Level, LEVELS};
-pub use self::hosts::{rows, Host, Measured, Plan, HOSTS};
+pub use self::hosts::{rows, Host, Measured, Plan, HOSTS, WORKERS};
 pub use self::toolchain::Toolchain;
-pub use self::workloads::{program, recorded, steady, Task};
+pub use self::workloads::{program, recorded, steady, threaded, Task};
 
 use crate::contender::Kind;
 use crate::figures::Options;
@@ -24,10 +24,12 @@ pub struct Contender {
     pub kind: Kind,
     /// Whether it is another one with a feature that leaves something out. Charts have no room.
     pub variant: bool,
+    /// Whether its modules have threads.
+    threads: bool,
 }
 
 const fn contender(name: &'static str, kind: Kind, features: &'static [&'static str]) -> Contender {
-    Contender { name, features, kind, variant: features.len() > 1 }
+    Contender { name, features, kind, variant: features.len() > 1, threads: false }
 }
 
 /// The configuration that values speed.
@@ -56,6 +58,22 @@ const ALL: [Contender; 15] = [
     contender("lol_alloc", Kind::Peer, &["lol_alloc"]),
     contender(FAST_PEER, Kind::Peer, &["wasmalloc"]),
 ];
+
+/// The allocator for threads that allocate at the same time.
+pub const SHARDED: &str = "talc sharded";
+
+/// Those for threads.
+const THREADED: [Contender; 3] = [
+    contender("talc threaded", Kind::Ours, &["talc-threaded"]),
+    contender(SHARDED, Kind::Ours, &["talc-sharded"]),
+    contender("dlmalloc of std", Kind::Peer, &["system"]),
+];
+
+/// Those for threads that take part.
+pub fn with_threads(options: &Options) -> Vec<Contender> {
+    let wanted = THREADED.into_iter().filter(|contender| options.wants(contender.name));
+    wanted.map(|contender| Contender { threads: true, ..contender }).collect()
+}
 
 /// Those that take part; the module without an allocator first.
 pub fn everyone(options: &Options) -> Vec<Contender> {

@@ -11,9 +11,9 @@ const APT: &str = "apt-get install rustc-web rust-web-src lld-19 nodejs npm pyth
 /// The linker.
 const LINKER: &str = "wasm-ld-19";
 
-/// What a module may use, as the compiler says of its target. It is told to `wasm-opt`, as the
+/// What a module may use, as the compiler says of its target, and threads. It is told to `wasm-opt`, as the
 /// section of a module that lists it is stripped.
-const FEATURES: [&str; 7] = [
+const FEATURES: [&str; 8] = [
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",
     "--enable-multivalue",
@@ -21,6 +21,7 @@ const FEATURES: [&str; 7] = [
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-sign-ext",
+    "--enable-threads",
 ];
 
 /// Programs that were found or installed.
@@ -108,10 +109,12 @@ impl Toolchain {
 
     /// node, with the optimising compiler only: otherwise it would compile again while it measures.
     pub(super) fn node(&self) -> Command {
-        let mut node = Command::new("node");
-        node.args(["--no-liftoff", "--no-wasm-lazy-compilation", "--expose-gc"]);
-        node.arg(runners().join("run.mjs"));
-        node
+        node("run.mjs")
+    }
+
+    /// The same for modules with threads.
+    pub(super) fn node_with_workers(&self) -> Command {
+        node("threads.mjs")
     }
 
     /// wasmtime, as its package for Python.
@@ -139,6 +142,14 @@ impl Toolchain {
 /// The folder of the scripts that run modules.
 fn runners() -> PathBuf {
     home().join("wasm").join("runners")
+}
+
+/// node with one of the scripts.
+fn node(script: &str) -> Command {
+    let mut node = Command::new("node");
+    node.args(["--no-liftoff", "--no-wasm-lazy-compilation", "--expose-gc"]);
+    node.arg(runners().join(script));
+    node
 }
 
 /// What a program prints, unless it fails.

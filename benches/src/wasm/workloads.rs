@@ -24,7 +24,9 @@ pub struct Task {
     operations: usize,
     /// Whether fewer operations are as good.
     steady: bool,
-    /// Milliseconds that all operations may take.
+    /// How many workers do this at a time.
+    threads: usize,
+    /// Milliseconds that all operations may take; in modules with threads, that each worker goes on.
     patience: f64,
 }
 
@@ -35,6 +37,9 @@ const LIST_PATIENCE: f64 = 500.0;
 
 /// A module that is slower than this with a program is not measured.
 const PROGRAM_PATIENCE: f64 = 1000.0;
+
+/// Time enough for hundreds of looks at the time.
+const THREADS_PATIENCE: f64 = 100.0;
 
 /// Blocks that are live in the random mix, about.
 const RANDOM_LIVE: usize = 600;
@@ -61,6 +66,21 @@ pub fn steady(folder: &Path, options: &Options) -> Result<Vec<Task>> {
     Ok(tasks)
 }
 
+/// What one worker does, and two at a time. Each does few operations between looks at the time.
+pub fn threaded(options: &Options) -> Vec<Task> {
+    let loops = [("pair", "pair", 0), ("churn", "churn", 2000), ("hand-off", "hand_off", 0)];
+    let tasks = loops.into_iter().flat_map(|(name, run, objects)| {
+        [1, 2].map(|threads| Task {
+            prepare: Some("fill"),
+            prepare_times: objects,
+            threads,
+            patience: THREADS_PATIENCE,
+            ..repeated(&format!("{name}, {threads}"), run, 500)
+        })
+    });
+    tasks.filter(|task| options.wants_trace(&task.name)).collect()
+}
+
 /// A whole program, the export of `wasm/program`: as many steps as it takes to grow and to shrink.
 pub fn program(options: &Options) -> Vec<Task> {
     let task =
@@ -84,6 +104,7 @@ fn repeated(name: &str, run: &'static str, operations: usize) -> Task {
         run,
         operations,
         steady: true,
+        threads: 1,
         patience: STEADY_PATIENCE,
     }
 }
@@ -112,6 +133,7 @@ fn replayed(workload: &Workload, folder: &Path) -> Result<Task> {
         run: "replay",
         operations: workload.measured().len(),
         steady: false,
+        threads: 1,
         patience: LIST_PATIENCE,
     })
 }

@@ -1,12 +1,18 @@
-//! The global allocator of a module, chosen by a feature.
+//! The global allocator of a module, chosen by a feature; and the panic handler, unless there is std.
 
 #![no_std]
+
+#[cfg(feature = "std")]
+extern crate std;
 
 #[cfg(not(any(
     feature = "talc",
     feature = "talc-small",
     feature = "talc-fast",
     feature = "talc-arena",
+    feature = "talc-threaded",
+    feature = "talc-sharded",
+    feature = "system",
     feature = "talc5",
     feature = "rlsf",
     feature = "rlsf-small",
@@ -37,6 +43,18 @@ static GLOBAL: talc::wasm::WasmArenaTalc = {
     unsafe { talc::wasm::new_wasm_arena_allocator(&raw mut ARENA) }
 };
 
+#[cfg(feature = "talc-threaded")]
+#[global_allocator]
+static GLOBAL: talc::wasm::WasmThreadedTalc = talc::wasm::new_wasm_threaded_allocator();
+
+#[cfg(feature = "talc-sharded")]
+#[global_allocator]
+static GLOBAL: talc::wasm::WasmShardedTalc = talc::wasm::new_wasm_sharded_allocator();
+
+#[cfg(feature = "system")]
+#[global_allocator]
+static GLOBAL: std::alloc::System = std::alloc::System;
+
 #[cfg(feature = "talc5")]
 #[global_allocator]
 static GLOBAL: talc5::wasm::WasmDynamicTalc = talc5::wasm::new_wasm_dynamic_allocator();
@@ -62,3 +80,9 @@ static GLOBAL: lol_alloc::AssumeSingleThreaded<lol_alloc::FreeListAllocator> =
 #[cfg(feature = "wasmalloc")]
 #[global_allocator]
 static GLOBAL: wasmalloc::WasmAlloc = wasmalloc::WasmAlloc::new();
+
+#[cfg(not(feature = "std"))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}

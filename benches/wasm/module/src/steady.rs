@@ -1,7 +1,7 @@
 //! Loops that do the same all the time, for as long as the host likes.
 //!
 //! A byte of each block is written when it is obtained and read before it is freed, so that no
-//! call can be left out by the compiler.
+//! call can be left out by the compiler. Each thread of a module with threads has its own objects.
 
 use alloc::alloc::{alloc, dealloc, realloc};
 use core::alloc::Layout;
@@ -19,9 +19,12 @@ struct Object {
     size: usize,
 }
 
+#[cfg_attr(target_feature = "atomics", thread_local)]
 static mut LIVE: [Object; OBJECTS] = [Object { ptr: ptr::null_mut(), size: 0 }; OBJECTS];
+#[cfg_attr(target_feature = "atomics", thread_local)]
 static mut FILLED: u32 = 0;
-static mut STATE: u64 = 0x9e37_79b9_7f4a_7c15;
+#[cfg_attr(target_feature = "atomics", thread_local)]
+pub(crate) static mut STATE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The next number of a xorshift generator: cheap beside any allocator.
 fn random() -> u32 {
@@ -37,7 +40,7 @@ fn random() -> u32 {
 }
 
 /// A random number below `bound`.
-fn below(bound: u32) -> usize {
+pub(crate) fn below(bound: u32) -> usize {
     ((u64::from(random()) * u64::from(bound)) >> 32) as usize
 }
 
@@ -46,7 +49,7 @@ fn layout(size: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, 8) }
 }
 
-fn obtain(size: usize) -> *mut u8 {
+pub(crate) fn obtain(size: usize) -> *mut u8 {
     // SAFETY: no size is zero; a block has at least one byte.
     unsafe {
         let block = alloc(layout(size));
@@ -60,7 +63,7 @@ fn obtain(size: usize) -> *mut u8 {
 
 /// # Safety
 /// - `block` is live and of this size.
-unsafe fn give_back(block: *mut u8, size: usize) {
+pub(crate) unsafe fn give_back(block: *mut u8, size: usize) {
     // SAFETY: required of the caller.
     unsafe {
         block.read_volatile();
