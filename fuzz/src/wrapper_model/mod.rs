@@ -17,7 +17,6 @@ pub use tested::{How, Inspect, Tested};
 
 use crate::action::{layout, Align, Pick, Size};
 use crate::reference::Reference;
-use crate::shadow::check_zeroed;
 use crate::{Backing, Shadow};
 
 /// Bytes in a block, at least.
@@ -267,4 +266,37 @@ fn check_block(block: NonNull<[u8]>, layout: Layout) {
     let addr = block.cast::<u8>().as_ptr() as usize;
     assert_eq!(addr % layout.align(), 0, "{block:p} is not aligned for {layout:?}");
     assert!(block.len() >= layout.size(), "{} bytes for {layout:?}", block.len());
+}
+
+/// Checks that bytes of a live allocation are zero.
+fn check_zeroed(block: *mut u8, from: usize, to: usize) {
+    static ZEROS: [u8; 1024] = [0; 1024];
+    for start in (from..to).step_by(ZEROS.len()) {
+        let zeros = &ZEROS[..ZEROS.len().min(to - start)];
+        // SAFETY: inside of a live allocation, and said to be written.
+        let found = unsafe { core::slice::from_raw_parts(block.add(start), zeros.len()) };
+        if found != zeros {
+            let at = start + found.iter().position(|&byte| byte != 0).unwrap();
+            panic!("byte {at} of {to} is not zero");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::catch_unwind;
+
+    #[test]
+    fn what_is_not_zero_is_noticed() {
+        for at in [0, 1, 1023, 1024, 2999] {
+            let mut memory = vec![0_u8; 3000];
+            let ptr = memory.as_mut_ptr();
+            check_zeroed(ptr, 0, 3000);
+            memory[at] = 1;
+            check_zeroed(memory.as_mut_ptr(), at + 1, 3000);
+            catch_unwind(|| check_zeroed(memory.as_ptr().cast_mut(), 0, 3000)).unwrap_err();
+            catch_unwind(|| check_zeroed(memory.as_ptr().cast_mut(), at, 3000)).unwrap_err();
+        }
+    }
 }
