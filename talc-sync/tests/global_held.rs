@@ -11,6 +11,9 @@ use talc_sync::talc_sources::talc_core::Part;
 use talc_sync::talc_sources::GlobalAllocSource;
 use talc_sync::{RawSpinlock, TalcLock};
 
+/// What the source asks the system for at once.
+const BLOCK: usize = 1 << 20;
+
 /// The system's allocator, and the bytes of it that are in use.
 struct Counted;
 
@@ -61,18 +64,22 @@ fn what_threads_leave_behind() {
     println!("{before} bytes before, {most} at most, {held} after");
     assert!(scans || most >= 4 << 20, "{most} bytes at most: this test shows nothing");
     // A block in which nothing is in use is not held, but for the one with the table. In others, the
-    // test harness may have left something, which began to wait for this test meanwhile.
-    let mut free = 0;
-    let (mut in_use, mut has_table) = (0, false);
+    // test harness may have left something, which began to wait for this test meanwhile; if it left it in the middle of
+    // the first block, so that no gap has half a block, one may be kept.
+    let (mut free, mut largest) = (0, 0);
+    let (mut in_use, mut has_table, mut gap) = (0, false, 0);
     TALC.lock().visit(|part| match part {
-        Part::Base(_) => (in_use, has_table) = (0, false),
+        Part::Base(_) => (in_use, has_table, gap) = (0, false, 0),
         Part::Table { .. } => has_table = true,
         Part::Allocated { .. } => in_use += 1,
         Part::Slab { slots, free_slots, .. } => in_use += slots - free_slots,
-        Part::End(_) => free += usize::from(in_use == 0 && !has_table),
+        Part::Gap { size, .. } => gap = gap.max(size),
+        Part::End(_) if in_use == 0 && !has_table => free += 1,
+        Part::End(_) => largest = largest.max(gap),
         _ => {}
     });
-    assert_eq!(free, 0, "free blocks, of {held} bytes");
+    let most = usize::from(largest < BLOCK / 2);
+    assert!(free <= most, "{free} free blocks, of {held} bytes, beside a gap of {largest}");
     assert!(held <= 4 << 20, "{held} bytes are held");
     assert_eq!(TALC.lock().audit(), Ok(()));
 }
