@@ -178,6 +178,23 @@ mod with_quarantine {
         }
     }
 
+    /// A slot that is kept back is the only memory left, and its slab does not fall empty.
+    #[test]
+    fn one_slot_is_not_refused() {
+        let mut memory = Box::new(Memory([0; 65536]));
+        let layout = LAYOUTS[0];
+        let mut talc = over(&mut memory, 16);
+        let blocks: Vec<_> = std::iter::from_fn(|| talc.try_allocate(layout)).collect();
+        let slot = *blocks.iter().find(|block| block.as_ptr() as usize % 16 == 8).unwrap();
+        for _ in 0..3 {
+            // SAFETY: allocated above.
+            unsafe { talc.deallocate(slot.as_ptr(), layout) };
+            assert_eq!(talc.try_allocate(layout), Some(slot));
+            assert_eq!(talc.try_allocate(layout), None);
+            sound(&mut talc);
+        }
+    }
+
     #[test]
     fn a_smaller_quarantine_gives_back_what_is_too_much() {
         let mut memory = Box::new(Memory([0; 65536]));

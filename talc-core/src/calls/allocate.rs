@@ -3,7 +3,6 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::tier::QUARANTINES;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -69,23 +68,13 @@ impl<
     /// As for [`try_allocate`](Self::try_allocate).
     #[inline]
     pub fn try_allocate_anew(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let mut block = self.allocate_anew(layout);
-        if QUARANTINES && block.is_none() && self.quarantine.count() != 0 {
-            while self.empty_quarantine().is_some() {}
-            block = self.allocate_anew(layout);
-        }
-        self.reported(block)
-    }
-
-    /// As [`try_allocate_anew`](Self::try_allocate_anew), without the quarantine, and without reporting.
-    #[inline]
-    fn allocate_anew(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);
-        if class < CLASSES {
+        let block = if class < CLASSES {
             // SAFETY: the class is one.
             unsafe { self.allocate_small(class, layout) }
         } else {
             self.allocate_chunk(layout)
-        }
+        };
+        self.reported(block)
     }
 }

@@ -32,10 +32,15 @@ impl<
         !Self::KNOWS_BOUNDS || self.books().contain(addr, size)
     }
 
+    /// Returns whether there can be a slot or the payload of a chunk at an address, as far as the bounds of the heaps say.
+    pub(crate) fn can_be_payload(&self, addr: usize) -> bool {
+        addr >= WORD && self.is_within(addr - WORD, CHUNK_UNIT)
+    }
+
     /// Returns whether `links` can be links in a list, or is null.
     fn is_link(&self, links: *mut Links) -> bool {
         let addr = links as usize;
-        links.is_null() || (addr % GRAIN == 0 && self.is_within(addr - WORD, CHUNK_UNIT))
+        links.is_null() || (addr % GRAIN == 0 && self.can_be_payload(addr))
     }
 
     /// Returns whether the head of a bin can point to a gap, or is null.

@@ -98,7 +98,7 @@ impl<
     /// lowest heap base and the highest heap end.
     pub unsafe fn misuse(&self, ptr: *mut u8, layout: Layout) -> Option<Misuse> {
         let addr = ptr as usize;
-        if addr < WORD || !self.is_within(addr - WORD, CHUNK_UNIT) {
+        if !self.can_be_payload(addr) {
             return Some(Misuse::NotAnAllocation);
         }
         // SAFETY: required of the caller.

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use super::search::Gap;
 use crate::memory::chunk::{checked_chunk_size, Chunk, GRAIN};
 use crate::table::Table;
-use crate::tier::CHECKS;
+use crate::tier::{CHECKS, QUARANTINES};
 use crate::tuning::{GAPS_FOR_SLAB, LARGE};
 use crate::{Bins, RawTalc};
 
@@ -53,7 +53,7 @@ impl<
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
         let align = layout.align();
         let mut chunk = self.find_chunk(need, align);
-        if Self::HAS_MAGAZINES && chunk.is_none() {
+        if (Self::HAS_MAGAZINES || QUARANTINES) && chunk.is_none() {
             self.drain_magazines();
             chunk = self.find_chunk(need, align);
         }

@@ -128,7 +128,7 @@ impl<
         self.for_each_magazine(|magazine, index| {
             is_sound &= magazine.all(|block| {
                 let addr = block as usize;
-                if addr < WORD || !self.is_within(addr - WORD, CHUNK_UNIT) {
+                if !self.can_be_payload(addr) {
                     return false;
                 }
                 // SAFETY: between the bounds of the heaps; a slot is only read if it is one.
@@ -158,7 +158,7 @@ impl<
         let mut address = 0;
         let is_sound = self.quarantine.all(|block| {
             address = block as usize;
-            if address < WORD || !self.is_within(address - WORD, CHUNK_UNIT) {
+            if !self.can_be_payload(address) {
                 return false;
             }
             // SAFETY: between the bounds of the heaps.

@@ -7,7 +7,7 @@ use crate::memory::chunk::{Chunk, GRAIN};
 use crate::memory::fill::{seal, SEAL};
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, State, QUIET};
-use crate::tier::CHECKS;
+use crate::tier::{CHECKS, QUARANTINES};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -54,9 +54,16 @@ impl<
             if self.diagnosis.has_found() {
                 return None;
             }
-            let payload = self.allocate_chunk(layout)?;
-            self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
-            Some(payload)
+            if let Some(payload) = self.allocate_chunk(layout) {
+                self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
+                return Some(payload);
+            }
+            if QUARANTINES {
+                // All of the quarantine was emptied in vain, but there may have been slots in it.
+                let slab = self.slab_for(class, layout)?;
+                return self.take_slot(slab, class, layout);
+            }
+            None
         }
     }
 
