@@ -3,7 +3,7 @@
 //! One child process of this program, under valgrind, replays everything that is asked for; after
 //! each replay callgrind dumps what it has counted inside of the measured loop and nowhere else.
 
-use super::{traces, Options};
+use super::{pair, traces, Options};
 use crate::arena::Arena;
 use crate::contender::{baseline, by_name, with_shards, Entry, Kind};
 use crate::replay::{Slots, Verdict};
@@ -110,7 +110,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
         title: String::from("Instructions and mispredicted branches"),
         text: format!(
             "Counted by `valgrind --tool=callgrind --branch-sim=yes` over the first {CALLS} calls \
-             of each trace, over random actions and over churn, without those of the measuring loop. The same \
+             of each trace, over random actions, churn, and the patterns of the figure `pair`, without those of the measuring loop. The same \
              from run to run; the simulated branch predictor is simpler than a real one. A dash: \
              too slow to be run under valgrind. snmalloc does not start there. \"talc sharded\" is \
              `TalcSharded`, with the instructions of its locks; one thread uses it."
@@ -132,10 +132,12 @@ fn workloads(options: &Options) -> Result<Vec<Workload>> {
         .into_iter()
         .map(|subject| subject.workload.window(0, CALLS))
         .collect();
-    for max_size in [200, 3000, 30_000] {
-        let plan = Plan { max_size, live: 300, realloc: false, actions: 20_000, seed: 42 };
-        let mut workload = plan.build();
-        workload.name = format!("random {max_size}");
+    for (max_size, live, realloc) in
+        [(200, 300, false), (3000, 300, false), (30_000, 300, false), (10_000, 3000, true)]
+    {
+        let mut workload = Plan { max_size, live, realloc, actions: 20_000, seed: 42 }.build();
+        let resized = if realloc { ", realloc" } else { "" };
+        workload.name = format!("random {max_size}{resized}");
         if options.wants_trace(&workload.name) {
             workloads.push(workload);
         }
@@ -147,6 +149,7 @@ fn workloads(options: &Options) -> Result<Vec<Workload>> {
             workloads.push(workload);
         }
     }
+    workloads.extend(pair::workloads().into_iter().filter(|one| options.wants_trace(&one.name)));
     Ok(workloads)
 }
 

@@ -13,9 +13,7 @@ const CALLS: usize = 20_000;
 
 /// Measures the figure.
 pub fn measure(options: &Options) -> Figure {
-    let pairs = [8, 32, 100, 512, 2000, 20_000].map(pair);
-    let mixed = [stack(), queue(), vector()];
-    let subjects: Vec<Subject> = pairs.into_iter().chain(mixed).map(Subject::from).collect();
+    let subjects: Vec<Subject> = workloads().into_iter().map(Subject::from).collect();
     let contests = Contests::run(&options.select(everyone()), &subjects, options.setup(25), "pair");
     let title = "Pairs, stacks, queues and a growing vector";
     Figure {
@@ -31,6 +29,12 @@ pub fn measure(options: &Options) -> Figure {
         losses: contests.losses("pair"),
         ..Figure::default()
     }
+}
+
+/// What is measured.
+pub fn workloads() -> Vec<Workload> {
+    let pairs = [8, 32, 100, 512, 2000, 20_000].map(pair);
+    pairs.into_iter().chain([stack(), queue(), vector()]).collect()
 }
 
 /// A heap with something in it, and the gaps that come of use.
