@@ -55,7 +55,7 @@ pub(crate) fn more_threads_than_cores(scans: bool) {
         std::process::abort();
     });
     let threads = thread::available_parallelism().map_or(8, |cores| (2 * cores.get()).max(8));
-    let parcels = rounds(if scans { 2_000 } else { 100_000 }) / threads;
+    let parcels = rounds(if scans { 2_000 } else { 30_000 }) / threads;
     for wave in 0..2 {
         let (first, mut receiver) = channel();
         let mut workers = Vec::new();
