@@ -115,8 +115,8 @@ pub use tuning::SEARCH_LIMIT;
 ///   current slabs are `QUIET`. What is in a magazine or in the quarantine counts as in use here.
 /// - **I15**: each block in a magazine belongs to the allocator, and is in one magazine, once: a slot in
 ///   that of a class that it is large enough for, or a chunk in that of its size. A magazine ends at a
-///   constant. With a table in a heap, there are none of chunks until the heap is large, and they are empty
-///   while they are closed.
+///   constant. With a table in a heap, there are none of chunks until the heap is large. While they are
+///   closed, only the first `Books::closing` of them have chunks.
 /// - **I16**: each block in the quarantine belongs to the allocator, is in it once, and in no magazine: a slot that
 ///   counts as in use, or an allocated chunk that is no slab.
 ///

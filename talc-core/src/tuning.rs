@@ -28,6 +28,10 @@ pub(crate) const GAPS_FOR_SLAB: usize = 2;
 /// heaps. With twice this number, heaps of a few MiB are up to 50% slower, and tight ones 0.5% smaller.
 pub(crate) const OPEN_PART: usize = 32;
 
+/// As [`OPEN_PART`] while heaps are roomy. Then slabs are hardly ever missing: a queue of 200 small objects beside others,
+/// in 2 MiB, takes a quarter of the time.
+pub(crate) const OPEN_PART_ROOMY: usize = 28;
+
 /// The first slab of all may take one part in this many. So a tiny heap gets none, but one of 64 KiB,
 /// a page of WebAssembly, does.
 pub(crate) const FIRST_PART: usize = 15;
@@ -51,8 +55,12 @@ pub(crate) const COMPLETE_BESIDE: usize = 24;
 /// There are magazines of chunks in heaps of at least this many times their size.
 pub(crate) const KEPT_BESIDE: usize = 128;
 
-/// A magazine may have one byte for each this many of the heaps.
+/// A magazine of slots may have one byte for each this many of the heaps.
 pub(crate) const MAGAZINE_PART: usize = 1024;
+
+/// A magazine of chunks may have this many times as many bytes as one of slots. With 1, random sizes up to 1,000 in an
+/// arena of 2 MiB take 1.5 times as long.
+pub(crate) const KEPT_TIMES: usize = 4;
 
 /// Maximum number of slots in a magazine.
 pub(crate) const MAX_READY: usize = 32;
@@ -60,6 +68,12 @@ pub(crate) const MAX_READY: usize = 32;
 /// Maximum number of chunks in a magazine.
 pub(crate) const MAX_KEPT: usize = 8;
 
-/// Chunks are kept as long as there is a gap of one part in this many of the heaps. When there is one twice
-/// as large, they are kept again.
-pub(crate) const ROOMY_PART: usize = 4;
+/// Heaps are roomy, and chunks kept, as long as there is a gap of this many sixteenths of them. With 5, the smallest heaps
+/// are 0.3% larger.
+pub(crate) const ROOMY_SIXTEENTHS: usize = 7;
+
+/// When there is a gap of this many sixteenths of the heaps, they are roomy again.
+pub(crate) const ROOMY_AGAIN_SIXTEENTHS: usize = 9;
+
+/// Maximum number of closed magazines of chunks that are looked at in one call, for one chunk to give back.
+pub(crate) const CLOSED_AT_ONCE: usize = 8;

@@ -270,8 +270,8 @@ impl<B: Binning> CoreModel<B> {
         let reserved = unsafe { self.talc.reserved(heap.end) };
         let is_top_free = reserved.up_to.as_ptr() <= ptr;
         if let Some(end) = touched {
-            if self.talc.has_quarantine() {
-                // Another block was freed.
+            if self.keeps_blocks() {
+                // Another block was given back, too.
                 assert!(self.heaps().iter().any(|heap| heap.end == end.as_ptr() as usize));
             } else {
                 assert!(is_top_free && end == heap.end);

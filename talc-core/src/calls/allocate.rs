@@ -73,7 +73,10 @@ impl<
             // SAFETY: the class is one.
             unsafe { self.allocate_small(class, layout) }
         } else {
-            self.allocate_chunk(layout)
+            match self.pop_chunk(layout) {
+                None => self.allocate_chunk(layout),
+                block => block,
+            }
         };
         self.reported(block)
     }

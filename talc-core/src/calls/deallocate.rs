@@ -25,7 +25,8 @@ impl<
     /// it does so again only if [`watch`](Self::watch) was called meanwhile, or something other
     /// than slots was allocated there. In WebAssembly, [`CompactBins`](crate::CompactBins) with
     /// slabs do not promise this; nor does an allocator that [has magazines](Self::has_magazines) or a
-    /// [quarantine](Self::set_quarantine), as what is in one counts as in use here. [`trim`](Self::trim) empties them.
+    /// [quarantine](Self::set_quarantine), as what is in one counts as in use here. [`trim`](Self::trim) empties them. When
+    /// a block leaves one because of this call, the top of its heap may fall free, and the end of that heap is returned.
     ///
     /// If a slab falls empty or a gap becomes large, it may return the heap end that was given to
     /// [`remind`](Self::remind).
@@ -131,13 +132,30 @@ impl<
         unsafe {
             if self.quarantine.is_open() {
                 self.give_back_late(ptr)
-            } else if self.keep_chunk(Chunk::of_payload(ptr)) {
-                None
             } else {
-                let touched = self.free_chunk(Chunk::of_payload(ptr));
-                self.reported(touched)
+                let chunk = Chunk::of_payload(ptr);
+                match self.keep_chunk(chunk) {
+                    Some(true) => None,
+                    Some(false) => {
+                        let touched = self.free_chunk(chunk);
+                        self.reported(touched)
+                    }
+                    None => self.give_back_beside_full(chunk),
+                }
             }
         }
+    }
+
+    /// Frees a chunk whose magazine is full. Out of line, so that the caller needs no stack.
+    ///
+    /// # Safety
+    /// As for [`give_back_chunk`](Self::give_back_chunk).
+    #[inline(never)]
+    unsafe fn give_back_beside_full(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
+        self.shut_if_tight();
+        // SAFETY: required of the caller.
+        let touched = unsafe { self.free_chunk(chunk) };
+        self.reported(touched)
     }
 
     /// Makes a chunk a gap. Returns what [`deallocate`](Self::deallocate) does.
@@ -150,6 +168,9 @@ impl<
         unsafe {
             let header = chunk.header();
             self.uncount_small_chunk(header);
+            if Self::GATES_KEPT && self.books().closing() != 0 {
+                return self.free_while_closing(chunk, header);
+            }
             self.free(chunk, header)
         }
     }

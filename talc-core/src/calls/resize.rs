@@ -10,6 +10,7 @@ use crate::memory::fill::{seal, SEAL};
 use crate::memory::header::{Below, Header};
 use crate::memory::slab::{is_slot, Slab};
 use crate::tier::CHECKS;
+use crate::tuning::LARGE;
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
@@ -95,6 +96,9 @@ impl<
                 self.check_gap(chunk.above(size), above, chunk.addr() + need);
                 let is_filled = above.is_filled();
                 self.occupy(chunk, size + above.size(), need, header.below(), is_filled);
+                if need >= LARGE {
+                    self.shut_if_tight();
+                }
             }
             chunk.set_layout_size(new_size);
         }

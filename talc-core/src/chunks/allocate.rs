@@ -20,16 +20,9 @@ impl<
         const INSIDE: usize,
     > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
-    /// Allocates a chunk.
+    /// Allocates a chunk out of a gap.
     pub(crate) fn allocate_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let need = checked_chunk_size(layout.size())?;
-        if Self::KEEPS_CHUNKS && layout.align() <= GRAIN {
-            if let Some(chunk) = self.pop_chunk(need) {
-                self.tally.record(|counters| counters.allocated(layout.size()));
-                // SAFETY: it is no longer in its magazine (I15).
-                return Some(unsafe { chunk.allocation(layout.size()) });
-            }
-        }
         if Self::SEARCHES_LISTS && layout.align() <= GRAIN && need < LARGE {
             // SAFETY: where a bit is set, there is a table; the bin that is found is not empty (I8),
             // and all its gaps are large enough.
@@ -52,6 +45,10 @@ impl<
     #[cold]
     fn allocate_with_search(&mut self, layout: Layout, need: usize) -> Option<NonNull<u8>> {
         let align = layout.align();
+        if need >= LARGE {
+            self.shut_if_tight_without(need);
+            self.close_some();
+        }
         let mut chunk = self.find_chunk(need, align);
         if (Self::HAS_MAGAZINES || QUARANTINES) && chunk.is_none() {
             self.drain_magazines();

@@ -239,6 +239,7 @@ impl<
             }
             // Those of chunks are empty, and opened when the room for them is found out anew.
             (*Table::books(new)).kept = 0;
+            (*Table::books(new)).roomy_bin_or_closing = 0;
             (*Table::books(new)).allowance = 0;
             if offset != 0 {
                 let books = if has_slab_books { Table::slabs(old).read() } else { SlabBooks::ZERO };

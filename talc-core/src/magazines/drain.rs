@@ -44,13 +44,16 @@ impl<
     pub(super) fn empty_kept(&mut self) -> Option<NonNull<u8>> {
         // SAFETY: as there.
         unsafe {
-            for index in 0..self.kept_count() {
+            for index in 0..self.filled_count() {
                 while let Some(chunk) = self.pop_kept(index) {
                     let touched = self.free(chunk, chunk.header());
                     if touched.is_some() {
                         return touched;
                     }
                 }
+            }
+            if self.books().closing() != 0 {
+                self.books_mut().roomy_bin_or_closing = 0;
             }
         }
         None
@@ -74,7 +77,7 @@ impl<
                     visitor(magazine, None);
                 }
             }
-            for index in 0..self.kept_count() {
+            for index in 0..self.filled_count() {
                 let magazine = &*Table::kept(self.table(), index);
                 if magazine.is_made() {
                     visitor(magazine, Some(index));

@@ -4,8 +4,8 @@ use core::alloc::Layout;
 use core::mem;
 use core::ptr::{addr_of_mut, NonNull};
 
-use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, WORD};
-use crate::memory::fill::{fill_block, find_written_in, seal};
+use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, WORD};
+use crate::memory::fill::{fill_block, find_written_in, seal, SEAL};
 use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
@@ -43,14 +43,23 @@ impl<
         unsafe { Table::ready(self.table()).add(class) }
     }
 
-    /// Returns the number of magazines of chunks.
-    pub(super) fn kept_count(&self) -> usize {
+    /// Returns the number of magazines of chunks that are open.
+    fn kept_count(&self) -> usize {
         if !Self::KEEPS_CHUNKS {
             0
         } else if Self::IS_TABLE_INSIDE {
             KEPT
         } else {
             self.books().kept.into()
+        }
+    }
+
+    /// Returns the number of magazines in which there may be chunks.
+    pub(super) fn filled_count(&self) -> usize {
+        if Self::GATES_KEPT {
+            self.kept_count().max(self.books().closing())
+        } else {
+            self.kept_count()
         }
     }
 
@@ -154,7 +163,7 @@ impl<
     /// Takes a chunk from a magazine of chunks, whoever it is for.
     ///
     /// # Safety
-    /// `index` must be less than [`kept_count`](Self::kept_count).
+    /// `index` must be less than [`filled_count`](Self::filled_count).
     #[inline]
     pub(super) unsafe fn pop_kept(&mut self, index: usize) -> Option<Chunk> {
         // SAFETY: the magazine exists, as required of the caller; what is in it is chunks of its size, and
@@ -298,28 +307,39 @@ impl<
         }
     }
 
-    /// Takes a chunk of exactly `need` bytes from its magazine.
+    /// Allocates a chunk of exactly the size for a layout from its magazine.
     #[inline]
-    pub(crate) fn pop_chunk(&mut self, need: usize) -> Option<Chunk> {
-        let index = Self::kept_index(need);
-        if !Self::KEEPS_CHUNKS || index >= self.kept_count() {
+    pub(crate) fn pop_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if !Self::KEEPS_CHUNKS || layout.align() > GRAIN {
             return None;
         }
-        // SAFETY: the magazine exists.
-        unsafe { self.pop_kept(index) }
+        // As the size of the chunk, but for sizes that are too small or too large to have a magazine.
+        let around = layout.size().wrapping_add(SEAL + WORD + (GRAIN - 1));
+        let index = Self::kept_index(around);
+        if index >= self.kept_count() {
+            return None;
+        }
+        debug_assert!(index == Self::kept_index(chunk_size(layout.size())));
+        // SAFETY: the magazine exists; what is popped is no longer in it (I15).
+        unsafe {
+            let chunk = self.pop_kept(index)?;
+            self.tally.record(|counters| counters.allocated(layout.size()));
+            Some(chunk.allocation(layout.size()))
+        }
     }
 
-    /// Puts a chunk into the magazine of its size. Returns whether there is one, and room.
+    /// Puts a chunk into the magazine of its size. Returns whether it did; `None` if the magazine is full, which is when
+    /// [`shut_if_tight`](Self::shut_if_tight) is to be called.
     ///
     /// # Safety
     /// The chunk must be allocated, and its owner gives it up.
     #[inline]
-    pub(crate) unsafe fn keep_chunk(&mut self, chunk: Chunk) -> bool {
+    pub(crate) unsafe fn keep_chunk(&mut self, chunk: Chunk) -> Option<bool> {
         // SAFETY: required of the caller.
         let header = unsafe { chunk.header() };
         let index = Self::kept_index(header.size());
         if !Self::KEEPS_CHUNKS || index >= self.kept_count() {
-            return false;
+            return Some(false);
         }
         // SAFETY: the magazine exists; the chunk is the allocator's again.
         unsafe {
@@ -328,13 +348,12 @@ impl<
                 magazine.write(Magazine::with_room(self.kept_room(index)));
             }
             if !Magazine::push(magazine, chunk.payload()) {
-                self.shut_if_tight();
-                return false;
+                return None;
             }
             chunk.set_header(header.with_mark());
             fill_block(chunk.payload(), header.size() - WORD);
             self.tally.record(|counters| counters.gap_added(header.size()));
-            true
+            Some(true)
         }
     }
 }

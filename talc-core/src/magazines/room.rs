@@ -1,10 +1,16 @@
 //! How much magazines may hold: a share of the heaps.
 
-use crate::memory::chunk::{CHUNK_UNIT, GRAIN};
+use core::ptr::NonNull;
+
+use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
 use crate::table::Table;
-use crate::tuning::{MAGAZINE_PART, MAX_KEPT, MAX_READY, ROOMY_PART};
+use crate::tuning::{
+    CLOSED_AT_ONCE, KEPT_TIMES, MAGAZINE_PART, MAX_KEPT, MAX_READY, ROOMY_AGAIN_SIXTEENTHS,
+    ROOMY_SIXTEENTHS,
+};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -35,7 +41,7 @@ impl<
         } else if Self::IS_TABLE_INSIDE {
             MAX_READY
         } else {
-            self.share(Slab::slot_size(class)).min(MAX_READY)
+            self.share(1, Slab::slot_size(class)).min(MAX_READY)
         }
     }
 
@@ -44,23 +50,28 @@ impl<
         if Self::IS_TABLE_INSIDE {
             MAX_KEPT
         } else {
-            self.share(CHUNK_UNIT + (CLASSES + index) * GRAIN).min(MAX_KEPT)
+            self.share(KEPT_TIMES, CHUNK_UNIT + (CLASSES + index) * GRAIN).min(MAX_KEPT)
         }
     }
 
-    /// Returns how many blocks of `size` bytes a magazine may have. Not quite as many as the allowance is
-    /// for, as that would take a division.
-    fn share(&self, size: usize) -> usize {
+    /// Returns how many blocks of `size` bytes a magazine may have that has this many times the allowance. Not quite as
+    /// many as that is for, as that would take a division.
+    fn share(&self, times: usize, size: usize) -> usize {
         let log2 = usize::BITS - (size - 1).leading_zeros();
-        ((1_usize << self.books().allowance) / 2) >> log2
+        ((times << self.books().allowance) / 2) >> log2
+    }
+
+    /// Returns whether heaps are roomy: whether there are magazines of chunks, and they are open.
+    pub(crate) fn is_roomy(&self) -> bool {
+        Self::GATES_KEPT && self.books().kept != 0
     }
 
     /// Closes the magazines of chunks if there is no gap that is large beside the heaps: what they keep would
     /// be missing where other sizes are needed.
     #[inline]
-    pub(super) fn shut_if_tight(&mut self) {
-        if Self::GATES_KEPT {
-            let bin = self.books().roomy_bin.into();
+    pub(crate) fn shut_if_tight(&mut self) {
+        if self.is_roomy() {
+            let bin = self.books().roomy_bin_or_closing.into();
             // SAFETY: there is a chunk, and so a table.
             if unsafe { Table::first_from(self.table(), bin) }.is_none() {
                 self.shut_kept();
@@ -68,12 +79,66 @@ impl<
         }
     }
 
-    /// Closes the magazines of chunks, until there is a large gap again.
-    #[cold]
+    /// As [`shut_if_tight`](Self::shut_if_tight), before a chunk of `need` bytes is taken out of a gap.
+    pub(crate) fn shut_if_tight_without(&mut self, need: usize) {
+        if self.is_roomy() {
+            let bin = Self::bin_of(self.roomy_size().saturating_add(need));
+            // SAFETY: there are magazines, and so a table.
+            if unsafe { Table::first_from(self.table(), bin) }.is_none() {
+                self.shut_kept();
+            }
+        }
+    }
+
+    /// Returns the size of a gap that makes heaps roomy.
+    fn roomy_size(&self) -> usize {
+        self.books().heap_bytes / 16 * ROOMY_SIXTEENTHS
+    }
+
+    /// Closes the magazines of chunks, until there is a large gap again. What is in them is given back
+    /// [by and by](Self::close_some).
     fn shut_kept(&mut self) {
-        while self.empty_kept().is_some() {}
         // SAFETY: there is a chunk, and so a table.
-        unsafe { self.books_mut() }.kept = 0;
+        let books = unsafe { self.books_mut() };
+        books.roomy_bin_or_closing = books.kept;
+        books.kept = 0;
+    }
+
+    /// Gives back the next one of the chunks that are left in closed magazines. Returns what
+    /// [`deallocate`](Self::deallocate) does.
+    #[cold]
+    pub(crate) fn close_some(&mut self) -> Option<NonNull<u8>> {
+        if !Self::GATES_KEPT {
+            return None;
+        }
+        for _ in 0..CLOSED_AT_ONCE {
+            let index = self.books().closing().checked_sub(1)?;
+            // SAFETY: there is such a magazine, and so a table; what is in magazines is the allocator's (I15).
+            unsafe {
+                if let Some(chunk) = self.pop_kept(index) {
+                    return self.free(chunk, chunk.header());
+                }
+                self.books_mut().roomy_bin_or_closing = index as u16;
+            }
+        }
+        None
+    }
+
+    /// As [`free`](Self::free), while there are chunks in closed magazines: gives back one of these, too.
+    ///
+    /// # Safety
+    /// As there.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn free_while_closing(
+        &mut self,
+        chunk: Chunk,
+        header: Header,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        let touched = unsafe { self.free(chunk, header) };
+        let other = self.close_some();
+        touched.or(other)
     }
 
     /// Opens the magazines of chunks again if they are closed and a gap of `size` bytes is large enough.
@@ -88,29 +153,42 @@ impl<
             && Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_kept(
                 books.heads.into(),
             )
-            && size >= books.heap_bytes / ROOMY_PART * 2
+            && books.allowance != 0
+            && size >= books.heap_bytes / 16 * ROOMY_AGAIN_SIXTEENTHS
         {
-            // SAFETY: required of the caller.
+            // SAFETY: required of the caller; they are made where there is an allowance.
             unsafe { self.open_kept() };
         }
     }
 
-    /// Opens the magazines of chunks again, as a gap is large enough.
+    /// Opens the magazines of chunks. Those that were closed before they were empty keep what they have.
     ///
     /// # Safety
-    /// There must be a table, and the magazines must be closed.
+    /// There must be a table that has them, and they must be [made](Self::make_kept).
     #[cold]
-    pub(crate) unsafe fn open_kept(&mut self) {
+    unsafe fn open_kept(&mut self) {
+        let bin = Self::bin_of(self.roomy_size());
+        // SAFETY: required of the caller.
+        let books = unsafe { self.books_mut() };
+        books.kept = KEPT as u16;
+        books.roomy_bin_or_closing = bin as u16;
+    }
+
+    /// Makes the magazines of chunks, with the room that suits the heaps, if the table has them, and opens them.
+    ///
+    /// # Safety
+    /// There must be a table, and nothing in such a magazine.
+    unsafe fn make_kept(&mut self) {
         // SAFETY: required of the caller.
         unsafe {
             if Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_kept(
                 self.books().heads.into(),
             ) {
-                self.books_mut().kept = KEPT as u16;
                 for index in 0..KEPT {
                     let magazine = Magazine::with_room(self.kept_room(index));
                     Table::kept(self.table_mut(), index).write(magazine);
                 }
+                self.open_kept();
             }
         }
     }
@@ -135,8 +213,9 @@ impl<
                 (usize::BITS - part.leading_zeros()) as u8
             };
             let old = books.allowance;
-            let bytes = books.heap_bytes;
-            self.books_mut().roomy_bin = Self::bin_of(bytes / ROOMY_PART) as u16;
+            if self.is_roomy() {
+                self.books_mut().roomy_bin_or_closing = Self::bin_of(self.roomy_size()) as u16;
+            }
             if allowance == old {
                 return;
             }
@@ -146,7 +225,7 @@ impl<
                 let room = self.ready_room(class);
                 self.ready_mut(class).write(Magazine::with_room(room));
             }
-            self.open_kept();
+            self.make_kept();
         }
     }
 }

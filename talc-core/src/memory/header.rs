@@ -121,9 +121,21 @@ impl Header {
         Self(self.0 | Self::MARK)
     }
 
+    /// As [`with_mark`](Self::with_mark), of a header without one.
+    ///
+    /// This and what takes a flag away is arithmetic, as compilers make `|` and `&` a write of one byte. A load of the
+    /// whole word has to wait until that is in the cache: a pair of 512 bytes took 6.8 ns instead of 3.6.
+    #[inline]
+    pub(crate) const fn marked(self) -> Self {
+        debug_assert!(!self.is_marked());
+        Self(self.0.wrapping_add(Self::MARK))
+    }
+
+    /// Returns this header, which must have a mark, without it.
     #[inline]
     pub(crate) const fn without_mark(self) -> Self {
-        Self(self.0 & !Self::MARK)
+        debug_assert!(self.is_marked());
+        Self(self.0.wrapping_sub(Self::MARK))
     }
 
     #[inline]
@@ -145,7 +157,8 @@ impl Header {
 
     #[inline]
     pub(crate) const fn without_below_free(self) -> Self {
-        Self(self.0 & !Self::BELOW_FREE)
+        debug_assert!(self.is_below_free());
+        Self(self.0.wrapping_sub(Self::BELOW_FREE))
     }
 
     /// Returns what stands below the chunk.
@@ -233,18 +246,21 @@ mod tests {
                             says(header.with_mark()),
                             (is_gap, true, is_below_free, is_base)
                         );
-                        assert_eq!(
-                            says(header.without_mark()),
-                            (is_gap, false, is_below_free, is_base)
-                        );
+                        if is_marked {
+                            let unmarked = header.without_mark();
+                            assert_eq!(says(unmarked), (is_gap, false, is_below_free, is_base));
+                            assert!(unmarked.marked() == header);
+                        }
                         assert_eq!(
                             says(header.with_below_free()),
                             (is_gap, is_marked, true, is_base)
                         );
-                        assert_eq!(
-                            says(header.without_below_free()),
-                            (is_gap, is_marked, false, is_base)
-                        );
+                        if is_below_free {
+                            assert_eq!(
+                                says(header.without_below_free()),
+                                (is_gap, is_marked, false, is_base)
+                            );
+                        }
                         // What has a slab's size and a mark is one, and nothing else.
                         for slab in (8..16).map(|n| 1 << n) {
                             // The rule only holds for marked chunks and bases' flags that slabs can have.

@@ -5,7 +5,7 @@ use core::alloc::Layout;
 use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN};
 use crate::memory::header::Header;
 use crate::memory::slab::Slab;
-use crate::tuning::{FIRST_PART, MAX_SPARES, OPEN_PART, WANTED};
+use crate::tuning::{FIRST_PART, MAX_SPARES, OPEN_PART, OPEN_PART_ROOMY, WANTED};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -53,7 +53,8 @@ impl<
 
     /// Returns whether one slab with free slots more than `others` takes little of the heaps.
     fn is_cheap(&self, others: usize) -> bool {
-        others * OPEN_PART + FIRST_PART <= self.books().heap_bytes / SLAB
+        let part = if self.is_roomy() { OPEN_PART_ROOMY } else { OPEN_PART };
+        others * part + FIRST_PART <= self.books().heap_bytes / SLAB
     }
 
     /// Notes that there are this many more slabs, or fewer, that are current, partial or spare.
@@ -100,7 +101,7 @@ impl<
             let header = chunk.header();
             let index = Self::small_chunk_index(header.size());
             if index < CLASSES {
-                chunk.set_header(header.with_mark());
+                chunk.set_header(header.marked());
                 *self.small_chunks(index) += 1;
             }
         }

@@ -64,10 +64,11 @@ pub(crate) struct Books {
     pub(crate) is_complete: bool,
     /// How many bytes a magazine may have: 0 for none, n for 2 to the power of n - 1.
     pub(crate) allowance: u8,
-    /// The number of magazines of chunks that are open.
+    /// The number of magazines of chunks if they are open, else 0.
     pub(crate) kept: u16,
-    /// The first bin of gaps that are large beside the heaps. Without such a gap, no chunk is kept.
-    pub(crate) roomy_bin: u16,
+    /// While they are open: the first bin of gaps that are large beside the heaps. Without such a gap, they are closed.
+    /// While they are closed: how many of them, from the first one on, may still have chunks.
+    pub(crate) roomy_bin_or_closing: u16,
 }
 
 /// What is known of slabs other than the current ones. A table in a heap has it if a heap can have
@@ -118,11 +119,21 @@ impl Books {
         is_complete: false,
         allowance: 0,
         kept: 0,
-        roomy_bin: 0,
+        roomy_bin_or_closing: 0,
     };
 
     /// The books of no heap, which do not begin with 0.
     const NOTHING: Self = Self { lowest: usize::MAX, ..Self::ZERO };
+
+    /// Returns how many magazines of chunks may still have some, though they are closed.
+    #[inline]
+    pub(crate) fn closing(&self) -> usize {
+        if self.kept == 0 {
+            self.roomy_bin_or_closing.into()
+        } else {
+            0
+        }
+    }
 
     /// Returns whether `size` bytes at `addr` lie between the lowest heap base and the highest heap
     /// end.
