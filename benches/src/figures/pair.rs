@@ -2,8 +2,8 @@
 
 use super::speed::Contests;
 use super::Options;
-use crate::contender::everyone;
-use crate::report::Figure;
+use crate::contender::{baseline, everyone, ours};
+use crate::report::{Bar, Figure};
 use crate::rounds::Subject;
 use crate::workload::{BlockId, Builder, Workload};
 use std::collections::VecDeque;
@@ -11,10 +11,23 @@ use std::collections::VecDeque;
 /// Calls per workload, about.
 const CALLS: usize = 20_000;
 
+/// The workloads that have a goal.
+const GOALS: [&str; 4] = ["pair of 512", "pair of 2000", "stack", "queue"];
+
 /// Measures the figure.
 pub fn measure(options: &Options) -> Figure {
     let subjects: Vec<Subject> = workloads().into_iter().map(Subject::from).collect();
     let contests = Contests::run(&options.select(everyone()), &subjects, options.setup(25), "pair");
+    // What is slower than this would be a cliff for a program that does little else.
+    let bars =
+        contests.workloads.iter().zip(contests.speedups(ours())).filter_map(|(name, speed)| {
+            GOALS.contains(&name.as_str()).then(|| Bar {
+                what: format!("{name}, speed over {}", baseline()),
+                goal: 1.3,
+                at_least: true,
+                value: speed.unwrap_or(f64::NAN),
+            })
+        });
     let title = "Pairs, stacks, queues and a growing vector";
     Figure {
         id: String::from("pair"),
@@ -27,6 +40,7 @@ pub fn measure(options: &Options) -> Figure {
         tables: vec![contests.ratio_table(), contests.time_table()],
         charts: vec![contests.chart("pair", title)],
         losses: contests.losses("pair"),
+        bars: bars.collect(),
         ..Figure::default()
     }
 }
