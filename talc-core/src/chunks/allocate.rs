@@ -47,7 +47,9 @@ impl<
         let align = layout.align();
         if need >= LARGE {
             self.shut_if_tight_without(need);
-            self.close_some();
+            if Self::GATES_KEPT && self.books().closing() != 0 {
+                self.close_some();
+            }
         }
         let mut chunk = self.find_chunk(need, align);
         if (Self::HAS_MAGAZINES || QUARANTINES) && chunk.is_none() {

@@ -53,8 +53,10 @@ impl<
 
     /// Returns whether one slab with free slots more than `others` takes little of the heaps.
     fn is_cheap(&self, others: usize) -> bool {
-        let part = if self.is_roomy() { OPEN_PART_ROOMY } else { OPEN_PART };
-        others * part + FIRST_PART <= self.books().heap_bytes / SLAB
+        let slabs = self.books().heap_bytes / SLAB;
+        // In this order, the first slabs, which take longest, are not asked for more.
+        others * OPEN_PART + FIRST_PART <= slabs
+            || (self.is_roomy() && others * OPEN_PART_ROOMY + FIRST_PART <= slabs)
     }
 
     /// Notes that there are this many more slabs, or fewer, that are current, partial or spare.
