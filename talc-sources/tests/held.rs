@@ -5,11 +5,15 @@ mod common;
 
 use std::alloc::Layout;
 
-use common::*;
+use common::{bytes, rounds, Backing, BlockSource, Random};
 use talc_sources::Talc;
 
 /// Large enough for slabs and magazines.
 const USUAL: usize = 1 << 20;
+
+common::for_each_block_source! {
+    one_block_is_held_in_the_end,
+}
 
 fn one_block_is_held_in_the_end<K: BlockSource>() {
     let mut random = Random(0x1234_5678_9ABC);
@@ -38,14 +42,4 @@ fn one_block_is_held_in_the_end<K: BlockSource>() {
         }
         assert_eq!(backing.blocks(), 1);
     }
-}
-
-#[test]
-fn of_a_global_allocator() {
-    one_block_is_held_in_the_end::<OfGlobalAlloc>();
-}
-
-#[test]
-fn of_an_allocator() {
-    one_block_is_held_in_the_end::<OfAllocator>();
 }

@@ -3,6 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use crate::magazines::Keeping;
 use crate::memory::chunk::Chunk;
 use crate::memory::slab::is_slot;
 use crate::tier::CHECKS;
@@ -133,15 +134,25 @@ impl<
             if self.quarantine.is_open() {
                 self.give_back_late(ptr)
             } else {
-                let chunk = Chunk::of_payload(ptr);
-                match self.keep_chunk(chunk) {
-                    Some(true) => None,
-                    Some(false) => {
-                        let touched = self.free_chunk(chunk);
-                        self.reported(touched)
-                    }
-                    None => self.give_back_beside_full(chunk),
-                }
+                let touched = self.keep_or_free_chunk(Chunk::of_payload(ptr));
+                self.reported(touched)
+            }
+        }
+    }
+
+    /// Puts a chunk into the magazine of its size, or makes it a gap. Returns what [`deallocate`](Self::deallocate)
+    /// does.
+    ///
+    /// # Safety
+    /// As for [`give_back_chunk`](Self::give_back_chunk).
+    #[inline]
+    pub(crate) unsafe fn keep_or_free_chunk(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            match self.keep_chunk(chunk) {
+                Keeping::Kept => None,
+                Keeping::Full => self.free_chunk_beside_full(chunk),
+                Keeping::No => self.free_chunk(chunk),
             }
         }
     }
@@ -151,11 +162,10 @@ impl<
     /// # Safety
     /// As for [`give_back_chunk`](Self::give_back_chunk).
     #[inline(never)]
-    unsafe fn give_back_beside_full(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
+    unsafe fn free_chunk_beside_full(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
         self.shut_if_tight();
         // SAFETY: required of the caller.
-        let touched = unsafe { self.free_chunk(chunk) };
-        self.reported(touched)
+        unsafe { self.free_chunk(chunk) }
     }
 
     /// Makes a chunk a gap. Returns what [`deallocate`](Self::deallocate) does.
@@ -168,7 +178,7 @@ impl<
         unsafe {
             let header = chunk.header();
             self.uncount_small_chunk(header);
-            if Self::GATES_KEPT && self.books().closing() != 0 {
+            if self.closing() != 0 {
                 return self.free_while_closing(chunk, header);
             }
             self.free(chunk, header)

@@ -47,7 +47,7 @@ impl<
         let align = layout.align();
         if need >= LARGE {
             self.shut_if_tight_without(need);
-            if Self::GATES_KEPT && self.books().closing() != 0 {
+            if self.closing() != 0 {
                 self.close_some();
             }
         }

@@ -52,7 +52,7 @@ impl<
                     }
                 }
             }
-            if self.books().closing() != 0 {
+            if self.closing() != 0 {
                 self.books_mut().roomy_bin_or_closing = 0;
             }
         }

@@ -13,6 +13,15 @@ use crate::table::Table;
 use crate::tier::{CHECKS, FILLS, MARKS};
 use crate::{Bins, Misuse, RawTalc};
 
+/// What has become of a chunk that was to be kept.
+pub(crate) enum Keeping {
+    Kept,
+    /// Its magazine has no room, which is when [`shut_if_tight`](RawTalc::shut_if_tight) is to be called.
+    Full,
+    /// It has no magazine, or that is closed.
+    No,
+}
+
 impl<
         const LINEAR: usize,
         const PER_DOUBLING: usize,
@@ -56,11 +65,7 @@ impl<
 
     /// Returns the number of magazines in which there may be chunks.
     pub(super) fn filled_count(&self) -> usize {
-        if Self::GATES_KEPT {
-            self.kept_count().max(self.books().closing())
-        } else {
-            self.kept_count()
-        }
+        self.kept_count().max(self.closing())
     }
 
     /// Returns the index of the magazine for chunks of `size` bytes, if it is less than their number.
@@ -328,18 +333,17 @@ impl<
         }
     }
 
-    /// Puts a chunk into the magazine of its size. Returns whether it did; `None` if the magazine is full, which is when
-    /// [`shut_if_tight`](Self::shut_if_tight) is to be called.
+    /// Puts a chunk into the magazine of its size, if there is one, and room.
     ///
     /// # Safety
     /// The chunk must be allocated, and its owner gives it up.
     #[inline]
-    pub(crate) unsafe fn keep_chunk(&mut self, chunk: Chunk) -> Option<bool> {
+    pub(crate) unsafe fn keep_chunk(&mut self, chunk: Chunk) -> Keeping {
         // SAFETY: required of the caller.
         let header = unsafe { chunk.header() };
         let index = Self::kept_index(header.size());
         if !Self::KEEPS_CHUNKS || index >= self.kept_count() {
-            return Some(false);
+            return Keeping::No;
         }
         // SAFETY: the magazine exists; the chunk is the allocator's again.
         unsafe {
@@ -348,12 +352,12 @@ impl<
                 magazine.write(Magazine::with_room(self.kept_room(index)));
             }
             if !Magazine::push(magazine, chunk.payload()) {
-                return None;
+                return Keeping::Full;
             }
             chunk.set_header(header.with_mark());
             fill_block(chunk.payload(), header.size() - WORD);
             self.tally.record(|counters| counters.gap_added(header.size()));
-            Some(true)
+            Keeping::Kept
         }
     }
 }

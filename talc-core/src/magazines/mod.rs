@@ -7,3 +7,5 @@ mod drain;
 mod keep;
 mod quarantine;
 mod room;
+
+pub(crate) use self::keep::Keeping;

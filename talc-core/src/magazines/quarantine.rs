@@ -154,16 +154,10 @@ impl<
                 } else {
                     self.free_slot(block)
                 }
+            } else if may_be_kept {
+                self.keep_or_free_chunk(Chunk::of_payload(block))
             } else {
-                let chunk = Chunk::of_payload(block);
-                let is_kept = if may_be_kept { self.keep_chunk(chunk) } else { Some(false) };
-                if is_kept == Some(true) {
-                    return None;
-                }
-                if is_kept.is_none() {
-                    self.shut_if_tight();
-                }
-                self.free_chunk(chunk)
+                self.free_chunk(Chunk::of_payload(block))
             }
         }
     }

@@ -66,27 +66,29 @@ impl<
         Self::GATES_KEPT && self.books().kept != 0
     }
 
+    /// Returns how many magazines of chunks may still have some, though they are closed.
+    #[inline]
+    pub(crate) fn closing(&self) -> usize {
+        if Self::GATES_KEPT {
+            self.books().closing()
+        } else {
+            0
+        }
+    }
+
     /// Closes the magazines of chunks if there is no gap that is large beside the heaps: what they keep would
     /// be missing where other sizes are needed.
     #[inline]
     pub(crate) fn shut_if_tight(&mut self) {
         if self.is_roomy() {
-            let bin = self.books().roomy_bin_or_closing.into();
-            // SAFETY: there is a chunk, and so a table.
-            if unsafe { Table::first_from(self.table(), bin) }.is_none() {
-                self.shut_kept();
-            }
+            self.shut_unless_from(self.books().roomy_bin_or_closing.into());
         }
     }
 
     /// As [`shut_if_tight`](Self::shut_if_tight), before a chunk of `need` bytes is taken out of a gap.
     pub(crate) fn shut_if_tight_without(&mut self, need: usize) {
         if self.is_roomy() {
-            let bin = Self::bin_of(self.roomy_size().saturating_add(need));
-            // SAFETY: there are magazines, and so a table.
-            if unsafe { Table::first_from(self.table(), bin) }.is_none() {
-                self.shut_kept();
-            }
+            self.shut_unless_from(Self::bin_of(self.roomy_size().saturating_add(need)));
         }
     }
 
@@ -95,24 +97,26 @@ impl<
         self.books().heap_bytes / 16 * ROOMY_SIXTEENTHS
     }
 
-    /// Closes the magazines of chunks, until there is a large gap again. What is in them is given back
-    /// [by and by](Self::close_some).
-    fn shut_kept(&mut self) {
-        // SAFETY: there is a chunk, and so a table.
-        let books = unsafe { self.books_mut() };
-        books.roomy_bin_or_closing = books.kept;
-        books.kept = 0;
+    /// Closes the magazines of chunks, which are open, until there is a large gap again; unless there is a gap in a
+    /// bin from `bin` on. What is in them is given back [by and by](Self::close_some).
+    #[inline]
+    fn shut_unless_from(&mut self, bin: usize) {
+        // SAFETY: there are magazines, and so a table.
+        unsafe {
+            if Table::first_from(self.table(), bin).is_none() {
+                let books = self.books_mut();
+                books.roomy_bin_or_closing = books.kept;
+                books.kept = 0;
+            }
+        }
     }
 
     /// Gives back the next one of the chunks that are left in closed magazines. Returns what
     /// [`deallocate`](Self::deallocate) does.
     #[cold]
     pub(crate) fn close_some(&mut self) -> Option<NonNull<u8>> {
-        if !Self::GATES_KEPT {
-            return None;
-        }
         for _ in 0..CLOSED_AT_ONCE {
-            let index = self.books().closing().checked_sub(1)?;
+            let index = self.closing().checked_sub(1)?;
             // SAFETY: there is such a magazine, and so a table; what is in magazines is the allocator's (I15).
             unsafe {
                 if let Some(chunk) = self.pop_kept(index) {
@@ -212,11 +216,11 @@ impl<
                 let part = books.heap_bytes / MAGAZINE_PART;
                 (usize::BITS - part.leading_zeros()) as u8
             };
-            let old = books.allowance;
-            if self.is_roomy() {
-                self.books_mut().roomy_bin_or_closing = Self::bin_of(self.roomy_size()) as u16;
-            }
-            if allowance == old {
+            if allowance == books.allowance {
+                if self.is_roomy() {
+                    // What is a large gap has changed.
+                    self.open_kept();
+                }
                 return;
             }
             self.drain_magazines();
