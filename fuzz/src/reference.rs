@@ -5,7 +5,7 @@ use core::alloc::Layout;
 use core::mem::size_of;
 use core::ops::Range;
 
-use talc_core::{Part, CHUNK_UNIT, SEAL, SEARCH_LIMIT};
+use talc_core::{Part, CHUNK_UNIT, COMPACT_SEARCH_LIMIT, SEAL, SEARCH_LIMIT};
 
 /// What is free, as [`visit`](talc_core::RawTalc::visit) shows it. It knows no bins, no bitmap and no
 /// limits: whether something fits is whether it fits anywhere.
@@ -63,9 +63,13 @@ impl Reference {
     }
 
     /// Checks that a layout was refused rightly: it fits nowhere, or there are more gaps than a search
-    /// inspects (with [`CompactBins`](talc_core::CompactBins), the first one), and none surely fits.
+    /// inspects (with [`CompactBins`](talc_core::CompactBins), fewer), and none surely fits.
     pub fn check_refusal(&self, layout: Layout, is_compact: bool) {
-        let limit = if is_compact { 1 } else { SEARCH_LIMIT };
+        let limit = match (is_compact, layout.align() > 16) {
+            (false, _) => SEARCH_LIMIT,
+            (true, false) => COMPACT_SEARCH_LIMIT,
+            (true, true) => 1,
+        };
         let is_limited = self.gaps() > limit;
         assert!(is_limited || !self.fits(layout), "{layout:?} fits, but was not allocated");
         assert!(!self.surely_fits(layout), "{layout:?} surely fits, but was not allocated");

@@ -3,6 +3,7 @@
 
 use crate::memory::slab::QUIET;
 use crate::tier::CHECKS;
+use crate::tuning::{COMPACT_SEARCH_LIMIT, SEARCH_LIMIT};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -20,8 +21,13 @@ impl<
     pub(crate) const IS_TABLE_INSIDE: bool =
         Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::IS_INSIDE;
 
-    /// Whether searches inspect more of a list than its first gap.
+    /// Whether a search goes on from a list to the next one with what it may inspect. Otherwise, there is one search for all,
+    /// in less code.
     pub(crate) const SEARCHES_LISTS: bool = !Self::IS_TABLE_INSIDE;
+
+    /// How many gaps of a bin an allocation inspects before it fails.
+    pub(crate) const SEARCHED: usize =
+        if Self::SEARCHES_LISTS { SEARCH_LIMIT } else { COMPACT_SEARCH_LIMIT };
 
     /// Whether small chunks and open slabs are counted, to decide when a slab is worth it, and empty
     /// slabs are kept as spares. If not, a slab is opened when one is needed, and closed when it falls

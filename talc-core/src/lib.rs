@@ -48,7 +48,7 @@ pub use memory::magazine::Magazine;
 pub use table::bins::{Bins, CompactBins, DefaultBinning, SmallBinning};
 pub use tally::counters::Counters;
 pub use tier::CHECKS;
-pub use tuning::SEARCH_LIMIT;
+pub use tuning::{COMPACT_SEARCH_LIMIT, SEARCH_LIMIT};
 
 /// The allocator: heaps of memory that are cut into chunks, and nothing around them.
 ///

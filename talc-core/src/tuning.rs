@@ -6,6 +6,10 @@
 /// Maximum number of candidate gaps inspected before an allocation fails.
 pub const SEARCH_LIMIT: usize = 32;
 
+/// With [`CompactBins`](crate::CompactBins), maximum number of gaps of a bin that are inspected. With 1, a request beyond the
+/// range of the bins, whose gaps share the last one, fails where only the second gap of them fits.
+pub const COMPACT_SEARCH_LIMIT: usize = 4;
+
 /// Minimum size of a chunk for which gaps of almost its size are inspected first. That keeps memory
 /// together, and costs little beside what is done with so much memory. If it were done for smaller
 /// chunks, too, random sizes would take 7% longer.

@@ -4,7 +4,9 @@
 use std::alloc::Layout;
 use std::mem::size_of;
 
-use talc_core::{CompactBins, DefaultBinning, RawTalc, SmallBinning, SEAL, SEARCH_LIMIT};
+use talc_core::{
+    CompactBins, DefaultBinning, RawTalc, SmallBinning, COMPACT_SEARCH_LIMIT, SEAL, SEARCH_LIMIT,
+};
 use talc_sources::{Binning, RawTalcExt};
 
 /// Too little for slabs and magazines, so that all is chunks.
@@ -65,8 +67,8 @@ fn what_no_allocation_finds_does_not_count<B: Binning>(limit: usize) {
 #[test]
 fn with_each_shape() {
     what_no_allocation_finds_does_not_count::<DefaultBinning>(SEARCH_LIMIT);
-    what_no_allocation_finds_does_not_count::<SmallBinning>(1);
-    what_no_allocation_finds_does_not_count::<CompactBins<8, 4, 4096, 16>>(1);
+    what_no_allocation_finds_does_not_count::<SmallBinning>(COMPACT_SEARCH_LIMIT);
+    what_no_allocation_finds_does_not_count::<CompactBins<8, 4, 4096, 16>>(COMPACT_SEARCH_LIMIT);
 }
 
 /// A heap full of the smallest chunks, of which runs are freed: so gaps can be anywhere.

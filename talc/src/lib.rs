@@ -43,7 +43,7 @@ pub mod base {
     pub use talc_core::Fault;
     pub use talc_core::{
         set_key, Counters, Finding, Misuse, NoRoom, Part, RawTalc, Reserved, Snapshot, CHECKS,
-        CHUNK_UNIT, SEAL, SEARCH_LIMIT,
+        CHUNK_UNIT, COMPACT_SEARCH_LIMIT, SEAL, SEARCH_LIMIT,
     };
     pub use talc_sources::{Incident, RawTalcExt, Report, ReportHook, Talc};
 

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 
 #[cfg(feature = "counters")]
 use talc_core::SEAL;
-use talc_core::{Part, RawTalc, CHUNK_UNIT, SEARCH_LIMIT};
+use talc_core::{Part, RawTalc, CHUNK_UNIT, COMPACT_SEARCH_LIMIT, SEARCH_LIMIT};
 use talc_sources::{Binning, RawTalcExt};
 
 use crate::action::{layout, Action, Pick, Size};
@@ -257,7 +257,7 @@ impl<B: Binning> CoreModel<B> {
         let reference = self.reference();
         let largest = self.talc.largest_gap();
         assert!(largest <= reference.largest());
-        let limit = if is_compact::<B>() { 1 } else { SEARCH_LIMIT };
+        let limit = if is_compact::<B>() { COMPACT_SEARCH_LIMIT } else { SEARCH_LIMIT };
         // A chunk in a magazine or in the quarantine is seen as a gap.
         let is_exact = reference.gaps() <= limit && !self.keeps_blocks();
         assert!(!is_exact || largest == reference.largest());

@@ -31,7 +31,9 @@ impl<
     ///
     /// All magazines and the [quarantine](Self::set_quarantine) are emptied before it returns `None`.
     ///
-    /// With [`CompactBins`](crate::CompactBins), it inspects only the first gap of each bin.
+    /// With [`CompactBins`](crate::CompactBins), it inspects
+    /// [`COMPACT_SEARCH_LIMIT`](crate::COMPACT_SEARCH_LIMIT) gaps of the bin of its size and one of each larger one; if it
+    /// is over-aligned, one of each.
     #[inline]
     pub fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         match self.try_allocate_ready(layout) {

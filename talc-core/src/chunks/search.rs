@@ -1,13 +1,13 @@
 //! The two searches for a gap.
 //!
 //! - [`search`](RawTalc::search) walks lists: all gaps of a bin, then those of the next one.
-//! - [`search_heads`](RawTalc::search_heads) walks the bitmap and inspects only the first gap of
-//!   each bin. It is less code, for tables with one bitmap word.
+//! - [`search_heads`](RawTalc::search_heads) does the same for compact bins, for which it is the only
+//!   one, in less code.
 
 use crate::memory::chunk::{max_front, Chunk, GRAIN, HOLE};
 use crate::table::Table;
 use crate::tier::CHECKS;
-use crate::tuning::{PROBES, PROBES_ALIGNED, SEARCH_LIMIT};
+use crate::tuning::{COMPACT_SEARCH_LIMIT, PROBES, PROBES_ALIGNED, SEARCH_LIMIT};
 use crate::{Bins, Misuse, RawTalc};
 
 /// A gap that a search has found.
@@ -75,9 +75,9 @@ impl<
         }
     }
 
-    /// Returns a gap with room for an aligned chunk, among the first ones of all bins whose gaps
-    /// all hold `need` bytes. If these bins are empty, or the layout is over-aligned, it looks at
-    /// the bins from that of `need` on.
+    /// Returns a gap with room for an aligned chunk. Looks at the first gap of each bin from that of
+    /// `need` on; or, if the layout is not over-aligned, at
+    /// [`COMPACT_SEARCH_LIMIT`] of them, of which only those of the bin of `need` can be too small.
     ///
     /// If it `is_exact`, the chunk must not be enlarged by a rest that is too small for a gap.
     pub(crate) fn search_heads(
@@ -86,77 +86,48 @@ impl<
         align: usize,
         is_exact: bool,
     ) -> Option<Gap> {
-        // SAFETY: there is a table, as it is inside; where a bit is set, there is a gap (I8). No pointer to the
-        // table is held over a use of the allocator, which it is a part of.
-        unsafe {
-            // Both do the same. This one is 190 bytes less in WebAssembly.
-            if Table::<WORDS, CLASSES>::MAP_WORDS == 1 {
-                let map = Table::map(self.table()).read();
-                // The bins from `bin_above` on, which itself may be too much to shift by.
-                let mut bits = map & (!1 << Self::bin_of(need - GRAIN));
-                if bits == 0 || align > GRAIN {
-                    bits = map & (!0 << Self::bin_of(need));
-                }
-                while bits != 0 {
-                    let bin = bits.trailing_zeros() as usize;
-                    if CHECKS && !self.first_is_sound(bin) {
-                        return None;
-                    }
-                    if let Some(gap) = self.first_if_it_fits(bin, need, align, is_exact) {
-                        return Some(gap);
-                    }
-                    bits &= bits - 1;
-                }
-                return None;
-            }
-            // As `bin_above`, in less code, as `bin_of` is called as well.
-            let mut next = Table::first_from(self.table(), Self::bin_of(need - GRAIN) + 1);
-            if next.is_none() || align > GRAIN {
-                next = Table::first_from(self.table(), Self::bin_of(need));
-            }
-            while let Some(bin) = next {
+        let mut bin = Self::bin_of(need);
+        loop {
+            // SAFETY: there is a table, as it is inside; where a bit is set, there is a gap (I8), and
+            // each other one comes from its list (I7). No pointer to the table is held over a use of
+            // the allocator, which it is a part of.
+            unsafe {
+                bin = Table::first_from(self.table(), bin)?;
                 if CHECKS && !self.first_is_sound(bin) {
                     return None;
                 }
-                if let Some(gap) = self.first_if_it_fits(bin, need, align, is_exact) {
-                    return Some(gap);
+                let mut chunk = Table::first_gap(self.table(), bin);
+                let mut left = COMPACT_SEARCH_LIMIT;
+                loop {
+                    if CHECKS && !self.gap_is_sound(chunk) {
+                        self.note(Misuse::Damaged, chunk.payload() as usize);
+                        return None;
+                    }
+                    let (size, front) = (chunk.header().size(), chunk.front_for(align));
+                    if size >= need
+                        && size - need >= front
+                        && !(is_exact && HOLE != 0 && size - need - front == HOLE)
+                    {
+                        return Some(Gap { chunk, size, bin });
+                    }
+                    left -= 1;
+                    if left == 0 || align > GRAIN {
+                        break;
+                    }
+                    match chunk.next_gap() {
+                        Some(next) => chunk = next,
+                        None => break,
+                    }
                 }
-                next = Table::first_from(self.table(), bin + 1);
-            }
-        }
-        None
-    }
-
-    /// Returns the first gap of a bin, if there is room in it for an aligned chunk.
-    ///
-    /// # Safety
-    /// The bin must not be empty.
-    #[inline]
-    unsafe fn first_if_it_fits(
-        &self,
-        bin: usize,
-        need: usize,
-        align: usize,
-        is_exact: bool,
-    ) -> Option<Gap> {
-        // SAFETY: required of the caller; the first gap has a header (I8).
-        unsafe {
-            let chunk = Table::first_gap(self.table(), bin);
-            let (size, front) = (chunk.header().size(), chunk.front_for(align));
-            if size >= need
-                && size - need >= front
-                && !(is_exact && HOLE != 0 && size - need - front == HOLE)
-            {
-                Some(Gap { chunk, size, bin })
-            } else {
-                None
+                bin += 1;
             }
         }
     }
 
     /// Returns a gap with room for an aligned chunk. Looks at smaller ones first.
     pub(crate) fn search_lists_for(&mut self, need: usize, align: usize) -> Option<Gap> {
-        let fits = |gap: Gap| gap.size >= need && gap.size - need >= gap.chunk.front_for(align);
+        let fits =
+            move |gap: Gap| gap.size >= need && gap.size - need >= gap.chunk.front_for(align);
         let sure = need.checked_add(max_front(align))?;
         let probes = if align > GRAIN { PROBES_ALIGNED } else { PROBES };
         let mut gap = self.search(Self::bin_of(need), usize::MAX, probes, fits);

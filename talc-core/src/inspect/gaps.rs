@@ -9,7 +9,7 @@ use crate::heaps::sizing::gap_for;
 use crate::memory::chunk::WORD;
 use crate::memory::fill::SEAL;
 use crate::table::Table;
-use crate::tuning::{GAPS_FOR_HAS, SEARCH_LIMIT};
+use crate::tuning::GAPS_FOR_HAS;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -73,16 +73,16 @@ impl<
     /// allocation would find, behind too many others of about its size, does not count.
     ///
     /// # Complexity
-    /// O(1): up to [`SEARCH_LIMIT`] gaps; one with [`CompactBins`](crate::CompactBins).
+    /// O(1): up to [`SEARCH_LIMIT`](crate::SEARCH_LIMIT) gaps; with [`CompactBins`](crate::CompactBins)
+    /// [`COMPACT_SEARCH_LIMIT`](crate::COMPACT_SEARCH_LIMIT).
     pub fn largest_gap(&self) -> Option<usize> {
         if !self.is_metadata_established() {
             return None;
         }
-        let found = if Self::SEARCHES_LISTS { SEARCH_LIMIT } else { 1 };
         // SAFETY: the table exists; a bin whose bit is set is not empty (I8), and its list has only gaps (I7).
         unsafe {
             let first = Table::first_gap(self.table(), Table::last(self.table())?);
-            let gaps = successors(Some(first), |gap| gap.next_gap()).take(found);
+            let gaps = successors(Some(first), |gap| gap.next_gap()).take(Self::SEARCHED);
             gaps.map(|gap| gap.header().size() - WORD - SEAL).max()
         }
     }

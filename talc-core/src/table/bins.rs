@@ -69,8 +69,9 @@ pub type DefaultBinning = Bins<32, 8, 2, 4096, 16, 112>;
 ///
 /// The parameters are those of [`Bins`]. To save code, some things differ:
 ///
-/// - If no gap surely fits, and for over-aligned layouts, an allocation inspects the first gap of
-///   each bin from that of its size on, and no others before it fails.
+/// - An allocation inspects [`COMPACT_SEARCH_LIMIT`](crate::COMPACT_SEARCH_LIMIT) gaps of the bin of its size, and
+///   then takes the first one of the next bins; if it is over-aligned, it inspects the first gap of each bin from
+///   that of its size on. No others are inspected before it fails.
 /// - A slab is opened as soon as its class is used, and closed as soon as it is empty, unless its
 ///   class allocates from it. This suits heaps that are large beside `SLAB * CLASSES`, or that
 ///   grow.
