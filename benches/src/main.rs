@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::time::Instant;
 
 /// All figures, in the order of `RESULTS.md`.
-const ALL: [Task; 19] = [
+const ALL: [Task; 20] = [
     Task::Traces,
     Task::Churn,
     Task::Random,
@@ -18,6 +18,7 @@ const ALL: [Task; 19] = [
     Task::Masked,
     Task::Smallest,
     Task::Growing,
+    Task::Spread,
     Task::Fill,
     Task::Held,
     Task::Flash,
@@ -76,6 +77,8 @@ enum Task {
     Smallest,
     /// How far a heap grows in steps of 64 KiB
     Growing,
+    /// How far large blocks spread that are replaced at random
+    Spread,
     /// How full an arena is when it first fails
     Fill,
     /// Bytes held over blocks of another allocator, and once everything is freed
@@ -133,6 +136,7 @@ impl Task {
             Task::Locked => "locked",
             Task::Smallest => "smallest",
             Task::Growing => "growing",
+            Task::Spread => "spread",
             Task::Fill => "fill",
             Task::Held => "held",
             Task::Counts => "counts",
@@ -223,6 +227,7 @@ fn measure(task: Task, options: &Options) -> Result<Figure> {
         Task::Locked => settled(|| figures::traces::measure_locked(options))?,
         Task::Smallest => figures::smallest::measure(options)?,
         Task::Growing => figures::growing::measure(options)?,
+        Task::Spread => figures::spread::measure(options),
         Task::Fill => figures::fill::measure(options),
         Task::Held => figures::held::measure(options)?,
         Task::Counts => figures::counts::measure(options)?,

@@ -148,6 +148,32 @@ pub fn first_failure<C: Contender>(
     }
 }
 
+/// How far from the start of the arena the blocks of a replay reach, or `None` if the arena is too small.
+pub fn extent<C: Contender>(
+    workload: &Workload,
+    arena: Region,
+    slots: &mut Slots,
+) -> Option<usize> {
+    let slots = slots.for_workload(workload);
+    let mut extent = 0;
+    // SAFETY: as in `time`.
+    unsafe {
+        let mut contender = C::over(arena)?;
+        for op in &workload.ops {
+            run(&mut contender, std::slice::from_ref(op), slots).ok()?;
+            let size = match op.kind {
+                OpKind::Alloc => op.size,
+                OpKind::Realloc => op.new_size,
+                OpKind::Free => continue,
+            };
+            let end = slots[op.slot as usize] as usize + size as usize;
+            extent = extent.max(end - arena.base as usize);
+        }
+        run(&mut contender, &workload.cleanup, slots).ok()?;
+    }
+    Some(extent)
+}
+
 /// What [`grow`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grown {

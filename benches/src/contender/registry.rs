@@ -26,6 +26,8 @@ pub struct Entry {
     pub verify: fn(&Workload, Region, &mut Slots, Duration) -> Verdict,
     /// See [`replay::first_failure`].
     pub first_failure: fn(&Workload, Region, &mut Slots) -> Option<usize>,
+    /// See [`replay::extent`].
+    pub extent: fn(&Workload, Region, &mut Slots) -> Option<usize>,
     /// See [`replay::grow`].
     pub grow: fn(&Workload, Region, usize, &mut Slots) -> Grown,
     /// See [`replay::latencies`].
@@ -47,6 +49,7 @@ impl Entry {
             time_locked: replay::time::<Locked<C>>,
             verify: replay::verify::<C>,
             first_failure: replay::first_failure::<C>,
+            extent: replay::extent::<C>,
             grow: replay::grow::<C>,
             latencies: replay::latencies::<C>,
             steps: steps::count::<C>,

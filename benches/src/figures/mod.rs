@@ -15,6 +15,7 @@ pub mod random;
 pub mod score;
 pub mod smallest;
 pub mod speed;
+pub mod spread;
 pub mod tail;
 pub mod threads;
 pub mod traces;

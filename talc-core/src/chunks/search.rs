@@ -128,19 +128,67 @@ impl<
     pub(crate) fn search_lists_for(&mut self, need: usize, align: usize) -> Option<Gap> {
         let fits =
             move |gap: Gap| gap.size >= need && gap.size - need >= gap.chunk.front_for(align);
-        let sure = need.checked_add(max_front(align))?;
-        let probes = if align > GRAIN { PROBES_ALIGNED } else { PROBES };
-        let mut gap = self.search(Self::bin_of(need), usize::MAX, probes, fits);
+        let is_aligned = align <= GRAIN;
+        let bin = Self::bin_of(need);
+        let mut gap = if is_aligned {
+            self.search_closest(bin, need)
+        } else {
+            self.search(bin, usize::MAX, PROBES_ALIGNED, fits)
+        };
         if gap.is_none() {
-            gap = self.search(Self::bin_above(sure), 1, 1, |_| true);
+            let sure = Self::bin_above(need.checked_add(max_front(align))?);
+            gap = if is_aligned {
+                self.search_closest(sure, need)
+            } else {
+                self.search(sure, 1, 1, |_| true)
+            };
         }
         if gap.is_none() {
-            gap = self.search(Self::bin_of(need), usize::MAX, SEARCH_LIMIT, fits);
+            gap = self.search(bin, usize::MAX, SEARCH_LIMIT, fits);
         }
-        if gap.is_none() && align > GRAIN {
+        if gap.is_none() && !is_aligned {
             // A gap that a source has just brought is the first one of its bin.
-            gap = self.search(Self::bin_of(need), 1, usize::MAX, fits);
+            gap = self.search(bin, 1, usize::MAX, fits);
         }
         gap
+    }
+
+    /// Returns the smallest gap of at least `need` bytes among the first [`PROBES`] ones of the first bin
+    /// from `bin` on that has some.
+    ///
+    /// Also where all of them are large enough, the first one may not be the best: the last bin has
+    /// what is left of a heap, too, which is better left whole while there is a smaller gap.
+    fn search_closest(&mut self, bin: usize, need: usize) -> Option<Gap> {
+        // SAFETY: where a bit is set, there is a table; the bin is not empty (I8), and each gap
+        // comes from its list (I7).
+        unsafe {
+            let bin = Table::first_from(self.table(), bin)?;
+            if CHECKS && !self.first_is_sound(bin) {
+                return None;
+            }
+            let (mut closest, mut left) = (None, PROBES);
+            let mut least = usize::MAX;
+            let mut chunk = Table::first_gap(self.table(), bin);
+            loop {
+                if CHECKS && !self.gap_is_sound(chunk) {
+                    self.note(Misuse::Damaged, chunk.payload() as usize);
+                    return None;
+                }
+                let size = chunk.header().size();
+                if size >= need && size < least {
+                    least = size;
+                    closest = Some(chunk);
+                }
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
+                match chunk.next_gap() {
+                    Some(next) => chunk = next,
+                    None => break,
+                }
+            }
+            closest.map(|chunk| Gap { chunk, size: least, bin })
+        }
     }
 }
