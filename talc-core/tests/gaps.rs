@@ -5,7 +5,8 @@ use std::alloc::Layout;
 use std::mem::size_of;
 
 use talc_core::{
-    CompactBins, DefaultBinning, RawTalc, SmallBinning, COMPACT_SEARCH_LIMIT, SEAL, SEARCH_LIMIT,
+    Bins, CompactBins, DefaultBinning, RawTalc, SmallBinning, COMPACT_SEARCH_LIMIT, SEAL,
+    SEARCH_LIMIT,
 };
 use talc_sources::{Binning, RawTalcExt};
 
@@ -133,4 +134,25 @@ fn over_aligned_allocations_look_below_with_a_table_inside() {
     grid.make_gap(33, 512, 0);
     grid.make_gap(41, 512, 32);
     assert!(grid.talc.try_allocate(aligned).is_some());
+}
+
+/// In the last bin, where what is left of a heap is, too, a large allocation takes the smaller gap.
+#[test]
+fn large_allocations_leave_the_rest_of_a_heap_whole() {
+    const MIB: usize = 1 << 20;
+    let of = |size| Layout::from_size_align(size, 8).unwrap();
+    let mut memory = vec![0_u128; MIB];
+    // The last bin begins at 2 MiB.
+    let mut talc = RawTalc::<Bins<8, 4, 1>>::new();
+    // SAFETY: nothing else uses the memory; what is freed is live, with that layout.
+    unsafe {
+        talc.claim(memory.as_mut_ptr().cast(), 16 * MIB).expect("large enough");
+        let gap = talc.try_allocate(of(3 * MIB)).unwrap();
+        talc.try_allocate(of(100)).unwrap();
+        let top = talc.try_allocate(of(MIB)).unwrap();
+        talc.deallocate(gap.as_ptr(), of(3 * MIB));
+        // What is left is the first one of the list now.
+        talc.deallocate(top.as_ptr(), of(MIB));
+        assert_eq!(talc.try_allocate(of(2 * MIB)), Some(gap));
+    }
 }
