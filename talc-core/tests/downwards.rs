@@ -75,3 +75,8 @@ fn slots_and_alignments_stay() {
         assert_eq!(talc.audit(), Ok(()));
     }
 }
+
+#[test]
+fn the_error_says_what_is_missing() {
+    assert_eq!(talc_core::NoRoom.to_string(), "no room to grow in place");
+}

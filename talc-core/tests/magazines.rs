@@ -3,7 +3,7 @@
 use std::alloc::Layout;
 use std::ptr::null_mut;
 
-use talc_core::{Bins, CompactBins, DefaultBinning, Misuse, Part, RawTalc, SEAL};
+use talc_core::{Bins, CompactBins, DefaultBinning, Magazine, Misuse, Part, RawTalc, SEAL};
 use talc_sources::{Binning, RawTalcExt};
 
 const SIZE: usize = 4 << 20;
@@ -279,4 +279,35 @@ fn heaps_that_come_and_go_have_no_magazines() {
     }
     assert_eq!(talc.audit(), Ok(()));
     assert!(!RawTalc::<Bins<64, 16, 4, 4096, 16>>::new().has_magazines());
+}
+
+/// Those that callers keep blocks in themselves.
+#[test]
+fn a_magazine_has_at_least_half_of_the_room_that_was_asked_for() {
+    let most = Magazine::MAX_ROOM;
+    let rooms = (0..20).chain([most / 2, most - 1, most, most + 1, 2 * most, usize::MAX]);
+    for asked in rooms {
+        let mut blocks = vec![[0_usize; 2]; most + 1];
+        let mut magazine = Magazine::with_room(asked);
+        assert!(magazine.is_empty());
+        let pushed: Vec<*mut u8> = blocks
+            .iter_mut()
+            .map(|block| block.as_mut_ptr().cast())
+            // SAFETY: blocks are aligned, as large as they must be, and nothing else uses them.
+            .take_while(|&block| unsafe { Magazine::push(&mut magazine, block) })
+            .collect();
+        let limit = asked.min(most);
+        assert!((limit.div_ceil(2)..=limit).contains(&pushed.len()), "{} of {asked}", pushed.len());
+        let mut seen = Vec::new();
+        assert!(magazine.all(|block| {
+            seen.push(block);
+            true
+        }));
+        let popped: Vec<*mut u8> =
+            // SAFETY: it is a magazine.
+            std::iter::from_fn(|| unsafe { Magazine::pop(&mut magazine) }.map(|block| block.as_ptr()))
+                .collect();
+        assert!(pushed.iter().rev().eq(&popped) && seen == popped, "the last one in is first out");
+        assert!(magazine.is_empty());
+    }
 }

@@ -148,6 +148,22 @@ fn a_larger_heap_takes_it_and_the_first_one_goes() {
 }
 
 #[test]
+fn it_stays_in_a_heap_with_room_and_the_larger_one_goes() {
+    let (mut first, mut second) = (memory(), memory());
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory; the end is current.
+    unsafe {
+        talc.claim(first.0.as_mut_ptr(), 16 << 10).unwrap();
+        let before = talc.table_size();
+        let end = talc.claim(second.0.as_mut_ptr(), SIZE).unwrap();
+        assert!(talc.table_size() > before);
+        assert!(!talc.reserved(end).any);
+        assert_eq!(talc.truncate(end, null_mut()), None);
+    }
+    assert_eq!(talc.audit(), Ok(()));
+}
+
+#[test]
 fn a_complete_one_never_moves() {
     let (mut first, mut second) = (memory(), memory());
     let mut talc = <RawTalc>::with_complete_table();
