@@ -87,6 +87,8 @@ impl<
         is_exact: bool,
     ) -> Option<Gap> {
         let mut bin = Self::bin_of(need);
+        // Counted over all bins: a count for each would be known to be constant, and the loop unrolled.
+        let mut more = COMPACT_SEARCH_LIMIT - 1;
         loop {
             // SAFETY: there is a table, as it is inside; where a bit is set, there is a gap (I8), and
             // each other one comes from its list (I7). No pointer to the table is held over a use of
@@ -97,7 +99,6 @@ impl<
                     return None;
                 }
                 let mut chunk = Table::first_gap(self.table(), bin);
-                let mut left = COMPACT_SEARCH_LIMIT;
                 loop {
                     if CHECKS && !self.gap_is_sound(chunk) {
                         self.note(Misuse::Damaged, chunk.payload() as usize);
@@ -110,10 +111,10 @@ impl<
                     {
                         return Some(Gap { chunk, size, bin });
                     }
-                    left -= 1;
-                    if left == 0 || align > GRAIN {
+                    if more == 0 || align > GRAIN {
                         break;
                     }
+                    more -= 1;
                     match chunk.next_gap() {
                         Some(next) => chunk = next,
                         None => break,
