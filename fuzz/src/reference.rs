@@ -65,14 +65,19 @@ impl Reference {
     /// Checks that a layout was refused rightly: it fits nowhere, or there are more gaps than a search
     /// inspects (with [`CompactBins`](talc_core::CompactBins), fewer), and none surely fits.
     pub fn check_refusal(&self, layout: Layout, is_compact: bool) {
-        let limit = match (is_compact, layout.align() > 16) {
-            (false, _) => SEARCH_LIMIT,
-            (true, false) => COMPACT_SEARCH_LIMIT,
-            (true, true) => 1,
-        };
+        let limit = if is_compact && layout.align() > 16 { 1 } else { searched(is_compact) };
         let is_limited = self.gaps() > limit;
         assert!(is_limited || !self.fits(layout), "{layout:?} fits, but was not allocated");
         assert!(!self.surely_fits(layout), "{layout:?} surely fits, but was not allocated");
+    }
+}
+
+/// How many gaps of a bin an allocation inspects before it fails, if it is not over-aligned.
+pub(crate) fn searched(is_compact: bool) -> usize {
+    if is_compact {
+        COMPACT_SEARCH_LIMIT
+    } else {
+        SEARCH_LIMIT
     }
 }
 

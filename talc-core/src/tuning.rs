@@ -7,9 +7,8 @@
 pub const SEARCH_LIMIT: usize = 32;
 
 /// With [`CompactBins`](crate::CompactBins), maximum number of gaps of a bin that are inspected. What is beyond the range of
-/// the bins shares the last one: in a heap that grows as needed, twenty live blocks of 5 to 25 MiB that are replaced at random
-/// take 1.36 times their bytes with 16, 1.84 times with 4, and with 1 more and more. With 32, fifty blocks of 1 to 10 MiB take
-/// 1.34 instead of 1.40 times theirs. It also bounds the time for small requests.
+/// the bins shares the last one: with 1, a heap that grows as needed grows more and more where such blocks are replaced at
+/// random (`growth` in `tests/large.rs`). It also bounds the time for small requests.
 pub const COMPACT_SEARCH_LIMIT: usize = 16;
 
 /// Minimum size of a chunk for which gaps of almost its size are inspected first. That keeps memory

@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::ptr::null_mut;
 
 use common::mapping::Mapping;
-use common::rounds;
 use common::work::Work;
+use common::{rounds, Random};
 #[cfg(target_pointer_width = "32")]
 use talc_core::SEAL;
 use talc_core::{Bins, CompactBins, DefaultBinning, RawTalc, SmallBinning};
@@ -62,6 +62,11 @@ macro_rules! with_binnings {
             #[test]
             fn what_is_asked_for_is_enough() {
                 sizes::<$binning>();
+            }
+
+            #[test]
+            fn a_heap_that_grows_stays_small() {
+                growth::<$binning>();
             }
 
             #[test]
@@ -173,6 +178,40 @@ fn sizes<B: Binning>() {
             }
         }
     });
+}
+
+/// Twenty live blocks that are all beyond the range of 64 bins and are replaced at random, in a heap that grows when one
+/// does not fit.
+fn growth<B: Binning>() {
+    const LIVE: usize = 20;
+    const MIB: usize = 1 << 20;
+    let mapping = reserved();
+    let mut talc = RawTalc::<B>::new();
+    let mut random = Random(3);
+    let mut live: Vec<(*mut u8, Layout)> = Vec::new();
+    let (mut bytes, mut most) = (0, 0);
+    // SAFETY: nothing else uses the mapping; the end is current, and what is freed is live.
+    unsafe {
+        let mut end = talc.claim(mapping.base, min_first_heap_size::<B>() + 16).unwrap();
+        for _ in 0..rounds(3000) {
+            if live.len() == LIVE {
+                let (block, layout) = live.swap_remove(random.below(LIVE));
+                talc.deallocate(block, layout);
+                bytes -= layout.size();
+            }
+            let layout = layout(5 * MIB / 2 + random.below(10 * MIB), 8);
+            let block = talc.try_allocate(layout).unwrap_or_else(|| {
+                let more = talc.extend_size(end, layout).unwrap();
+                end = talc.extend(end, end.as_ptr().wrapping_add(more));
+                talc.try_allocate(layout).expect("there is room now")
+            });
+            live.push((block.as_ptr(), layout));
+            bytes += layout.size();
+            most = most.max(bytes);
+        }
+        let size = end.as_ptr() as usize - mapping.base as usize;
+        assert!(size < most * 3 / 2, "{size} bytes for {most}");
+    }
 }
 
 fn random<B: Binning>() {

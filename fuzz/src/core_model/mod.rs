@@ -11,11 +11,11 @@ use core::ptr::NonNull;
 
 #[cfg(feature = "counters")]
 use talc_core::SEAL;
-use talc_core::{Part, RawTalc, CHUNK_UNIT, COMPACT_SEARCH_LIMIT, SEARCH_LIMIT};
+use talc_core::{Part, RawTalc, CHUNK_UNIT};
 use talc_sources::{Binning, RawTalcExt};
 
 use crate::action::{layout, Action, Pick, Size};
-use crate::reference::Reference;
+use crate::reference::{searched, Reference};
 use crate::{is_compact, watches, Shadow};
 
 /// Bytes in a region; there are [`REGIONS`] of them.
@@ -257,9 +257,8 @@ impl<B: Binning> CoreModel<B> {
         let reference = self.reference();
         let largest = self.talc.largest_gap();
         assert!(largest <= reference.largest());
-        let limit = if is_compact::<B>() { COMPACT_SEARCH_LIMIT } else { SEARCH_LIMIT };
         // A chunk in a magazine or in the quarantine is seen as a gap.
-        let is_exact = reference.gaps() <= limit && !self.keeps_blocks();
+        let is_exact = reference.gaps() <= searched(is_compact::<B>()) && !self.keeps_blocks();
         assert!(!is_exact || largest == reference.largest());
     }
 

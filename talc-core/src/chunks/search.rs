@@ -7,7 +7,7 @@
 use crate::memory::chunk::{max_front, Chunk, GRAIN, HOLE};
 use crate::table::Table;
 use crate::tier::CHECKS;
-use crate::tuning::{COMPACT_SEARCH_LIMIT, PROBES, PROBES_ALIGNED, SEARCH_LIMIT};
+use crate::tuning::{PROBES, PROBES_ALIGNED, SEARCH_LIMIT};
 use crate::{Bins, Misuse, RawTalc};
 
 /// A gap that a search has found.
@@ -38,46 +38,57 @@ impl<
         mut fits: impl FnMut(Gap) -> bool,
     ) -> Option<Gap> {
         loop {
-            // SAFETY: where a bit is set, there is a table; the bin is not empty (I8), and each gap
-            // comes from its list (I7).
-            unsafe {
-                bin = Table::first_from(self.table(), bin)?;
-                if CHECKS && !self.first_is_sound(bin) {
-                    return None;
+            let mut left = depth;
+            let mut found = None;
+            bin = self.walk(bin, |gap| {
+                if fits(gap) {
+                    found = Some(gap);
+                    return true;
                 }
-                let mut chunk = Table::first_gap(self.table(), bin);
-                let mut left = depth;
-                loop {
-                    if CHECKS && !self.gap_is_sound(chunk) {
-                        self.note(Misuse::Damaged, chunk.payload() as usize);
-                        return None;
-                    }
-                    let gap = Gap { chunk, size: chunk.header().size(), bin };
-                    if fits(gap) {
-                        return Some(gap);
-                    }
-                    // At once, before another bin is looked for.
-                    limit -= 1;
-                    if limit == 0 {
-                        return None;
-                    }
-                    left -= 1;
-                    if left == 0 {
-                        break;
-                    }
-                    match chunk.next_gap() {
-                        Some(next) => chunk = next,
-                        None => break,
-                    }
-                }
+                limit -= 1;
+                left -= 1;
+                limit == 0 || left == 0
+            })?;
+            if found.is_some() || limit == 0 {
+                return found;
             }
             bin += 1;
         }
     }
 
+    /// Passes the gaps of a bin to `visit`, from the first one on, until it returns `true`. The bin is
+    /// the first one from `bin` on that has gaps, and is returned. Returns `None` if there is none, or
+    /// if damage is found.
+    #[inline]
+    fn walk(&mut self, bin: usize, mut visit: impl FnMut(Gap) -> bool) -> Option<usize> {
+        // SAFETY: where a bit is set, there is a table; the bin is not empty (I8), and each gap comes
+        // from its list (I7). No pointer to the table is held over a use of the allocator, which the
+        // table may be a part of.
+        unsafe {
+            let bin = Table::first_from(self.table(), bin)?;
+            if CHECKS && !self.first_is_sound(bin) {
+                return None;
+            }
+            let mut chunk = Table::first_gap(self.table(), bin);
+            loop {
+                if CHECKS && !self.gap_is_sound(chunk) {
+                    self.note(Misuse::Damaged, chunk.payload() as usize);
+                    return None;
+                }
+                if visit(Gap { chunk, size: chunk.header().size(), bin }) {
+                    return Some(bin);
+                }
+                match chunk.next_gap() {
+                    Some(next) => chunk = next,
+                    None => return Some(bin),
+                }
+            }
+        }
+    }
+
     /// Returns a gap with room for an aligned chunk. Looks at the first gap of each bin from that of
     /// `need` on; or, if the layout is not over-aligned, at
-    /// [`COMPACT_SEARCH_LIMIT`] of them, of which only those of the bin of `need` can be too small.
+    /// [`SEARCHED`](Self::SEARCHED) of them, of which only those of the bin of `need` can be too small.
     ///
     /// If it `is_exact`, the chunk must not be enlarged by a rest that is too small for a gap.
     pub(crate) fn search_heads(
@@ -88,40 +99,28 @@ impl<
     ) -> Option<Gap> {
         let mut bin = Self::bin_of(need);
         // Counted over all bins: a count for each would be known to be constant, and the loop unrolled.
-        let mut more = COMPACT_SEARCH_LIMIT - 1;
+        let mut more = Self::SEARCHED - 1;
         loop {
-            // SAFETY: there is a table, as it is inside; where a bit is set, there is a gap (I8), and
-            // each other one comes from its list (I7). No pointer to the table is held over a use of
-            // the allocator, which it is a part of.
-            unsafe {
-                bin = Table::first_from(self.table(), bin)?;
-                if CHECKS && !self.first_is_sound(bin) {
-                    return None;
+            let mut found = None;
+            bin = self.walk(bin, |gap| {
+                let front = gap.chunk.front_for(align);
+                if gap.size >= need
+                    && gap.size - need >= front
+                    && !(is_exact && HOLE != 0 && gap.size - need - front == HOLE)
+                {
+                    found = Some(gap);
+                    return true;
                 }
-                let mut chunk = Table::first_gap(self.table(), bin);
-                loop {
-                    if CHECKS && !self.gap_is_sound(chunk) {
-                        self.note(Misuse::Damaged, chunk.payload() as usize);
-                        return None;
-                    }
-                    let (size, front) = (chunk.header().size(), chunk.front_for(align));
-                    if size >= need
-                        && size - need >= front
-                        && !(is_exact && HOLE != 0 && size - need - front == HOLE)
-                    {
-                        return Some(Gap { chunk, size, bin });
-                    }
-                    if more == 0 || align > GRAIN {
-                        break;
-                    }
-                    more -= 1;
-                    match chunk.next_gap() {
-                        Some(next) => chunk = next,
-                        None => break,
-                    }
+                if more == 0 || align > GRAIN {
+                    return true;
                 }
-                bin += 1;
+                more -= 1;
+                false
+            })?;
+            if found.is_some() {
+                return found;
             }
+            bin += 1;
         }
     }
 
@@ -160,36 +159,16 @@ impl<
     /// Also where all of them are large enough, the first one may not be the best: the last bin has
     /// what is left of a heap, too, which is better left whole while there is a smaller gap.
     fn search_closest(&mut self, bin: usize, need: usize) -> Option<Gap> {
-        // SAFETY: where a bit is set, there is a table; the bin is not empty (I8), and each gap
-        // comes from its list (I7).
-        unsafe {
-            let bin = Table::first_from(self.table(), bin)?;
-            if CHECKS && !self.first_is_sound(bin) {
-                return None;
+        let mut closest: Option<Gap> = None;
+        let (mut left, mut least) = (PROBES, usize::MAX);
+        self.walk(bin, |gap| {
+            if gap.size >= need && gap.size < least {
+                least = gap.size;
+                closest = Some(gap);
             }
-            let (mut closest, mut left) = (None, PROBES);
-            let mut least = usize::MAX;
-            let mut chunk = Table::first_gap(self.table(), bin);
-            loop {
-                if CHECKS && !self.gap_is_sound(chunk) {
-                    self.note(Misuse::Damaged, chunk.payload() as usize);
-                    return None;
-                }
-                let size = chunk.header().size();
-                if size >= need && size < least {
-                    least = size;
-                    closest = Some(chunk);
-                }
-                left -= 1;
-                if left == 0 {
-                    break;
-                }
-                match chunk.next_gap() {
-                    Some(next) => chunk = next,
-                    None => break,
-                }
-            }
-            closest.map(|chunk| Gap { chunk, size: least, bin })
-        }
+            left -= 1;
+            left == 0
+        })?;
+        closest
     }
 }
