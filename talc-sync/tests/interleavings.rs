@@ -9,11 +9,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use common::{fill, layout, rounds, verify};
+use common::{allocations_of, fill, layout, rounds, verify};
 use shuttle::rand::Rng;
 use talc_sync::lock_api::{GuardSend, RawMutex};
 use talc_sync::sharded::ShardHint;
-use talc_sync::talc_sources::talc_core::Part;
 use talc_sync::talc_sources::{GlobalAllocSource, Manual, Source, Talc};
 use talc_sync::TalcSharded;
 
@@ -115,17 +114,6 @@ fn one_step<S: Source>(talc: &Sharded<S>, shelf: &Shelf, seed: usize) {
     }
 }
 
-fn allocations<S: Source>(talc: &mut Talc<S>) -> usize {
-    talc.trim();
-    let mut allocations = 0;
-    talc.visit(|part| match part {
-        Part::Allocated { .. } => allocations += 1,
-        Part::Slab { slots, free_slots, .. } => allocations += slots - free_slots,
-        _ => {}
-    });
-    allocations
-}
-
 /// Both ways of shuttle to choose the next thread.
 fn check(body: impl Fn() + Copy + Send + Sync + 'static) {
     shuttle::check_random(body, rounds(600));
@@ -139,7 +127,7 @@ fn nothing_is_lost_between_shards() {
         let mut memory = vec![0_u64; 8 << 10];
         let talc = Sharded::new(Manual);
         unsafe { talc.lock().claim(memory.as_mut_ptr().cast(), 64 << 10) }.unwrap();
-        assert_eq!(allocations(&mut use_it(talc, 0)), 0);
+        assert_eq!(allocations_of(&mut use_it(talc, 0)), 0);
     });
 }
 
@@ -163,7 +151,7 @@ fn memory_goes_back_in_any_order() {
         check(move || {
             let talc = Sharded::new(GlobalAllocSource::with_block_size(Counted, BLOCK));
             let mut inner = use_it(talc, others);
-            assert_eq!(allocations(&mut inner), 0);
+            assert_eq!(allocations_of(&mut inner), 0);
             assert!(HELD.load(Ordering::Relaxed) <= BLOCK);
             drop(inner);
             assert_eq!(HELD.load(Ordering::Relaxed), 0);

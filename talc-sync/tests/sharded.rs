@@ -12,7 +12,7 @@ use std::sync::Barrier;
 #[cfg(any(debug_assertions, feature = "hardened"))]
 use common::panic_message;
 use common::stress::stress;
-use common::{arena, fill, layout, rounds, verify, Random, WrongHint};
+use common::{allocations_of, arena, fill, layout, rounds, verify, Random, WrongHint};
 use talc_sync::lock_api::{GuardSend, RawMutex};
 use talc_sync::sharded::{ByThread, ShardHint};
 use talc_sync::talc_sources::talc_core::SEAL;
@@ -101,7 +101,7 @@ fn holders_that_never_wake_stop_nobody() {
         unsafe { talc.dealloc(block, layout) };
     }
     IS_STUCK.store(false, Ordering::Relaxed);
-    assert_eq!(allocations_of(talc.into_inner()), 0);
+    assert_eq!(allocations_of(&mut talc.into_inner()), 0);
 }
 
 /// What is in shards is handed out before anything is refused, whoever has put it there.
@@ -196,7 +196,7 @@ fn every_size_gets_all_of_its_bytes() {
                 talc.dealloc(block, layout(size, 1));
             }
         }
-        assert_eq!(allocations_of(talc.into_inner()), 0);
+        assert_eq!(allocations_of(&mut talc.into_inner()), 0);
     }
 }
 
@@ -211,7 +211,7 @@ fn sizes_of_zero_are_blocks() {
         talc.dealloc(a, layout);
         talc.dealloc(b, layout);
     }
-    assert_eq!(allocations_of(talc.into_inner()), 0);
+    assert_eq!(allocations_of(&mut talc.into_inner()), 0);
 }
 
 #[cfg(any(debug_assertions, feature = "hardened"))]
@@ -354,7 +354,6 @@ fn memory_comes_back_from_shards() {
     assert_eq!(Counted::<0>::held(), 0);
 }
 
-/// A source that panics when memory goes back: the block is freed nevertheless, and shards lose nothing.
 /// As [`memory_comes_back_from_shards`], after blocks have grown beyond what shards serve, or shrunk to
 /// it, which is done in the shared heap.
 #[test]
@@ -387,6 +386,7 @@ fn memory_comes_back_after_blocks_have_left_their_class() {
     check::<3>(3000, 1000);
 }
 
+/// A source that panics when memory goes back: the block is freed nevertheless, and shards lose nothing.
 #[test]
 fn a_source_may_panic_while_a_shard_is_emptied() {
     let source = GlobalAllocSource::with_block_size(Counted::<MOODY>, 1 << 14);
@@ -406,20 +406,8 @@ fn a_source_may_panic_while_a_shard_is_emptied() {
     PANICS.store(false, Ordering::Relaxed);
     assert!(panics > 0, "this shows nothing");
     assert_eq!(talc.audit(), Ok(()));
-    assert_eq!(allocations_of(talc.into_inner()), 0);
+    assert_eq!(allocations_of(&mut talc.into_inner()), 0);
     assert_eq!(Counted::<MOODY>::held(), 0);
-}
-
-fn allocations_of<S: Source>(mut talc: talc_sync::talc_sources::Talc<S>) -> usize {
-    use talc_sync::talc_sources::talc_core::Part;
-    talc.trim();
-    let mut allocations = 0;
-    talc.visit(|part| match part {
-        Part::Allocated { .. } => allocations += 1,
-        Part::Slab { slots, free_slots, .. } => allocations += slots - free_slots,
-        _ => {}
-    });
-    allocations
 }
 
 #[cfg(all(feature = "counters", not(feature = "cache-aligned-allocations")))]

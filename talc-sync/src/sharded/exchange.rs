@@ -1,16 +1,18 @@
-//! What goes between a shard and the shared heap, under the lock of the latter.
+//! What goes between a shard and the depot or the shared heap, under the lock of the latter.
 //!
-//! A shard that has nothing of a class is refilled, and one that has too much spills into the shared heap.
+//! A shard that has nothing of a class is refilled, and one that has too much spills: a full magazine comes from the
+//! depot or goes there. If the depot has none, or no room, blocks are allocated and freed in the shared heap.
 //! Shards are emptied before memory runs out and, with a source that takes memory back, as [`Tide`] says.
 
 use core::alloc::Layout;
 use core::mem::forget;
 use core::ptr::NonNull;
 
-use lock_api::RawMutex;
+use lock_api::{MutexGuard, RawMutex};
 use talc_sources::talc_core::Magazine;
 use talc_sources::{AbortOnDrop, Binning, Source, Talc};
 
+use super::depot::Depot;
 use super::shard::{Stock, Tide};
 use super::{Held, ShardHint, TalcSharded};
 use crate::glue;
@@ -76,7 +78,24 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         talc.allocate(layout)
     }
 
-    /// Allocates a block of a class of which a shard has none, and some more for the shard.
+    /// Returns the depot, to the holder of the shared heap. Without one, blocks only take longer.
+    pub(super) fn depot(&self, _: &mut Talc<S, B>) -> Option<MutexGuard<'_, R, Depot>> {
+        self.depot.try_lock()
+    }
+
+    /// Loads a full magazine, if the depot has one, in a shard that has no block of a class, and takes a block from it.
+    fn pop_from_depot(
+        &self,
+        talc: &mut Talc<S, B>,
+        stock: &mut Stock,
+        class: usize,
+    ) -> Option<NonNull<u8>> {
+        self.depot(talc)?.take(class, stock);
+        stock.pop(class)
+    }
+
+    /// Allocates a block of a class of which a shard has none, and some more for the shard: a magazine of the depot, or
+    /// what comes from the shared heap.
     #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn refill(
         &self,
@@ -85,10 +104,17 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         glue::try_with(self, |talc| {
-            let block = self.allocate_shared(talc, layout, Some(&mut *held.stock))?;
-            let room = self.room(talc, layout.size());
-            held.stock.open(class, room);
-            let mut more = room.saturating_sub(1);
+            let passed_on = self.pop_from_depot(talc, &mut held.stock, class);
+            let block = match passed_on {
+                None => self.allocate_shared(talc, layout, Some(&mut *held.stock))?,
+                Some(block) => block,
+            };
+            let mut more = 0;
+            if passed_on.is_none() {
+                let room = self.room(talc, layout.size());
+                held.stock.open(class, room);
+                more = room.saturating_sub(1);
+            }
             if S::RELEASES {
                 held.shard.handed_out();
                 let live = self.tide.live(&self.shards);
@@ -111,8 +137,8 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         })?
     }
 
-    /// Frees a block of a class of which both magazines of a shard are full, or closed, and what is in the older
-    /// one.
+    /// Frees a block of a class of which both magazines of a shard are full, or closed. The older one goes to the depot, or
+    /// what is in it is freed, too.
     ///
     /// # Safety
     /// As for [`Stock::push`].
@@ -130,7 +156,10 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             // SAFETY: what is in a shard is allocated; the rest is required of the caller.
             unsafe {
                 held.stock.exchange(class);
-                // A source may panic when something is freed. Then there is room.
+                if let Some(mut depot) = self.depot(talc) {
+                    depot.put(class, &mut held.stock);
+                }
+                // What the depot has no room for. A source may panic when something is freed. Then there is room.
                 let unwinds = PushOnDrop { stock: &mut held.stock, class, block };
                 unwinds.stock.unload(class, |block| talc.deallocate(block.as_ptr(), layout));
                 forget(unwinds);
@@ -163,6 +192,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             self.empty_shards(talc, Some(&mut *held.stock), closes);
         } else {
             Self::empty(talc, &mut held.stock, closes);
+            self.empty_depot(talc);
         }
     }
 
@@ -187,6 +217,14 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         stock.empty(closes, |block, layout| unsafe { talc.deallocate(block.as_ptr(), layout) });
     }
 
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn empty_depot(&self, talc: &mut Talc<S, B>) {
+        if let Some(mut depot) = self.depot(talc) {
+            // SAFETY: what is in the depot is allocated with this layout.
+            depot.empty(|block, layout| unsafe { talc.deallocate(block.as_ptr(), layout) });
+        }
+    }
+
     /// Empties the one that is held, if one is, and all that nobody has locked.
     #[cold]
     #[inline(never)]
@@ -200,6 +238,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         if let Some(stock) = held {
             Self::empty(talc, stock, closes);
         }
+        self.empty_depot(talc);
         let live = self.tide.live(&self.shards);
         for shard in &self.shards {
             // The one that is held is locked.

@@ -2,17 +2,21 @@
 //!
 //! - This file: the type, and what users call to manage it.
 //! - `calls`: the way of an allocation or deallocation, to a shard or past them.
-//! - `exchange`: what goes between shards and the shared heap.
+//! - `exchange`: what goes between shards, the depot and the shared heap.
+//! - `depot`: full magazines on their way from one shard to another.
 //! - `shard`: one shard, and when shards are to be emptied.
 //! - `hint`: which shard a caller tries first.
 
 mod calls;
+mod depot;
 mod exchange;
 mod hint;
 mod shard;
 
 use core::fmt;
 use core::marker::PhantomData;
+#[cfg(feature = "audit")]
+use core::ptr::NonNull;
 
 use lock_api::{Mutex, MutexGuard, RawMutex};
 use talc_sources::talc_core::DefaultBinning;
@@ -22,6 +26,7 @@ use talc_sources::{Binning, ReportHook, Source, Talc};
 
 use crate::glue;
 use crate::lock::{CopyLimit, TalcGuard};
+use depot::Depot;
 use shard::{Shard, Stock, Tide};
 
 #[cfg(feature = "std")]
@@ -33,8 +38,9 @@ pub use hint::ShardHint;
 /// own under a lock of its own.
 ///
 /// A small block comes from a shard and goes back to one, whichever the caller's is; any thread may free
-/// anything. Only when a magazine is empty or full is the shared heap locked, for up to 32 blocks at once. The
-/// idea is that of Bonwick and Adams, "Magazines and Vmem" (2001).
+/// anything. Only when a magazine is empty or full is the shared heap locked: full magazines go from one shard to
+/// another by way of a depot, and if that has none or no room, up to 32 blocks at once come from the shared heap or go
+/// there. The idea is that of Bonwick and Adams, "Magazines and Vmem" (2001).
 ///
 /// It implements `GlobalAlloc` and `Allocator`, and works like [`TalcLock`](crate::TalcLock) otherwise; what
 /// is said there about locks applies to `R`. `H` tells which shard a caller tries first: a CPU number, or
@@ -43,7 +49,7 @@ pub use hint::ShardHint;
 /// - No thread ever waits for a shard: one that is taken is passed over for the next one, and if all of them
 ///   are, the call goes to the shared heap. So a thread that is preempted in a shard stops nobody. One that
 ///   is preempted with the shared heap locked does, as with `TalcLock`.
-/// - Shards hold at most 64 blocks for each of 128 sizes, from one word to 128 words, and of each size at most
+/// - Each shard, and so the depot, holds at most 64 blocks for each of 128 sizes, from one word to 128 words, and of each size at most
 ///   a thousandth of all heaps, or 8 KiB where [`heap_bytes`](Talc::heap_bytes) is not known. They are emptied
 ///   before the source is asked for memory and before anything is refused.
 /// - Blocks that are larger, or aligned to more than 8, come from the shared heap.
@@ -74,6 +80,8 @@ pub use hint::ShardHint;
 pub struct TalcSharded<R, S, H, const SHARDS: usize = 4, B = DefaultBinning> {
     shards: [Shard<R>; SHARDS],
     shared: Mutex<R, Talc<S, B>>,
+    /// Only ever locked by the holder of the shared heap, so that it is never taken.
+    depot: Mutex<R, Depot>,
     tide: Tide,
     copy_limit: CopyLimit,
     hint: PhantomData<fn() -> H>,
@@ -99,6 +107,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         Self {
             shards: [Shard::<R>::NEW; SHARDS],
             shared: Mutex::const_new(R::INIT, Talc::new(source)),
+            depot: Mutex::const_new(R::INIT, Depot::EMPTY),
             tide: Tide::new(),
             copy_limit: CopyLimit::USUAL,
             hint: PhantomData,
@@ -160,7 +169,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
 
     /// Returns statistics of all heaps and allocations.
     ///
-    /// What is in a shard is available, not allocated. Allocations of up to 128 words are counted by their
+    /// What is in a shard or in the depot is available, not allocated. Allocations of up to 128 words are counted by their
     /// size rounded up to words. `peak_allocated_bytes` includes what was in shards then, and the low-water mark of
     /// what is available does not. A shard that is locked at that moment is not counted.
     #[cfg(feature = "counters")]
@@ -169,17 +178,16 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     pub fn counters(&self) -> talc_sources::talc_core::Counters {
         glue::with(self, |talc| {
             let mut counters = *talc.counters();
-            for shard in &self.shards {
-                if let Some(stock) = shard.stock.try_lock() {
-                    let tally = stock.tally;
-                    counters.allocation_count -= tally.held;
-                    counters.allocated_bytes -= tally.held_bytes;
-                    counters.available_bytes += tally.held_bytes;
-                    let total = &mut counters.total_allocation_count;
-                    *total = total.wrapping_add(tally.more);
-                    let total = &mut counters.total_allocated_bytes;
-                    *total = total.wrapping_add(tally.more_bytes);
-                }
+            let stocks = self.shards.iter().filter_map(|shard| shard.stock.try_lock());
+            let in_depot = self.depot(talc).map(|depot| depot.tally);
+            for tally in stocks.map(|stock| stock.tally).chain(in_depot) {
+                counters.allocation_count -= tally.held;
+                counters.allocated_bytes -= tally.held_bytes;
+                counters.available_bytes += tally.held_bytes;
+                let total = &mut counters.total_allocation_count;
+                *total = total.wrapping_add(tally.more);
+                let total = &mut counters.total_allocated_bytes;
+                *total = total.wrapping_add(tally.more_bytes);
             }
             counters
         })
@@ -198,16 +206,15 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn audit(&self) -> Result<(), talc_sources::talc_core::Fault> {
         let (result, are_sound) = glue::with(self, |talc| {
-            let are_sound = self.shards.iter().all(|shard| {
-                shard.stock.try_lock().map_or(true, |stock| {
-                    // SAFETY: blocks in a shard are allocations of the shared heap. Where they have marks, these say
-                    // that they are in a shard, and that what leads to them is sound.
-                    stock.all(|block, layout| unsafe {
-                        let block = block.as_ptr();
-                        Magazine::has_marked(block) || talc.is_sound(block, layout)
-                    })
-                })
-            });
+            let depot = self.depot(talc);
+            // SAFETY: blocks in a shard are allocations of the shared heap. Where they have marks, these say that they
+            // are in a shard, and that what leads to them is sound.
+            let mut is_sound = |block: NonNull<u8>, layout| unsafe {
+                Magazine::has_marked(block.as_ptr()) || talc.is_sound(block.as_ptr(), layout)
+            };
+            let mut stocks = self.shards.iter().filter_map(|shard| shard.stock.try_lock());
+            let are_sound = stocks.all(|stock| stock.all(&mut is_sound))
+                && depot.map_or(true, |depot| depot.all(&mut is_sound));
             (talc.audit(), are_sound)
         });
         assert!(are_sound, "talc: something wrote to memory that was freed");

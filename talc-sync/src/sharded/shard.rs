@@ -199,6 +199,11 @@ impl Stock {
         *loaded = Magazine::with_room(room);
     }
 
+    /// Returns the loaded magazine of a class. Whoever exchanges it keeps the tally.
+    pub(super) fn loaded(&mut self, class: usize) -> &mut Magazine {
+        &mut self.pair(class).loaded
+    }
+
     /// Takes each block of a class out of the loaded magazine, and calls `free` with it.
     pub(super) fn unload(&mut self, class: usize, mut free: impl FnMut(NonNull<u8>)) {
         // SAFETY: it is a magazine.
@@ -223,25 +228,36 @@ impl Stock {
 
     /// Returns whether a block is in a magazine of a class.
     pub(super) fn has(&self, class: usize, block: NonNull<u8>) -> bool {
-        let has = |magazine: &Magazine| {
-            !magazine.is_empty() && !magazine.all(|other| other != block.as_ptr())
-        };
         let Pair { loaded, other } = &self.pairs[class];
-        has(loaded) || has(other)
+        has(loaded, block) || has(other, block)
     }
 
     /// Returns whether `visitor` returns `true` for each block, before anything is read from it.
     #[cfg(feature = "audit")]
     pub(super) fn all(&self, mut visitor: impl FnMut(NonNull<u8>, Layout) -> bool) -> bool {
-        let mut all = |magazine: &Magazine, class| {
-            magazine.is_empty()
-                || magazine.all(|block| {
-                    NonNull::new(block).map_or(false, |block| visitor(block, layout_of(class)))
-                })
-        };
         let mut pairs = self.pairs.iter().enumerate();
-        pairs.all(|(class, pair)| all(&pair.loaded, class) && all(&pair.other, class))
+        pairs.all(|(class, pair)| {
+            all(&pair.loaded, class, &mut visitor) && all(&pair.other, class, &mut visitor)
+        })
     }
+}
+
+/// Returns whether a block is in a magazine.
+pub(super) fn has(magazine: &Magazine, block: NonNull<u8>) -> bool {
+    !magazine.is_empty() && !magazine.all(|other| other != block.as_ptr())
+}
+
+/// Returns whether `visitor` returns `true` for each block in a magazine of a class, before anything is read from it.
+#[cfg(feature = "audit")]
+pub(super) fn all(
+    magazine: &Magazine,
+    class: usize,
+    visitor: &mut impl FnMut(NonNull<u8>, Layout) -> bool,
+) -> bool {
+    magazine.is_empty()
+        || magazine.all(|block| {
+            NonNull::new(block).map_or(false, |block| visitor(block, layout_of(class)))
+        })
 }
 
 /// Returns whether a block that is given back cannot be one, or is in a magazine already.
@@ -276,9 +292,19 @@ impl Tally {
         self.held_bytes += size;
     }
 
-    fn dropped(&mut self, size: usize) {
+    pub(super) fn dropped(&mut self, size: usize) {
         self.held -= 1;
         self.held_bytes -= size;
+    }
+
+    /// Notes that all blocks of a magazine go from here to `other`.
+    pub(super) fn passed_on(&mut self, other: &mut Self, magazine: &Magazine, size: usize) {
+        let _ = magazine.is_empty()
+            || magazine.all(|_| {
+                self.dropped(size);
+                other.kept(size);
+                true
+            });
     }
 
     fn served(&mut self, size: usize) {
@@ -301,7 +327,9 @@ impl Tally {
 
     fn kept(&mut self, _: usize) {}
 
-    fn dropped(&mut self, _: usize) {}
+    pub(super) fn dropped(&mut self, _: usize) {}
+
+    pub(super) fn passed_on(&mut self, _: &mut Self, _: &Magazine, _: usize) {}
 
     fn served(&mut self, _: usize) {}
 
@@ -312,7 +340,8 @@ impl Tally {
 ///
 /// A block in a shard keeps the memory around it from going back. So shards are emptied as blocks fall free:
 /// each one when the number of blocks in use has fallen there by a small part of all; and all of them
-/// whenever that number has halved. When few are left, shards stay empty until there are more again.
+/// whenever that number has halved. When few are left, shards stay empty until there are more again. Whenever one is
+/// emptied, so is the depot.
 ///
 /// Let `n` be the number in use when all were emptied last. As long as no shard gives back more than
 /// `n / (4 * shards)` without being emptied, all together give back at most a quarter. So the number cannot

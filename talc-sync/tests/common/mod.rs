@@ -12,6 +12,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{slice_from_raw_parts_mut, NonNull};
 
 use talc_sync::sharded::ShardHint;
+use talc_sync::talc_sources::talc_core::Part;
 use talc_sync::talc_sources::{Claim, Source, Talc};
 use talc_sync::{lock_api::RawMutex, TalcCell, TalcLock, TalcSharded, TalcSyncCell};
 
@@ -112,6 +113,18 @@ impl<R: RawMutex + Send + Sync, H: ShardHint, const SHARDS: usize> Shared
     fn into_talc(self) -> Talc<Claim> {
         self.into_inner()
     }
+}
+
+/// Returns how many chunks and slots are in use.
+pub fn allocations_of<S: Source>(talc: &mut Talc<S>) -> usize {
+    talc.trim();
+    let mut allocations = 0;
+    talc.visit(|part| match part {
+        Part::Allocated { .. } => allocations += 1,
+        Part::Slab { slots, free_slots, .. } => allocations += slots - free_slots,
+        _ => {}
+    });
+    allocations
 }
 
 /// A hint that is another one at each call.
