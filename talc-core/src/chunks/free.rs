@@ -58,7 +58,6 @@ impl<
                 chunk = gap;
             }
             self.add_gap(chunk, Header::gap(size, below).filled(is_filled));
-            self.open_if_roomy(size);
             (chunk, size)
         }
     }

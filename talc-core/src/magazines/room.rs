@@ -145,32 +145,26 @@ impl<
         touched.or(other)
     }
 
-    /// Opens the magazines of chunks again if they are closed and a gap of `size` bytes is large enough.
-    ///
-    /// # Safety
-    /// There must be a table.
+    /// Returns whether a gap of `size` bytes makes heaps roomy again, so that the magazines of chunks, which are closed,
+    /// are to be [opened](Self::open_kept).
     #[inline]
-    pub(crate) unsafe fn open_if_roomy(&mut self, size: usize) {
+    pub(crate) fn becomes_roomy(&self, size: usize) -> bool {
         let books = self.books();
-        if Self::GATES_KEPT
+        Self::GATES_KEPT
             && books.kept == 0
             && Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_kept(
                 books.heads.into(),
             )
             && books.allowance != 0
             && size >= books.heap_bytes / 16 * ROOMY_AGAIN_SIXTEENTHS
-        {
-            // SAFETY: required of the caller; they are made where there is an allowance.
-            unsafe { self.open_kept() };
-        }
     }
 
     /// Opens the magazines of chunks. Those that were closed before they were empty keep what they have.
     ///
     /// # Safety
-    /// There must be a table that has them, and they must be [made](Self::make_kept).
+    /// There must be a table that has them, and they must be [made](Self::make_kept): there is an allowance then.
     #[cold]
-    unsafe fn open_kept(&mut self) {
+    pub(crate) unsafe fn open_kept(&mut self) {
         let bin = Self::bin_of(self.roomy_size());
         // SAFETY: required of the caller.
         let books = unsafe { self.books_mut() };

@@ -56,6 +56,36 @@ impl<
         // SAFETY: required of the caller; above a gap stands a chunk or the sentinel (I2).
         unsafe {
             let (gap, size) = self.make_gap(chunk, header);
+            // What is seldom done is called last, so that this function needs no stack.
+            if self.becomes_roomy(size) {
+                return self.free_and_open_kept(gap, size);
+            }
+            self.end_touched_by(gap, size)
+        }
+    }
+
+    /// Opens the magazines of chunks, and returns what [`end_touched_by`](Self::end_touched_by) does.
+    ///
+    /// # Safety
+    /// As there, and for [`open_kept`](Self::open_kept).
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_and_open_kept(&mut self, gap: Chunk, size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            self.open_kept();
+            self.end_touched_by(gap, size)
+        }
+    }
+
+    /// Returns what [`deallocate`](RawTalc::deallocate) does if this gap has come to be.
+    ///
+    /// # Safety
+    /// It must be a gap of `size` bytes.
+    #[inline]
+    unsafe fn end_touched_by(&mut self, gap: Chunk, size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller; above a gap stands a chunk or the sentinel (I2).
+        unsafe {
             // The footer that has just been written is beside this header.
             let above = gap.above(size);
             let header = above.header();
@@ -66,9 +96,20 @@ impl<
             } else if header.is_sentinel() {
                 Some(HeapEnd::of_sentinel(above).public())
             } else {
-                Self::fell_free(self.table_mut(), gap).or_else(|| self.reminder_of_gap(size))
+                self.fell_free_below_slab(gap, size)
             }
         }
+    }
+
+    /// As [`end_touched_by`](Self::end_touched_by), for a gap below a slab.
+    ///
+    /// # Safety
+    /// As there.
+    #[cold]
+    #[inline(never)]
+    unsafe fn fell_free_below_slab(&mut self, gap: Chunk, size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller; where there is a gap, there is a table.
+        unsafe { Self::fell_free(self.table_mut(), gap).or_else(|| self.reminder_of_gap(size)) }
     }
 
     /// Returns the heap end that was given to [`remind`](RawTalc::remind), if a gap is as large as said there.
