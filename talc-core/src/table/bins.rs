@@ -216,13 +216,13 @@ impl<
 
     /// Returns the bin of gaps of `size` bytes.
     pub(crate) const fn bin_of(size: usize) -> usize {
-        Spread::<LINEAR, PER_DOUBLING, WORDS, INSIDE>::index(size / GRAIN)
+        Spread::<LINEAR, PER_DOUBLING, WORDS, INSIDE>::index(size)
     }
 
     /// Returns the first bin all of whose gaps hold `size` bytes; [`COUNT`](Self::COUNT) or more if
     /// there is none.
     pub(crate) const fn bin_above(size: usize) -> usize {
-        Spread::<LINEAR, PER_DOUBLING, WORDS, INSIDE>::index(size / GRAIN - 1) + 1
+        Spread::<LINEAR, PER_DOUBLING, WORDS, INSIDE>::index(size - GRAIN) + 1
     }
 
     /// Returns how many heads a table must have for the gaps of a heap of `bytes` bytes: all heads,

@@ -1,6 +1,7 @@
 //! How sizes are spread over bins.
 
 use super::BINS_INSIDE;
+use crate::memory::chunk::GRAIN;
 
 /// How the sizes of an exponent are spread.
 #[derive(Clone, Copy)]
@@ -9,7 +10,7 @@ struct Step {
     base: u16,
 }
 
-/// A spread of sizes, counted in grains, over the bins of [`Bins`](super::bins::Bins).
+/// A spread of sizes over the bins of [`Bins`](super::bins::Bins).
 pub(crate) struct Spread<
     const LINEAR: usize,
     const PER_DOUBLING: usize,
@@ -25,15 +26,16 @@ impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize, const I
 
     const MANTISSA_BITS: u32 = PER_DOUBLING.trailing_zeros();
 
-    /// Returns the index of a size in grains.
+    /// Returns the index of a size in bytes.
     ///
     /// It is like a floating-point number, with the exponent above the mantissa, of which a short
     /// linear part is a part. For a long linear part, a table has the bits of mantissa of each
     /// exponent. Neither needs a branch on the size, which random sizes would make the processor
     /// mispredict.
-    pub(crate) const fn index(grains: usize) -> usize {
+    pub(crate) const fn index(size: usize) -> usize {
         if LINEAR <= 2 * PER_DOUBLING {
             // So far, the mantissa itself is linear.
+            let grains = size / GRAIN;
             let exponent = usize::BITS - 1 - (grains | PER_DOUBLING).leading_zeros();
             let shift = exponent - Self::MANTISSA_BITS;
             let index = ((shift as usize) << Self::MANTISSA_BITS) + (grains >> shift);
@@ -44,16 +46,18 @@ impl<const LINEAR: usize, const PER_DOUBLING: usize, const WORDS: usize, const I
             }
         } else {
             // So 0 has a bin of its own without being an exception.
-            let exponent = usize::BITS - 1 - (grains | 1).leading_zeros();
+            let exponent = usize::BITS - 1 - (size | 1).leading_zeros();
             let step = Self::STEPS[exponent as usize];
-            (grains >> step.shift) + step.base as usize
+            (size >> step.shift) + step.base as usize
         }
     }
 
+    /// For each exponent of a size in bytes.
     const STEPS: [Step; usize::BITS as usize] = {
-        let mut steps = [Step { shift: 0, base: 0 }; usize::BITS as usize];
+        const GRAIN_BITS: u32 = GRAIN.trailing_zeros();
+        let mut steps = [Step { shift: GRAIN_BITS as u16, base: 0 }; usize::BITS as usize];
         let mut first = LINEAR;
-        let mut exponent = LINEAR.trailing_zeros();
+        let mut exponent = LINEAR.trailing_zeros() + GRAIN_BITS;
         while exponent < usize::BITS {
             let is_fine = first + PER_DOUBLING <= Self::COUNT - Self::COUNT / 4;
             let coarse = Self::MANTISSA_BITS.saturating_sub(1);
