@@ -178,36 +178,49 @@ impl Reports {
 }
 
 /// Aborts the program, and says why, when unwinding drops it. For the crates above.
+///
+/// The reason is a parameter, not a field: so this is no memory, for which calls that usually need no stack would take some.
 #[doc(hidden)]
 #[derive(Debug)]
-pub enum AbortOnDrop {
+pub struct AbortOnDrop<const REASON: u8>(());
+
+const OF_GLOBAL_ALLOCATOR: u8 = 0;
+const WHILE_RESIZING: u8 = 1;
+
+impl AbortOnDrop<OF_GLOBAL_ALLOCATOR> {
     /// `GlobalAlloc` forbids unwinding.
-    OfGlobalAllocator,
-    /// The owner of an allocation would not learn how large it is now.
-    WhileResizing,
+    #[inline]
+    pub const fn of_global_allocator() -> Self {
+        Self(())
+    }
 }
 
-impl Drop for AbortOnDrop {
+impl AbortOnDrop<WHILE_RESIZING> {
+    /// The owner of an allocation would not learn how large it is now.
+    #[inline]
+    pub const fn while_resizing() -> Self {
+        Self(())
+    }
+}
+
+impl<const REASON: u8> Drop for AbortOnDrop<REASON> {
     fn drop(&mut self) {
         // A panic while another one unwinds aborts the program, also without std. std first prints
         // a backtrace, for which it reads all debug information into memory that may be ours; but
         // not if the message itself panics. Then that panic's message is the last one.
-        panic!("{}", Panics(self));
+        panic!("{}", Panics::<REASON>);
     }
 }
 
-struct Panics<'a>(&'a AbortOnDrop);
+struct Panics<const REASON: u8>;
 
-impl fmt::Display for Panics<'_> {
+impl<const REASON: u8> fmt::Display for Panics<REASON> {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         // No arguments: a message that needs formatting would not be printed.
-        match self.0 {
-            AbortOnDrop::OfGlobalAllocator => {
-                panic!("talc: a panic must not leave a global allocator")
-            }
-            AbortOnDrop::WhileResizing => {
-                panic!("talc: a source must not panic while an allocation is being resized")
-            }
+        if REASON == OF_GLOBAL_ALLOCATOR {
+            panic!("talc: a panic must not leave a global allocator")
+        } else {
+            panic!("talc: a source must not panic while an allocation is being resized")
         }
     }
 }

@@ -422,7 +422,7 @@ unsafe fn resize<W: Wrapper>(
 /// Calls `f`, and aborts if it panics: nothing may unwind out of `GlobalAlloc`.
 #[inline]
 pub(crate) fn no_unwind<T>(f: impl FnOnce() -> T) -> T {
-    let abort = AbortOnDrop::OfGlobalAllocator;
+    let abort = AbortOnDrop::of_global_allocator();
     let result = f();
     forget(abort);
     result

@@ -275,7 +275,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     fn offer_or_abort(&mut self, touched: Option<NonNull<u8>>) {
         if let (true, Some(end)) = (S::RELEASES, touched) {
-            let abort = AbortOnDrop::WhileResizing;
+            let abort = AbortOnDrop::while_resizing();
             self.release(end);
             forget(abort);
         }

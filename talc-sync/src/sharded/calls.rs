@@ -73,7 +73,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning> W
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     unsafe fn deallocate_moved(&self, ptr: NonNull<u8>, layout: Layout) {
-        let abort = AbortOnDrop::WhileResizing;
+        let abort = AbortOnDrop::while_resizing();
         // SAFETY: required of the caller.
         unsafe { self.give_back(ptr, layout) };
         forget(abort);

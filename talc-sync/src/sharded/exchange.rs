@@ -205,7 +205,7 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         let live = self.tide.live(&self.shards);
         if self.tide.has_halved(live) {
             self.tide.all_are_empty(live);
-            let abort = AbortOnDrop::WhileResizing;
+            let abort = AbortOnDrop::while_resizing();
             self.empty_shards(talc, None, Tide::is_low(live, SHARDS, true));
             forget(abort);
         }
