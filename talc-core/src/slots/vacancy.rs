@@ -58,19 +58,19 @@ impl<
             let (gap, size) = self.make_gap(chunk, header);
             // What is seldom done is called last, so that this function needs no stack.
             if self.becomes_roomy(size) {
-                return self.free_and_open_kept(gap, size);
+                return self.open_kept_beside(gap, size);
             }
             self.end_touched_by(gap, size)
         }
     }
 
-    /// Opens the magazines of chunks, and returns what [`end_touched_by`](Self::end_touched_by) does.
+    /// As [`end_touched_by`](Self::end_touched_by), for a gap that makes heaps roomy: opens the magazines of chunks.
     ///
     /// # Safety
     /// As there, and for [`open_kept`](Self::open_kept).
     #[cold]
     #[inline(never)]
-    unsafe fn free_and_open_kept(&mut self, gap: Chunk, size: usize) -> Option<NonNull<u8>> {
+    unsafe fn open_kept_beside(&mut self, gap: Chunk, size: usize) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
             self.open_kept();
@@ -78,7 +78,7 @@ impl<
         }
     }
 
-    /// Returns what [`deallocate`](RawTalc::deallocate) does if this gap has come to be.
+    /// Returns what [`deallocate`](RawTalc::deallocate) does after this gap has come to be.
     ///
     /// # Safety
     /// It must be a gap of `size` bytes.

@@ -217,9 +217,11 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
             let mut stocks = self.shards.iter().filter_map(|shard| shard.stock.try_lock());
             // SAFETY: required of the caller.
             let is_sound = unsafe { talc.is_sound(block.as_ptr(), layout) };
-            let is_kept = stocks.any(|stock| stock.has(class, block))
-                || self.depot(talc).map_or(false, |depot| depot.has(class, block));
-            if is_sound && is_kept {
+            let mut is_kept = || {
+                stocks.any(|stock| stock.has(class, block))
+                    || self.depot(talc).map_or(false, |depot| depot.has(class, block))
+            };
+            if is_sound && is_kept() {
                 talc.report_misuse(Misuse::AlreadyFree, block.as_ptr() as usize);
             }
         });
