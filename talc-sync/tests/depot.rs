@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(any(debug_assertions, feature = "hardened"))]
 use common::panic_message;
-use common::{allocations_of, arena, layout};
+use common::{allocations_of, arena, layout, rounds};
 use talc_sync::sharded::ShardHint;
 use talc_sync::talc_sources::{Claim, GlobalAllocSource};
 use talc_sync::{RawSpinlock, TalcSharded};
@@ -48,7 +48,7 @@ fn full_magazines_go_from_shard_to_shard() {
             unsafe { talc.dealloc(block, size) };
         }
     };
-    for _ in 0..10 {
+    for _ in 0..rounds(10) {
         choose(0);
         let blocks = take(10 * ROOM);
         choose(1);
@@ -97,7 +97,7 @@ fn what_is_passed_on_is_counted_once() {
     let talc = TalcSharded::<RawSpinlock, Claim, Chosen, 3>::new(claim);
     let size = layout(40, 8);
     let mut made = 0;
-    for round in 0..30 {
+    for round in 0..rounds(30) {
         let count = 1 + round * 37 % 200;
         choose(round);
         let blocks: Vec<_> = (0..count).map(|_| unsafe { talc.alloc(size) }).collect();
