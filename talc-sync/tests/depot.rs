@@ -5,13 +5,12 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(any(debug_assertions, feature = "hardened"))]
 use common::panic_message;
-use common::{allocations_of, arena, layout, rounds};
+use common::{allocations_of, arena, layout, rounds, Counted};
 use talc_sync::sharded::ShardHint;
 use talc_sync::talc_sources::{Claim, GlobalAllocSource};
 use talc_sync::{RawSpinlock, TalcSharded};
@@ -117,19 +116,7 @@ fn what_is_passed_on_is_counted_once() {
 /// freed, and most of their memory goes back, though the depot gets the first ones of each size.
 #[test]
 fn memory_comes_back_from_the_depot() {
-    static HELD: AtomicUsize = AtomicUsize::new(0);
-    struct Counted;
-    unsafe impl GlobalAlloc for Counted {
-        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            HELD.fetch_add(layout.size(), Ordering::Relaxed);
-            unsafe { System.alloc(layout) }
-        }
-        unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-            HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-            unsafe { System.dealloc(ptr, layout) };
-        }
-    }
-    let source = GlobalAllocSource::with_block_size(Counted, 1 << 15);
+    let source = GlobalAllocSource::with_block_size(Counted::<0>, 1 << 15);
     let talc = TalcSharded::<RawSpinlock, _, Chosen, 2>::new(source);
     let mut classes: Vec<(Layout, Vec<*mut u8>)> = (0..60)
         .map(|class| {
@@ -140,7 +127,7 @@ fn memory_comes_back_from_the_depot() {
             )
         })
         .collect();
-    let before = HELD.load(Ordering::Relaxed);
+    let before = Counted::<0>::held();
     choose(1);
     let mut freed = 0;
     for (layout, blocks) in classes.iter_mut().skip(10).take(20) {
@@ -149,11 +136,11 @@ fn memory_comes_back_from_the_depot() {
             freed += layout.size();
         }
     }
-    let back = before - HELD.load(Ordering::Relaxed);
+    let back = before - Counted::<0>::held();
     assert!(back > freed / 4 * 3, "{back} of {freed} bytes came back");
     for (layout, blocks) in classes {
         blocks.into_iter().for_each(|block| unsafe { talc.dealloc(block, layout) });
     }
     drop(talc);
-    assert_eq!(HELD.load(Ordering::Relaxed), 0);
+    assert_eq!(Counted::<0>::held(), 0);
 }

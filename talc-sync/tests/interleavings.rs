@@ -5,11 +5,10 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::Arc;
 
-use common::{allocations_of, fill, layout, rounds, verify};
+use common::{allocations_of, fill, layout, rounds, verify, Counted};
 use shuttle::rand::Rng;
 use talc_sync::lock_api::{GuardSend, RawMutex};
 use talc_sync::sharded::ShardHint;
@@ -134,27 +133,15 @@ fn nothing_is_lost_between_shards() {
 /// A source that takes memory back: with few blocks in use, and with many.
 #[test]
 fn memory_goes_back_in_any_order() {
-    static HELD: AtomicUsize = AtomicUsize::new(0);
-    struct Counted;
-    unsafe impl GlobalAlloc for Counted {
-        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            HELD.fetch_add(layout.size(), Ordering::Relaxed);
-            unsafe { System.alloc(layout) }
-        }
-        unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-            HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-            unsafe { System.dealloc(ptr, layout) };
-        }
-    }
     const BLOCK: usize = 1 << 15;
     for others in [0, 100] {
         check(move || {
-            let talc = Sharded::new(GlobalAllocSource::with_block_size(Counted, BLOCK));
+            let talc = Sharded::new(GlobalAllocSource::with_block_size(Counted::<0>, BLOCK));
             let mut inner = use_it(talc, others);
             assert_eq!(allocations_of(&mut inner), 0);
-            assert!(HELD.load(Ordering::Relaxed) <= BLOCK);
+            assert!(Counted::<0>::held() <= BLOCK);
             drop(inner);
-            assert_eq!(HELD.load(Ordering::Relaxed), 0);
+            assert_eq!(Counted::<0>::held(), 0);
         });
     }
 }

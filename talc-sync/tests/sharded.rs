@@ -5,14 +5,14 @@
 #[macro_use]
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Barrier;
 
 #[cfg(any(debug_assertions, feature = "hardened"))]
 use common::panic_message;
 use common::stress::stress;
-use common::{allocations_of, arena, fill, layout, rounds, verify, Random, WrongHint};
+use common::{allocations_of, arena, fill, layout, rounds, verify, Counted, Random, WrongHint};
 use talc_sync::lock_api::{GuardSend, RawMutex};
 use talc_sync::sharded::{ByThread, ShardHint};
 use talc_sync::talc_sources::talc_core::SEAL;
@@ -251,34 +251,20 @@ fn a_double_free_is_found() {
     assert_eq!(talc.audit(), Ok(()));
 }
 
-/// The system's allocator. Each test has one of its own.
-struct Counted<const TEST: usize>;
-
-/// The bytes that each has handed out.
-static HELD: [AtomicUsize; 4] =
-    [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)];
 static PANICS: AtomicBool = AtomicBool::new(false);
 
-impl<const TEST: usize> Counted<TEST> {
-    fn held() -> usize {
-        HELD[TEST].load(Ordering::Relaxed)
-    }
-}
+/// One that may panic after it has freed something.
+struct Moody;
 
-unsafe impl<const TEST: usize> GlobalAlloc for Counted<TEST> {
+unsafe impl GlobalAlloc for Moody {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD[TEST].fetch_add(layout.size(), Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
+        unsafe { Counted::<1>.alloc(layout) }
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        HELD[TEST].fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(ptr, layout) };
-        assert!(TEST != MOODY || !PANICS.load(Ordering::Relaxed), "moody");
+        unsafe { Counted::<1>.dealloc(ptr, layout) };
+        assert!(!PANICS.load(Ordering::Relaxed), "moody");
     }
 }
-
-/// This one may panic.
-const MOODY: usize = 1;
 
 /// Everything is freed, in several orders and by several threads, and nothing but the block with the table
 /// is held, without a call of `trim`.
@@ -389,7 +375,7 @@ fn memory_comes_back_after_blocks_have_left_their_class() {
 /// A source that panics when memory goes back: the block is freed nevertheless, and shards lose nothing.
 #[test]
 fn a_source_may_panic_while_a_shard_is_emptied() {
-    let source = GlobalAllocSource::with_block_size(Counted::<MOODY>, 1 << 14);
+    let source = GlobalAllocSource::with_block_size(Moody, 1 << 14);
     let talc = TalcSharded::<RawSpinlock, _, ByThread, 2>::new(source);
     let size = layout(100, 8);
     let live: Vec<_> = (0..rounds(2000).max(600))
@@ -407,7 +393,7 @@ fn a_source_may_panic_while_a_shard_is_emptied() {
     assert!(panics > 0, "this shows nothing");
     assert_eq!(talc.audit(), Ok(()));
     assert_eq!(allocations_of(&mut talc.into_inner()), 0);
-    assert_eq!(Counted::<MOODY>::held(), 0);
+    assert_eq!(Counted::<1>::held(), 0);
 }
 
 #[cfg(all(feature = "counters", not(feature = "cache-aligned-allocations")))]

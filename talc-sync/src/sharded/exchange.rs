@@ -104,17 +104,15 @@ impl<R: RawMutex, S: Source<B>, H: ShardHint, const SHARDS: usize, B: Binning>
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         glue::try_with(self, |talc| {
-            let passed_on = self.pop_from_depot(talc, &mut held.stock, class);
-            let block = match passed_on {
-                None => self.allocate_shared(talc, layout, Some(&mut *held.stock))?,
-                Some(block) => block,
+            let (block, mut more) = match self.pop_from_depot(talc, &mut held.stock, class) {
+                Some(block) => (block, 0),
+                None => {
+                    let block = self.allocate_shared(talc, layout, Some(&mut *held.stock))?;
+                    let room = self.room(talc, layout.size());
+                    held.stock.open(class, room);
+                    (block, room.saturating_sub(1))
+                }
             };
-            let mut more = 0;
-            if passed_on.is_none() {
-                let room = self.room(talc, layout.size());
-                held.stock.open(class, room);
-                more = room.saturating_sub(1);
-            }
             if S::RELEASES {
                 held.shard.handed_out();
                 let live = self.tide.live(&self.shards);

@@ -8,8 +8,9 @@ pub mod stress;
 mod support;
 pub use support::*;
 
-use std::alloc::{GlobalAlloc, Layout};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::{slice_from_raw_parts_mut, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use talc_sync::sharded::ShardHint;
 use talc_sync::talc_sources::talc_core::Part;
@@ -127,12 +128,34 @@ pub fn allocations_of<S: Source>(talc: &mut Talc<S>) -> usize {
     allocations
 }
 
+/// The system's allocator, which counts the bytes that it has handed out. Each test has one of its own.
+pub struct Counted<const TEST: usize>;
+
+static HELD: [AtomicUsize; 4] =
+    [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)];
+
+impl<const TEST: usize> Counted<TEST> {
+    pub fn held() -> usize {
+        HELD[TEST].load(Ordering::Relaxed)
+    }
+}
+
+unsafe impl<const TEST: usize> GlobalAlloc for Counted<TEST> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD[TEST].fetch_add(layout.size(), Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        HELD[TEST].fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(ptr, layout) };
+    }
+}
+
 /// A hint that is another one at each call.
 pub struct WrongHint;
 
 impl ShardHint for WrongHint {
     fn hint() -> usize {
-        use std::sync::atomic::{AtomicUsize, Ordering};
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         NEXT.fetch_add(0x9E37, Ordering::Relaxed)
     }
