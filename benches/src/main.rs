@@ -55,6 +55,9 @@ struct Common {
     /// Rounds per contest
     #[arg(long, global = true)]
     rounds: Option<usize>,
+    /// In `counts`, arenas of this many times what a workload uses at most, instead of roomy ones
+    #[arg(long, global = true, conflicts_with = "save")]
+    room: Option<f64>,
     /// What `replay-plan` replays, as workload:contender
     #[arg(long, global = true, hide = true)]
     replay: Vec<String>,
@@ -165,8 +168,12 @@ impl Task {
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
-    let options =
-        Options { only: cli.common.only, traces: cli.common.trace, rounds: cli.common.rounds };
+    let options = Options {
+        only: cli.common.only,
+        traces: cli.common.trace,
+        rounds: cli.common.rounds,
+        room: cli.common.room,
+    };
     let tasks = match cli.command {
         Task::Report => return write_report(),
         Task::ReplayPlan => {

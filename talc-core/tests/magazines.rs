@@ -53,6 +53,98 @@ fn what_was_freed_last_comes_first() {
     check::<Compact>();
 }
 
+/// Where a slab is not worth it, small blocks are chunks, and they are kept as well.
+#[test]
+fn small_chunks_are_kept_where_there_is_no_slab() {
+    let is_chunk = |talc: &RawTalc, block: *mut u8| {
+        let mut is_chunk = false;
+        talc.visit(|part| {
+            if let Part::Allocated { payload, .. } = part {
+                is_chunk |= payload.as_ptr() == block;
+            }
+        });
+        is_chunk
+    };
+    let mut memory = memory();
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+    unsafe {
+        talc.claim(base(&mut memory), 256 << 10).unwrap();
+        assert!(talc.has_magazines());
+        // The first classes get all the slabs that such a heap has room for.
+        let sizes = (1..=16).map(|class| 16 * class - SEAL);
+        let blocks: Vec<_> =
+            sizes.map(|size| (size, talc.try_allocate(layout(size)).unwrap())).collect();
+        let chunks: Vec<_> =
+            blocks.iter().filter(|(_, block)| is_chunk(&talc, block.as_ptr())).collect();
+        assert!(chunks.len() > 8 && chunks.len() < 16, "{}", chunks.len());
+        for &&(size, block) in &chunks {
+            let layout = layout(size);
+            let other = talc.try_allocate(layout).unwrap();
+            talc.deallocate(block.as_ptr(), layout);
+            assert_eq!(talc.audit(), Ok(()));
+            assert!(!is_chunk(&talc, block.as_ptr()));
+            assert_eq!(talc.misuse(block.as_ptr(), layout), Some(Misuse::AlreadyFree));
+            assert_eq!(talc.misuse(other.as_ptr(), layout), None);
+            // What was freed last comes first, though a gap of that size was there as well.
+            assert_eq!(talc.try_allocate(layout), Some(block), "{size} bytes");
+            assert_eq!(talc.misuse(block.as_ptr(), layout), None);
+            assert_eq!(talc.audit(), Ok(()));
+            talc.deallocate(other.as_ptr(), layout);
+        }
+        for (size, block) in blocks {
+            talc.deallocate(block.as_ptr(), layout(size));
+        }
+        assert_eq!(talc.audit(), Ok(()));
+        while talc.trim().is_some() {}
+        assert_eq!(talc.audit(), Ok(()));
+        let mut gaps = 0;
+        talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
+        assert_eq!(gaps, 1);
+    }
+}
+
+/// Gaps that are not quite large enough for a slab are not in the way of one.
+#[test]
+fn small_objects_get_slots_whatever_was_there_before() {
+    const LIVE: usize = 1000;
+    let mut memory = vec![Page([0; 4096]); 4096];
+    let size_of_memory = memory.len() * 4096;
+    let mut talc = <RawTalc>::new();
+    let mut random = 1_u64;
+    let mut below = move |end: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as usize % end
+    };
+    // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+    unsafe {
+        talc.claim(base(&mut memory), size_of_memory).unwrap();
+        for largest in [512, 1000, 128] {
+            let mut blocks = Vec::new();
+            for _ in 0..10 * LIVE {
+                if blocks.len() == LIVE {
+                    let (block, layout): (std::ptr::NonNull<u8>, _) =
+                        blocks.swap_remove(below(LIVE));
+                    talc.deallocate(block.as_ptr(), layout);
+                }
+                let layout = layout(8 + below(largest - 7));
+                let block = talc.try_allocate(layout).unwrap();
+                blocks.push((block, layout));
+            }
+            let mut chunks = 0;
+            talc.visit(|part| {
+                chunks += usize::from(matches!(part, Part::Allocated { payload, .. }
+                    if blocks.iter().any(|(block, layout)| *block == payload && layout.size() <= 128)));
+            });
+            assert!(chunks < LIVE / 100, "sizes to {largest}: {chunks}");
+            for (block, layout) in blocks {
+                talc.deallocate(block.as_ptr(), layout);
+            }
+        }
+        assert_eq!(talc.audit(), Ok(()));
+    }
+}
+
 /// Whoever does not ask for a ready slot first must not lose those that are.
 #[test]
 fn ready_slots_are_not_lost() {

@@ -8,7 +8,6 @@ use crate::arena::Arena;
 use crate::contender::{baseline, by_name, with_shards, Entry, Kind};
 use crate::replay::{Slots, Verdict};
 use crate::report::{mean_cell, number, Chart, Figure, Table};
-use crate::rounds::arena_for;
 use crate::workload::churn;
 use crate::workload::random::Plan;
 use crate::workload::Workload;
@@ -46,10 +45,10 @@ pub fn measure(options: &Options) -> Result<Figure> {
     entries.retain(|entry| entry.name != NOT_UNDER_VALGRIND);
     let workloads = workloads(options)?;
     let mut slots = Slots::default();
-    let mut arena = Arena::new(workloads.iter().map(Workload::roomy_arena).max().unwrap_or(0));
+    let mut arena = Arena::new(largest_arena(&workloads, options));
     let mut plan: Vec<(usize, Entry)> = Vec::new();
     for (index, workload) in workloads.iter().enumerate() {
-        let arena = arena.region().first(workload.roomy_arena());
+        let arena = arena.region().first(options.arena_of(workload));
         for &entry in &entries {
             // The loop alone keeps no promises about payloads.
             let verdict = match entry.kind {
@@ -59,6 +58,7 @@ pub fn measure(options: &Options) -> Result<Figure> {
             match verdict {
                 Verdict::Sound => plan.push((index, entry)),
                 Verdict::TooSlow(_) if entry.kind == Kind::Peer => {}
+                Verdict::OutOfMemory if options.room.is_some() => {}
                 failure => bail!("{} on {}: {failure:?}", entry.name, workload.name),
             }
         }
@@ -169,6 +169,9 @@ fn count(workloads: &[Workload], plan: &[(usize, Entry)], options: &Options) -> 
     for trace in &options.traces {
         child.args(["--trace", trace]);
     }
+    if let Some(times) = options.room {
+        child.arg(format!("--room={times}"));
+    }
     for (index, entry) in plan {
         child.arg(format!("--replay={index}:{}", entry.name));
     }
@@ -228,17 +231,20 @@ fn parse(path: &Path) -> Result<Count> {
     Ok(count)
 }
 
+fn largest_arena(workloads: &[Workload], options: &Options) -> usize {
+    workloads.iter().map(|workload| options.arena_of(workload)).max().unwrap_or(0)
+}
+
 /// What the child does: each `workload:contender` once, in order.
 pub fn replay_plan(options: &Options, plan: &[String]) -> Result<()> {
     let workloads = workloads(options)?;
     let mut slots = Slots::default();
-    let subjects: Vec<_> = workloads.iter().cloned().map(Into::into).collect();
-    let mut arena = arena_for(&subjects);
+    let mut arena = Arena::new(largest_arena(&workloads, options));
     for item in plan {
         let (index, name) = item.split_once(':').context("workload:contender")?;
         let workload = workloads.get(index.parse::<usize>()?).context("no such workload")?;
         let entry = by_name(name).context("no such contender")?;
-        let arena = arena.region().first(workload.roomy_arena());
+        let arena = arena.region().first(options.arena_of(workload));
         ensure!((entry.time)(workload, arena, &mut slots).is_some(), "{item} failed");
     }
     Ok(())

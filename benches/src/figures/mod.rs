@@ -27,6 +27,7 @@ pub mod zkvm;
 
 use crate::contender::{Entry, Kind};
 use crate::rounds::Setup;
+use crate::workload::Workload;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -40,9 +41,20 @@ pub struct Options {
     pub traces: Vec<String>,
     /// Rounds per contest, if not the figure's own number.
     pub rounds: Option<usize>,
+    /// How many times a workload's peak its arena has in the figure `counts`, if it is not to be roomy.
+    pub room: Option<f64>,
 }
 
 impl Options {
+    /// The size of a workload's arena in the figure `counts`.
+    pub fn arena_of(&self, workload: &Workload) -> usize {
+        const PAGE: usize = 4096;
+        match self.room {
+            Some(times) => (workload.peak_bytes as f64 * times) as usize / PAGE * PAGE,
+            None => workload.roomy_arena(),
+        }
+    }
+
     /// The contenders that take part. The loop alone always does: its cost is taken off others'.
     pub fn select(&self, entries: Vec<Entry>) -> Vec<Entry> {
         let wanted = |entry: &Entry| entry.kind == Kind::Loop || self.wants(entry.name);

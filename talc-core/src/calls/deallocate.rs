@@ -152,7 +152,29 @@ impl<
             match self.keep_chunk(chunk) {
                 Keeping::Kept => None,
                 Keeping::Full => self.free_chunk_beside_full(chunk),
+                Keeping::No if Self::is_counted(chunk.header()) => self.keep_or_free_counted(chunk),
                 Keeping::No => self.free_chunk(chunk),
+            }
+        }
+    }
+
+    /// As [`keep_or_free_chunk`](Self::keep_or_free_chunk), for a chunk that is counted as one that slots could hold. Out of
+    /// line, so that the caller needs no stack.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn keep_or_free_counted(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            let keeping = self.keep_small_chunk(chunk);
+            if let Keeping::Kept = keeping {
+                return None;
+            }
+            self.uncount_small_chunk(chunk.header());
+            match keeping {
+                Keeping::Full => self.free_chunk_beside_full(chunk),
+                _ => self.free_chunk(chunk),
             }
         }
     }
@@ -160,7 +182,7 @@ impl<
     /// Frees a chunk whose magazine is full. Out of line, so that the caller needs no stack.
     ///
     /// # Safety
-    /// As for [`give_back_chunk`](Self::give_back_chunk).
+    /// As for [`free_chunk`](Self::free_chunk).
     #[inline(never)]
     unsafe fn free_chunk_beside_full(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
         self.shut_if_tight();
@@ -171,13 +193,12 @@ impl<
     /// Makes a chunk a gap. Returns what [`deallocate`](Self::deallocate) does.
     ///
     /// # Safety
-    /// As for [`give_back_chunk`](Self::give_back_chunk).
+    /// As for [`give_back_chunk`](Self::give_back_chunk). The chunk must not be counted.
     #[inline]
     pub(crate) unsafe fn free_chunk(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
             let header = chunk.header();
-            self.uncount_small_chunk(header);
             if self.closing() != 0 {
                 return self.free_while_closing(chunk, header);
             }

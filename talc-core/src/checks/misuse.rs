@@ -133,7 +133,7 @@ impl<
                 return Some(Misuse::NotAnAllocation);
             }
             // In a magazine of this allocator, or of somebody who keeps allocations.
-            if Self::is_kept(header) || Magazine::has_marked(ptr) {
+            if self.is_kept(chunk, header) || Magazine::has_marked(ptr) {
                 return Some(Misuse::AlreadyFree);
             }
             let need = chunk_size(layout.size().min(MAX_REQUEST));

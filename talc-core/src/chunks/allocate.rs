@@ -4,10 +4,10 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::search::Gap;
-use crate::memory::chunk::{checked_chunk_size, Chunk, GRAIN};
+use crate::memory::chunk::{checked_chunk_size, Chunk, CHUNK_UNIT, GRAIN};
 use crate::table::Table;
 use crate::tier::{CHECKS, QUARANTINES};
-use crate::tuning::{GAPS_FOR_SLAB, LARGE};
+use crate::tuning::LARGE;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -102,23 +102,15 @@ impl<
         unsafe { Some(self.take(gap, gap.chunk.front_for(align), need)) }
     }
 
-    /// Finds a gap that holds a slab, preferably one that is not at the top of its heap. Returns it
-    /// with the number of its bytes below the slab, which are as many as possible.
+    /// Finds a gap that holds a slab. Returns it with the number of its bytes below the slab, which are as many
+    /// as possible.
     fn search_lists_for_slab(&mut self) -> Option<(Gap, usize)> {
-        let mut top = None;
-        let mut other = None;
+        let front = |gap: Gap| Some((gap, gap.chunk.front_for_slab(gap.size, SLAB)?));
         // A gap of about a slab's size was often a slab before.
-        self.search(Self::bin_of(SLAB), 1, GAPS_FOR_SLAB, |gap| {
-            if let Some(front) = gap.chunk.front_for_slab(gap.size, SLAB) {
-                // SAFETY: above a gap stands a chunk or the sentinel (I2).
-                if !unsafe { gap.chunk.above(gap.size).header() }.is_sentinel() {
-                    other = Some((gap, front));
-                    return true;
-                }
-                top = top.or(Some((gap, front)));
-            }
-            false
-        });
-        other.or(top)
+        let gap = self.search(Self::bin_of(SLAB), 1, 1, |_| true)?;
+        front(gap).or_else(|| {
+            // One of twice the size holds a slab wherever it begins.
+            front(self.search(Self::bin_above(2 * SLAB + CHUNK_UNIT), 1, 1, |_| true)?)
+        })
     }
 }

@@ -136,9 +136,7 @@ impl<
                     if let Some(index) = index {
                         let chunk = Chunk::of_payload(block);
                         kept.add(chunk, chunk.header().size());
-                        return addr % GRAIN == 0
-                            && Self::is_kept(chunk.header())
-                            && Self::kept_index(chunk.header().size()) == index;
+                        return addr % GRAIN == 0 && Self::can_be_kept(chunk.header(), index);
                     }
                     self.audit_slot(block, &mut free_slot_bytes)
                 }
@@ -172,7 +170,7 @@ impl<
                 address % GRAIN == 0
                     && !header.is_gap()
                     && header.size() >= CHUNK_UNIT
-                    && !Self::is_kept(header)
+                    && !self.is_kept(Chunk::of_payload(block), header)
                     && !(header.is_marked() && header.size() == SLAB)
             }
         });
@@ -360,8 +358,12 @@ impl<
                     return false;
                 }
                 found.tables += usize::from(self.is_table_chunk(chunk) && !header.is_gap());
-                if !header.is_gap() && header.is_marked() {
-                    check(12, self.audit_marked(chunk, header, found));
+                if !header.is_gap() {
+                    if self.is_kept(chunk, header) {
+                        found.kept.add(chunk, header.size());
+                    } else if header.is_marked() {
+                        check(12, self.audit_marked(chunk, header, found));
+                    }
                 }
             }
             below = Some((chunk, header));
@@ -384,10 +386,6 @@ impl<
     /// Returns whether a chunk that is marked, as a slab or as counted, is sound (I12, I13).
     fn audit_marked(&self, chunk: Chunk, header: Header, found: &mut Found) -> bool {
         let size = header.size();
-        if Self::is_kept(header) {
-            found.kept.add(chunk, size);
-            return true;
-        }
         if size != SLAB {
             found.small_chunks += 1;
             return Self::small_chunk_index(size) < CLASSES;

@@ -96,7 +96,7 @@ impl<
                 visitor(if header.is_sentinel() {
                     Part::End(payload)
                 } else if header.is_gap()
-                    || Self::is_kept(header)
+                    || self.is_kept(chunk, header)
                     || self.is_quarantined(chunk.payload())
                 {
                     Part::Gap { payload, size }

@@ -52,7 +52,7 @@ impl<
         unsafe { Table::ready(self.table()).add(class) }
     }
 
-    /// Returns the number of magazines of chunks that are open.
+    /// Returns the number of magazines of middling chunks that are open.
     fn kept_count(&self) -> usize {
         if !Self::KEEPS_CHUNKS {
             0
@@ -65,18 +65,57 @@ impl<
 
     /// Returns the number of magazines in which there may be chunks.
     pub(super) fn filled_count(&self) -> usize {
-        self.kept_count().max(self.closing())
+        if self.kept_count() != 0 {
+            Self::KEPT_MAGAZINES
+        } else {
+            self.closing()
+        }
     }
 
-    /// Returns the index of the magazine for chunks of `size` bytes, if it is less than their number.
-    pub(crate) const fn kept_index(size: usize) -> usize {
-        // Smaller chunks may be marked because they are counted.
+    /// Returns the index of the magazine for middling chunks of `size` bytes, if it is less than their number.
+    const fn middling_index(size: usize) -> usize {
         size.wrapping_sub(CHUNK_UNIT + CLASSES * GRAIN) / GRAIN
     }
 
+    /// Returns the index of the magazine for small chunks of `size` bytes, if it is less than the number of all.
+    const fn small_index(size: usize) -> usize {
+        (size.wrapping_sub(CHUNK_UNIT) / GRAIN).wrapping_add(KEPT)
+    }
+
+    /// Returns the size of the chunks in a magazine.
+    pub(super) const fn kept_size(index: usize) -> usize {
+        let sizes = if Self::is_small_kept(index) { index - KEPT } else { index + CLASSES };
+        CHUNK_UNIT + sizes * GRAIN
+    }
+
+    /// Returns whether the magazine with that index is for small chunks, for which a slab was not worth it.
+    const fn is_small_kept(index: usize) -> bool {
+        index >= KEPT
+    }
+
+    /// Returns whether a chunk in the magazine with that index can have this header. Small chunks have a mark while
+    /// they are in use and counted, middling ones while they are in a magazine.
+    pub(crate) fn can_be_kept(header: Header, index: usize) -> bool {
+        header.size() == Self::kept_size(index)
+            && header.is_marked() != Self::is_small_kept(index)
+            && !header.is_gap()
+    }
+
     /// Returns whether an allocated chunk with this header is in a magazine.
-    pub(crate) const fn is_kept(header: Header) -> bool {
-        Self::KEEPS_CHUNKS && header.is_marked() && Self::kept_index(header.size()) < KEPT
+    pub(crate) fn is_kept(&self, chunk: Chunk, header: Header) -> bool {
+        if !Self::KEEPS_CHUNKS {
+            return false;
+        }
+        if Self::middling_index(header.size()) < KEPT {
+            return header.is_marked();
+        }
+        let mut is_kept = false;
+        if !header.is_marked() {
+            self.for_each_block_in_kept(Self::small_index(header.size()), |block| {
+                is_kept |= core::ptr::eq(block, chunk.payload());
+            });
+        }
+        is_kept
     }
 
     /// Takes a block from the magazine that `find` finds in a table, if there is one and it is sound.
@@ -171,6 +210,18 @@ impl<
     /// `index` must be less than [`filled_count`](Self::filled_count).
     #[inline]
     pub(super) unsafe fn pop_kept(&mut self, index: usize) -> Option<Chunk> {
+        // SAFETY: required of the caller.
+        unsafe { self.pop_kept_from(index, Self::is_small_kept(index)) }
+    }
+
+    /// As [`pop_kept`](Self::pop_kept), if it is known whether the magazine [is for small
+    /// chunks](Self::is_small_kept).
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    unsafe fn pop_kept_from(&mut self, index: usize, is_small: bool) -> Option<Chunk> {
+        debug_assert!(is_small == Self::is_small_kept(index));
         // SAFETY: the magazine exists, as required of the caller; what is in it is chunks of its size, and
         // the allocator's (I15).
         unsafe {
@@ -180,12 +231,14 @@ impl<
             }
             let chunk = Chunk::of_payload(payload?.as_ptr());
             let header = chunk.header();
-            if CHECKS && !(Self::is_kept(header) && Self::kept_index(header.size()) == index) {
+            if CHECKS && !Self::can_be_kept(header, index) {
                 self.note(Misuse::Damaged, chunk.payload() as usize);
                 return None;
             }
             self.check_free(chunk.payload(), header.size() - WORD);
-            chunk.set_header(header.without_mark());
+            if !is_small {
+                chunk.set_header(header.without_mark());
+            }
             self.tally.record(|counters| counters.gap_removed(header.size()));
             Some(chunk)
         }
@@ -312,6 +365,24 @@ impl<
         }
     }
 
+    /// Allocates a chunk for a layout that a slot could hold, if one of that size is in a magazine.
+    ///
+    /// # Safety
+    /// The layout must have a class.
+    #[inline]
+    pub(crate) unsafe fn pop_small_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if !Self::KEEPS_SMALL_CHUNKS || self.kept_count() == 0 {
+            return None;
+        }
+        // SAFETY: there are magazines for all chunks that are for a class; what is popped is no longer in it (I15).
+        unsafe {
+            let chunk = self.pop_kept_from(Self::small_index(chunk_size(layout.size())), true)?;
+            self.count_small_chunk(chunk);
+            self.tally.record(|counters| counters.allocated(layout.size()));
+            Some(chunk.allocation(layout.size()))
+        }
+    }
+
     /// Allocates a chunk of exactly the size for a layout from its magazine.
     #[inline]
     pub(crate) fn pop_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
@@ -320,14 +391,14 @@ impl<
         }
         // As the size of the chunk, but for sizes that are too small or too large to have a magazine.
         let around = layout.size().wrapping_add(SEAL + WORD + (GRAIN - 1));
-        let index = Self::kept_index(around);
+        let index = Self::middling_index(around);
         if index >= self.kept_count() {
             return None;
         }
-        debug_assert!(index == Self::kept_index(chunk_size(layout.size())));
+        debug_assert!(index == Self::middling_index(chunk_size(layout.size())));
         // SAFETY: the magazine exists; what is popped is no longer in it (I15).
         unsafe {
-            let chunk = self.pop_kept(index)?;
+            let chunk = self.pop_kept_from(index, false)?;
             self.tally.record(|counters| counters.allocated(layout.size()));
             Some(chunk.allocation(layout.size()))
         }
@@ -341,10 +412,49 @@ impl<
     pub(crate) unsafe fn keep_chunk(&mut self, chunk: Chunk) -> Keeping {
         // SAFETY: required of the caller.
         let header = unsafe { chunk.header() };
-        let index = Self::kept_index(header.size());
-        if !Self::KEEPS_CHUNKS || index >= self.kept_count() {
+        let index = Self::middling_index(header.size());
+        if index < self.kept_count() {
+            // SAFETY: the magazine exists; the rest is required of the caller.
+            unsafe { self.keep_in(index, chunk, header, header.with_mark()) }
+        } else {
+            Keeping::No
+        }
+    }
+
+    /// As [`keep_chunk`](Self::keep_chunk), for a chunk that is counted as one that slots could hold. If it is kept, it is
+    /// not counted any more.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(crate) unsafe fn keep_small_chunk(&mut self, chunk: Chunk) -> Keeping {
+        if !Self::KEEPS_SMALL_CHUNKS || self.kept_count() == 0 {
             return Keeping::No;
         }
+        // SAFETY: required of the caller.
+        unsafe {
+            let header = chunk.header();
+            let index = Self::small_index(header.size());
+            let keeping = self.keep_in(index, chunk, header, header.without_mark());
+            if matches!(keeping, Keeping::Kept) {
+                self.uncount_small_chunk(header);
+            }
+            keeping
+        }
+    }
+
+    /// Puts a chunk into a magazine, and gives it that header, if there is room.
+    ///
+    /// # Safety
+    /// As for [`keep_chunk`](Self::keep_chunk). It must be the magazine of its size.
+    #[inline]
+    unsafe fn keep_in(
+        &mut self,
+        index: usize,
+        chunk: Chunk,
+        header: Header,
+        kept: Header,
+    ) -> Keeping {
         // SAFETY: the magazine exists; the chunk is the allocator's again.
         unsafe {
             let magazine = Table::kept(self.table_mut(), index);
@@ -354,7 +464,7 @@ impl<
             if !Magazine::push(magazine, chunk.payload()) {
                 return Keeping::Full;
             }
-            chunk.set_header(header.with_mark());
+            chunk.set_header(kept);
             fill_block(chunk.payload(), header.size() - WORD);
             self.tally.record(|counters| counters.gap_added(header.size()));
             Keeping::Kept

@@ -157,7 +157,9 @@ impl<
             } else if may_be_kept {
                 self.keep_or_free_chunk(Chunk::of_payload(block))
             } else {
-                self.free_chunk(Chunk::of_payload(block))
+                let chunk = Chunk::of_payload(block);
+                self.uncount_small_chunk(chunk.header());
+                self.free_chunk(chunk)
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN};
+use crate::memory::chunk::Chunk;
 use crate::memory::header::Header;
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
@@ -50,7 +50,7 @@ impl<
         if Self::IS_TABLE_INSIDE {
             MAX_KEPT
         } else {
-            self.share(KEPT_TIMES, CHUNK_UNIT + (CLASSES + index) * GRAIN).min(MAX_KEPT)
+            self.share(KEPT_TIMES, Self::kept_size(index)).min(MAX_KEPT)
         }
     }
 
@@ -105,7 +105,7 @@ impl<
         unsafe {
             if Table::first_from(self.table(), bin).is_none() {
                 let books = self.books_mut();
-                books.roomy_bin_or_closing = books.kept;
+                books.roomy_bin_or_closing = Self::KEPT_MAGAZINES as u16;
                 books.kept = 0;
             }
         }
@@ -182,7 +182,7 @@ impl<
             if Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_kept(
                 self.books().heads.into(),
             ) {
-                for index in 0..KEPT {
+                for index in 0..Self::KEPT_MAGAZINES {
                     let magazine = Magazine::with_room(self.kept_room(index));
                     Table::kept(self.table_mut(), index).write(magazine);
                 }

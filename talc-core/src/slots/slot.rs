@@ -34,13 +34,40 @@ impl<
         (size + SEAL).saturating_sub(1) / GRAIN
     }
 
-    /// Allocates a slot of a class of which none is ready, or a chunk if there is neither a slot nor room
-    /// for a slab.
+    /// Allocates a block for a class of which no slot is ready: a chunk from a magazine, a slot, or a chunk if there is
+    /// neither a slot nor room for a slab.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
     #[cold]
+    #[inline(never)]
     pub(crate) unsafe fn allocate_small(
+        &mut self,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if Self::KEEPS_SMALL_CHUNKS
+                && self.has_slab_books()
+                && self.current(class).read().is_null()
+            {
+                let block = self.pop_small_chunk(layout);
+                if block.is_some() {
+                    return block;
+                }
+            }
+            // Called last, so that this function needs no stack.
+            self.allocate_slot_or_chunk(class, layout)
+        }
+    }
+
+    /// As [`allocate_small`](Self::allocate_small), with a slab if possible.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn allocate_slot_or_chunk(
         &mut self,
         class: usize,
         layout: Layout,
@@ -53,6 +80,10 @@ impl<
             }
             if self.diagnosis.has_found() {
                 return None;
+            }
+            let kept = self.pop_small_chunk(layout);
+            if kept.is_some() {
+                return kept;
             }
             if let Some(payload) = self.allocate_chunk(layout) {
                 self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));

@@ -37,7 +37,8 @@ impl<
             }
             // No division, as many allocations may come here in vain.
             let chunks = self.small_chunks(index).read() as usize;
-            chunks.saturating_sub(WANTED) * Slab::slot_size(class) >= SLAB
+            let more = if self.is_roomy() { 0 } else { WANTED };
+            chunks.saturating_sub(more) * Slab::slot_size(class) >= SLAB
         }
     }
 
@@ -109,13 +110,19 @@ impl<
         }
     }
 
+    /// Returns whether an allocated chunk that is not a slab, and in no magazine, is counted.
+    #[inline]
+    pub(crate) fn is_counted(header: Header) -> bool {
+        Self::WEIGHS_SLABS && header.is_marked()
+    }
+
     /// Takes a chunk out of the count, if it was counted.
     ///
     /// # Safety
     /// `header` must be that of an allocated chunk that is not a slab. The caller must overwrite
     /// it.
     pub(crate) unsafe fn uncount_small_chunk(&mut self, header: Header) {
-        if Self::WEIGHS_SLABS && header.is_marked() {
+        if Self::is_counted(header) {
             // SAFETY: as for counting it; marked chunks that are no slabs are counted (I12).
             unsafe {
                 let count = self.small_chunks(Self::small_chunk_index(header.size()));

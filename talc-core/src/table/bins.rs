@@ -24,7 +24,8 @@ use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE};
 /// - `CLASSES`: the number of classes of slots: 16 bytes, 32, and so on up to `16 * CLASSES`. At
 ///   least two of the largest must fit into a slab.
 /// - `KEPT`: 0 for no magazines; 1 for magazines of slots; more for magazines of chunks as well, of that
-///   many sizes above those of slots: 16 bytes, 32, and so on more.
+///   many sizes above those of slots: 16 bytes, 32, and so on more; and of each smaller size,
+///   for when a slab is not worth it (not in a table inside).
 /// - `INSIDE`: 0 for a table in a heap; 1 for a table in the allocator's own value, as with
 ///   [`CompactBins`].
 ///
@@ -143,6 +144,18 @@ impl<
     /// Whether there are magazines of chunks.
     pub(crate) const KEEPS_CHUNKS: bool = KEPT > 1;
 
+    /// Whether there are magazines of small chunks, too, for which a slab is not worth it.
+    pub(crate) const KEEPS_SMALL_CHUNKS: bool = Self::KEEPS_CHUNKS && !Self::IS_INSIDE;
+
+    /// The number of magazines of chunks.
+    pub(crate) const KEPT_MAGAZINES: usize = if Self::KEEPS_SMALL_CHUNKS {
+        KEPT + CLASSES
+    } else if Self::KEEPS_CHUNKS {
+        KEPT
+    } else {
+        0
+    };
+
     /// Without a table in a heap.
     pub(crate) const NEW: Self = Self {
         placed: if Self::IS_INSIDE { null_mut() } else { Table::PLACEHOLDER },
@@ -246,7 +259,7 @@ impl<
     /// Returns the offset, in the payload of its chunk, of a table with that many heads.
     pub(crate) const fn table_offset(heads: usize) -> usize {
         let books = if Self::has_kept(heads) {
-            KEPT * WORD + size_of::<SlabBooks<CLASSES>>()
+            Self::KEPT_MAGAZINES * WORD + size_of::<SlabBooks<CLASSES>>()
         } else if Self::has_slab_books(heads) {
             size_of::<SlabBooks<CLASSES>>()
         } else {
@@ -268,7 +281,7 @@ impl<
     /// are little beside it.
     pub(crate) const fn needs_kept(bytes: usize) -> bool {
         Self::KEEPS_CHUNKS
-            && bytes / KEPT_BESIDE >= KEPT * WORD
+            && bytes / KEPT_BESIDE >= Self::KEPT_MAGAZINES * WORD
             && bytes / COMPLETE_BESIDE >= Self::table_chunk(Self::WITH_KEPT)
     }
 
