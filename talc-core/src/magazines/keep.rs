@@ -374,9 +374,14 @@ impl<
         if !Self::KEEPS_SMALL_CHUNKS || self.kept_count() == 0 {
             return None;
         }
-        // SAFETY: there are magazines for all chunks that are for a class; what is popped is no longer in it (I15).
+        let index = Self::small_index(chunk_size(layout.size()));
+        if index >= Self::KEPT_MAGAZINES {
+            // Where headers are small, the largest class has the smallest of middling chunks.
+            return self.pop_chunk(layout);
+        }
+        // SAFETY: the magazine exists; what is popped is no longer in it (I15).
         unsafe {
-            let chunk = self.pop_kept_from(Self::small_index(chunk_size(layout.size())), true)?;
+            let chunk = self.pop_kept_from(index, true)?;
             self.count_small_chunk(chunk);
             self.tally.record(|counters| counters.allocated(layout.size()));
             Some(chunk.allocation(layout.size()))

@@ -48,10 +48,7 @@ impl<
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            if Self::KEEPS_SMALL_CHUNKS
-                && self.has_slab_books()
-                && self.current(class).read().is_null()
-            {
+            if !self.has_current(class) {
                 let block = self.pop_small_chunk(layout);
                 if block.is_some() {
                     return block;
@@ -81,9 +78,12 @@ impl<
             if self.diagnosis.has_found() {
                 return None;
             }
-            let kept = self.pop_small_chunk(layout);
-            if kept.is_some() {
-                return kept;
+            // If there is no current slab, the caller has looked there.
+            if self.has_current(class) {
+                let block = self.pop_small_chunk(layout);
+                if block.is_some() {
+                    return block;
+                }
             }
             if let Some(payload) = self.allocate_chunk(layout) {
                 self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
@@ -143,6 +143,15 @@ impl<
         debug_assert!(class < CLASSES);
         // SAFETY: in bounds of the books, as required of the caller.
         unsafe { self.slab_books_mut().current.as_mut_ptr().add(class) }
+    }
+
+    /// Returns whether a class has a current slab.
+    ///
+    /// # Safety
+    /// `class` must be less than [`CLASSES`](Bins).
+    unsafe fn has_current(&mut self, class: usize) -> bool {
+        // SAFETY: required of the caller.
+        self.has_slab_books() && unsafe { !self.current(class).read().is_null() }
     }
 
     /// Returns the word that points to the first of a class's partial slabs.
