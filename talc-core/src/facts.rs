@@ -58,13 +58,12 @@ impl<
     pub(crate) const KEEPS_CHUNKS: bool =
         Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::KEEPS_CHUNKS;
 
-    /// Whether there are magazines of small chunks, too, for which a slab is not worth it.
-    pub(crate) const KEEPS_SMALL_CHUNKS: bool =
-        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::KEEPS_SMALL_CHUNKS;
-
-    /// The number of magazines of chunks: those of middling ones, then those of small ones.
+    /// The number of magazines of chunks.
     pub(crate) const KEPT_MAGAZINES: usize =
         Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::KEPT_MAGAZINES;
+
+    /// Whether some of them are for small chunks, of classes for which a slab is not worth it.
+    pub(crate) const KEEPS_SMALL_CHUNKS: bool = Self::KEPT_MAGAZINES > KEPT;
 
     /// Whether the magazines of chunks are closed when there is little room.
     pub(crate) const GATES_KEPT: bool = Self::KEEPS_CHUNKS && !Self::IS_TABLE_INSIDE;

@@ -98,8 +98,8 @@ pub use tuning::{COMPACT_SEARCH_LIMIT, SEARCH_LIMIT};
 /// - **I12**: a slab is the payload of a chunk of `SLAB` bytes, begins at a multiple of `SLAB`, and
 ///   is cut into equal slots at 8 mod 16. Its free slots are those in its free list, each once, and
 ///   those that were never used; one that is in a magazine counts as in use. An allocated chunk is marked
-///   if and only if it is a slab, a small one that is counted (and not in a magazine), or a larger one in a magazine. Where slabs have tags, every slab has one; no other word in such a place is
-///   one, unless a payload holds a copy.
+///   if and only if it is a slab, a small one that is counted (which none in a magazine is), or a larger one in a magazine.
+///   Where slabs have tags, every slab has one; no other word in such a place is one, unless a payload holds a copy.
 /// - **I13**: a slab is in one of four states:
 ///   - current: it is its class's in the table, and counts its slots in use, and perhaps `QUIET`.
 ///   - partial: it is in its class's list, some slots are free and some in use, and it counts the

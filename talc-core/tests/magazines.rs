@@ -1,8 +1,11 @@
 //! Magazines: what was freed last comes first, and nothing is held back that is needed elsewhere.
 
+mod common;
+
 use std::alloc::Layout;
 use std::ptr::null_mut;
 
+use common::Random;
 use talc_core::{Bins, CompactBins, DefaultBinning, Magazine, Misuse, Part, RawTalc, SEAL};
 use talc_sources::{Binning, RawTalcExt};
 
@@ -111,11 +114,7 @@ fn small_objects_get_slots_whatever_was_there_before() {
     let mut memory = vec![Page([0; 4096]); 4096];
     let size_of_memory = memory.len() * 4096;
     let mut talc = <RawTalc>::new();
-    let mut random = 1_u64;
-    let mut below = move |end: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (random >> 33) as usize % end
-    };
+    let mut random = Random(1);
     // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
     unsafe {
         talc.claim(base(&mut memory), size_of_memory).unwrap();
@@ -124,10 +123,10 @@ fn small_objects_get_slots_whatever_was_there_before() {
             for _ in 0..10 * LIVE {
                 if blocks.len() == LIVE {
                     let (block, layout): (std::ptr::NonNull<u8>, _) =
-                        blocks.swap_remove(below(LIVE));
+                        blocks.swap_remove(random.below(LIVE));
                     talc.deallocate(block.as_ptr(), layout);
                 }
-                let layout = layout(8 + below(largest - 7));
+                let layout = layout(8 + random.below(largest - 7));
                 let block = talc.try_allocate(layout).unwrap();
                 blocks.push((block, layout));
             }

@@ -217,7 +217,9 @@ fn sizes_of_zero_are_blocks() {
 #[cfg(any(debug_assertions, feature = "hardened"))]
 #[test]
 fn a_double_free_is_found() {
-    static REPORTS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    use std::sync::atomic::AtomicUsize;
+
+    static REPORTS: AtomicUsize = AtomicUsize::new(0);
     let (_memory, claim) = arena(1 << 20);
     let talc = Sharded::<2>::new(claim);
     talc.set_report_hook(Some(|_| {

@@ -167,14 +167,11 @@ impl<
     unsafe fn keep_or_free_counted(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            let keeping = self.keep_small_chunk(chunk);
-            if let Keeping::Kept = keeping {
-                return None;
-            }
             self.uncount_small_chunk(chunk.header());
-            match keeping {
+            match self.keep_small_chunk(chunk) {
+                Keeping::Kept => None,
                 Keeping::Full => self.free_chunk_beside_full(chunk),
-                _ => self.free_chunk(chunk),
+                Keeping::No => self.free_chunk(chunk),
             }
         }
     }

@@ -87,32 +87,34 @@ impl<
     }
 
     /// Calls `visitor` with the payload of each chunk in the magazine with that index, if there is one.
-    pub(super) fn for_each_block_in_kept(&self, index: usize, mut visitor: impl FnMut(*mut u8)) {
+    pub(super) fn for_each_block_in_kept(&self, index: usize, visitor: impl FnMut(*mut u8)) {
         if index >= self.filled_count() {
             return;
         }
         // SAFETY: the table exists, and has this magazine; nothing changes meanwhile.
         let magazine = unsafe { &*Table::kept(self.table(), index) };
         if magazine.is_made() {
-            magazine.all(|block| {
-                let is_block = self.is_within(block as usize, Magazine::MIN_BLOCK);
-                if is_block {
-                    visitor(block);
-                }
-                is_block
-            });
+            magazine.all(self.while_within(visitor));
         }
     }
 
-    /// Calls `visitor` with each slot and each chunk's payload that is in a magazine or in the quarantine.
-    fn for_each_free_block(&self, mut visitor: impl FnMut(*mut u8)) {
-        let mut visit = |block: *mut u8| {
+    /// Returns a function that calls `visitor` with a block, and returns `true`, if that lies between the bounds of the heaps.
+    fn while_within<'a>(
+        &'a self,
+        mut visitor: impl FnMut(*mut u8) + 'a,
+    ) -> impl FnMut(*mut u8) -> bool + 'a {
+        move |block| {
             let is_block = self.is_within(block as usize, Magazine::MIN_BLOCK);
             if is_block {
                 visitor(block);
             }
             is_block
-        };
+        }
+    }
+
+    /// Calls `visitor` with each slot and each chunk's payload that is in a magazine or in the quarantine.
+    fn for_each_free_block(&self, visitor: impl FnMut(*mut u8)) {
+        let mut visit = self.while_within(visitor);
         self.for_each_magazine(|magazine, _| {
             magazine.all(&mut visit);
         });

@@ -1,26 +1,15 @@
-//! Putting a block that is freed into a magazine, and taking it out again.
+//! Putting a slot that is freed into a magazine, and taking it out again; and what is the same for [chunks](super::kept).
 
 use core::alloc::Layout;
 use core::mem;
 use core::ptr::{addr_of_mut, NonNull};
 
-use crate::memory::chunk::{chunk_size, Chunk, CHUNK_UNIT, GRAIN, WORD};
-use crate::memory::fill::{fill_block, find_written_in, seal, SEAL};
-use crate::memory::header::Header;
+use crate::memory::fill::{fill_block, find_written_in, seal};
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::Slab;
 use crate::table::Table;
 use crate::tier::{CHECKS, FILLS, MARKS};
 use crate::{Bins, Misuse, RawTalc};
-
-/// What has become of a chunk that was to be kept.
-pub(crate) enum Keeping {
-    Kept,
-    /// Its magazine has no room, which is when [`shut_if_tight`](RawTalc::shut_if_tight) is to be called.
-    Full,
-    /// It has no magazine, or that is closed.
-    No,
-}
 
 impl<
         const LINEAR: usize,
@@ -52,78 +41,12 @@ impl<
         unsafe { Table::ready(self.table()).add(class) }
     }
 
-    /// Returns the number of magazines of middling chunks that are open.
-    fn kept_count(&self) -> usize {
-        if !Self::KEEPS_CHUNKS {
-            0
-        } else if Self::IS_TABLE_INSIDE {
-            KEPT
-        } else {
-            self.books().kept.into()
-        }
-    }
-
-    /// Returns the number of magazines in which there may be chunks.
-    pub(super) fn filled_count(&self) -> usize {
-        if self.kept_count() != 0 {
-            Self::KEPT_MAGAZINES
-        } else {
-            self.closing()
-        }
-    }
-
-    /// Returns the index of the magazine for middling chunks of `size` bytes, if it is less than their number.
-    const fn middling_index(size: usize) -> usize {
-        size.wrapping_sub(CHUNK_UNIT + CLASSES * GRAIN) / GRAIN
-    }
-
-    /// Returns the index of the magazine for small chunks of `size` bytes, if it is less than the number of all.
-    const fn small_index(size: usize) -> usize {
-        (size.wrapping_sub(CHUNK_UNIT) / GRAIN).wrapping_add(KEPT)
-    }
-
-    /// Returns the size of the chunks in a magazine.
-    pub(super) const fn kept_size(index: usize) -> usize {
-        let sizes = if Self::is_small_kept(index) { index - KEPT } else { index + CLASSES };
-        CHUNK_UNIT + sizes * GRAIN
-    }
-
-    /// Returns whether the magazine with that index is for small chunks, for which a slab was not worth it.
-    const fn is_small_kept(index: usize) -> bool {
-        index >= KEPT
-    }
-
-    /// Returns whether a chunk in the magazine with that index can have this header. Small chunks have a mark while
-    /// they are in use and counted, middling ones while they are in a magazine.
-    pub(crate) fn can_be_kept(header: Header, index: usize) -> bool {
-        header.size() == Self::kept_size(index)
-            && header.is_marked() != Self::is_small_kept(index)
-            && !header.is_gap()
-    }
-
-    /// Returns whether an allocated chunk with this header is in a magazine.
-    pub(crate) fn is_kept(&self, chunk: Chunk, header: Header) -> bool {
-        if !Self::KEEPS_CHUNKS {
-            return false;
-        }
-        if Self::middling_index(header.size()) < KEPT {
-            return header.is_marked();
-        }
-        let mut is_kept = false;
-        if !header.is_marked() {
-            self.for_each_block_in_kept(Self::small_index(header.size()), |block| {
-                is_kept |= core::ptr::eq(block, chunk.payload());
-            });
-        }
-        is_kept
-    }
-
     /// Takes a block from the magazine that `find` finds in a table, if there is one and it is sound.
     ///
     /// # Safety
     /// It must be a magazine of the table, or of its placeholder.
     #[inline]
-    unsafe fn pop(
+    pub(super) unsafe fn pop(
         &mut self,
         find: impl FnOnce(*mut Table<WORDS, CLASSES>) -> *mut Magazine,
     ) -> Option<NonNull<u8>> {
@@ -151,7 +74,7 @@ impl<
     ///
     /// # Safety
     /// As there.
-    unsafe fn close_if_damaged(
+    pub(super) unsafe fn close_if_damaged(
         &mut self,
         find: impl FnOnce(*mut Table<WORDS, CLASSES>) -> *mut Magazine,
     ) {
@@ -201,46 +124,6 @@ impl<
                 counters.slots_taken(Slab::size_of_slot(slot.as_ptr(), SLAB));
             });
             Some(slot)
-        }
-    }
-
-    /// Takes a chunk from a magazine of chunks, whoever it is for.
-    ///
-    /// # Safety
-    /// `index` must be less than [`filled_count`](Self::filled_count).
-    #[inline]
-    pub(super) unsafe fn pop_kept(&mut self, index: usize) -> Option<Chunk> {
-        // SAFETY: required of the caller.
-        unsafe { self.pop_kept_from(index, Self::is_small_kept(index)) }
-    }
-
-    /// As [`pop_kept`](Self::pop_kept), if it is known whether the magazine [is for small
-    /// chunks](Self::is_small_kept).
-    ///
-    /// # Safety
-    /// As there.
-    #[inline]
-    unsafe fn pop_kept_from(&mut self, index: usize, is_small: bool) -> Option<Chunk> {
-        debug_assert!(is_small == Self::is_small_kept(index));
-        // SAFETY: the magazine exists, as required of the caller; what is in it is chunks of its size, and
-        // the allocator's (I15).
-        unsafe {
-            let payload = self.pop(|table| Table::kept(table, index));
-            if payload.is_none() {
-                self.close_if_damaged(|table| Table::kept(table, index));
-            }
-            let chunk = Chunk::of_payload(payload?.as_ptr());
-            let header = chunk.header();
-            if CHECKS && !Self::can_be_kept(header, index) {
-                self.note(Misuse::Damaged, chunk.payload() as usize);
-                return None;
-            }
-            self.check_free(chunk.payload(), header.size() - WORD);
-            if !is_small {
-                chunk.set_header(header.without_mark());
-            }
-            self.tally.record(|counters| counters.gap_removed(header.size()));
-            Some(chunk)
         }
     }
 
@@ -362,117 +245,6 @@ impl<
                 });
             }
             is_kept
-        }
-    }
-
-    /// Allocates a chunk for a layout that a slot could hold, if one of that size is in a magazine.
-    ///
-    /// # Safety
-    /// The layout must have a class.
-    #[inline]
-    pub(crate) unsafe fn pop_small_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if !Self::KEEPS_SMALL_CHUNKS || self.kept_count() == 0 {
-            return None;
-        }
-        let index = Self::small_index(chunk_size(layout.size()));
-        if index >= Self::KEPT_MAGAZINES {
-            // Where headers are small, the largest class has the smallest of middling chunks.
-            return self.pop_chunk(layout);
-        }
-        // SAFETY: the magazine exists; what is popped is no longer in it (I15).
-        unsafe {
-            let chunk = self.pop_kept_from(index, true)?;
-            self.count_small_chunk(chunk);
-            self.tally.record(|counters| counters.allocated(layout.size()));
-            Some(chunk.allocation(layout.size()))
-        }
-    }
-
-    /// Allocates a chunk of exactly the size for a layout from its magazine.
-    #[inline]
-    pub(crate) fn pop_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if !Self::KEEPS_CHUNKS || layout.align() > GRAIN {
-            return None;
-        }
-        // As the size of the chunk, but for sizes that are too small or too large to have a magazine.
-        let around = layout.size().wrapping_add(SEAL + WORD + (GRAIN - 1));
-        let index = Self::middling_index(around);
-        if index >= self.kept_count() {
-            return None;
-        }
-        debug_assert!(index == Self::middling_index(chunk_size(layout.size())));
-        // SAFETY: the magazine exists; what is popped is no longer in it (I15).
-        unsafe {
-            let chunk = self.pop_kept_from(index, false)?;
-            self.tally.record(|counters| counters.allocated(layout.size()));
-            Some(chunk.allocation(layout.size()))
-        }
-    }
-
-    /// Puts a chunk into the magazine of its size, if there is one, and room.
-    ///
-    /// # Safety
-    /// The chunk must be allocated, and its owner gives it up.
-    #[inline]
-    pub(crate) unsafe fn keep_chunk(&mut self, chunk: Chunk) -> Keeping {
-        // SAFETY: required of the caller.
-        let header = unsafe { chunk.header() };
-        let index = Self::middling_index(header.size());
-        if index < self.kept_count() {
-            // SAFETY: the magazine exists; the rest is required of the caller.
-            unsafe { self.keep_in(index, chunk, header, header.with_mark()) }
-        } else {
-            Keeping::No
-        }
-    }
-
-    /// As [`keep_chunk`](Self::keep_chunk), for a chunk that is counted as one that slots could hold. If it is kept, it is
-    /// not counted any more.
-    ///
-    /// # Safety
-    /// As there.
-    #[inline]
-    pub(crate) unsafe fn keep_small_chunk(&mut self, chunk: Chunk) -> Keeping {
-        if !Self::KEEPS_SMALL_CHUNKS || self.kept_count() == 0 {
-            return Keeping::No;
-        }
-        // SAFETY: required of the caller.
-        unsafe {
-            let header = chunk.header();
-            let index = Self::small_index(header.size());
-            let keeping = self.keep_in(index, chunk, header, header.without_mark());
-            if matches!(keeping, Keeping::Kept) {
-                self.uncount_small_chunk(header);
-            }
-            keeping
-        }
-    }
-
-    /// Puts a chunk into a magazine, and gives it that header, if there is room.
-    ///
-    /// # Safety
-    /// As for [`keep_chunk`](Self::keep_chunk). It must be the magazine of its size.
-    #[inline]
-    unsafe fn keep_in(
-        &mut self,
-        index: usize,
-        chunk: Chunk,
-        header: Header,
-        kept: Header,
-    ) -> Keeping {
-        // SAFETY: the magazine exists; the chunk is the allocator's again.
-        unsafe {
-            let magazine = Table::kept(self.table_mut(), index);
-            if Self::IS_TABLE_INSIDE && !(*magazine).is_made() {
-                magazine.write(Magazine::with_room(self.kept_room(index)));
-            }
-            if !Magazine::push(magazine, chunk.payload()) {
-                return Keeping::Full;
-            }
-            chunk.set_header(kept);
-            fill_block(chunk.payload(), header.size() - WORD);
-            self.tally.record(|counters| counters.gap_added(header.size()));
-            Keeping::Kept
         }
     }
 }

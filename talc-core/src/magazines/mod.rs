@@ -5,7 +5,8 @@
 
 mod drain;
 mod keep;
+mod kept;
 mod quarantine;
 mod room;
 
-pub(crate) use self::keep::Keeping;
+pub(crate) use self::kept::Keeping;

@@ -144,16 +144,13 @@ impl<
     /// Whether there are magazines of chunks.
     pub(crate) const KEEPS_CHUNKS: bool = KEPT > 1;
 
-    /// Whether there are magazines of small chunks, too, for which a slab is not worth it.
-    pub(crate) const KEEPS_SMALL_CHUNKS: bool = Self::KEEPS_CHUNKS && !Self::IS_INSIDE;
-
-    /// The number of magazines of chunks.
-    pub(crate) const KEPT_MAGAZINES: usize = if Self::KEEPS_SMALL_CHUNKS {
-        KEPT + CLASSES
-    } else if Self::KEEPS_CHUNKS {
+    /// The number of magazines of chunks: those of middling ones, then, unless the table is inside, those of small ones.
+    pub(crate) const KEPT_MAGAZINES: usize = if !Self::KEEPS_CHUNKS {
+        0
+    } else if Self::IS_INSIDE {
         KEPT
     } else {
-        0
+        KEPT + CLASSES
     };
 
     /// Without a table in a heap.
