@@ -5,7 +5,9 @@ use std::cell::Cell;
 use talc_core::{Bins, CompactBins, DefaultBinning, SmallBinning};
 use talc_sources::Binning;
 
-use crate::{Config, CoreModel, Random, WrapperModel};
+#[cfg(feature = "wrappers")]
+use crate::{Config, WrapperModel};
+use crate::{CoreModel, Random};
 
 /// How long the run of a seed is.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +70,7 @@ pub fn run_core(seed: u64, length: Length) {
 ///
 /// # Panics
 /// Panics if the allocator does anything that it must not do.
+#[cfg(feature = "wrappers")]
 pub fn run_wrapper(config: Config, seed: u64, length: Length) {
     let mut random = Random::new(seed);
     let mut model =

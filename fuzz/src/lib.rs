@@ -14,7 +14,7 @@
 //! What is refused, and what is counted, is compared with a plain [`Reference`].
 //!
 //! The models need a global allocator and no operating system, so that firmware can run them, too; but for that of
-//! the wrappers, with the feature `hosted`.
+//! the wrappers, with the feature `wrappers`.
 #![cfg_attr(not(feature = "hosted"), no_std)]
 
 extern crate alloc;
@@ -26,7 +26,7 @@ pub mod campaign;
 mod core_model;
 mod fence;
 mod input;
-#[cfg(feature = "hosted")]
+#[cfg(feature = "wrappers")]
 pub mod program;
 #[cfg(feature = "hosted")]
 mod random;
@@ -34,7 +34,7 @@ mod reference;
 mod shadow;
 mod source_model;
 mod targets;
-#[cfg(feature = "hosted")]
+#[cfg(feature = "wrappers")]
 mod wrapper_model;
 
 pub use action::{Action, Align, Pick, Size};
@@ -46,7 +46,7 @@ pub use reference::Reference;
 pub use shadow::Shadow;
 pub use source_model::{BlockSource, SourceModel};
 pub use targets::{fixed_inputs, Target, TARGETS};
-#[cfg(feature = "hosted")]
+#[cfg(feature = "wrappers")]
 pub use wrapper_model::{
     Call, Config, From, Ground, How, Inspect, Shape, Site, Tested, Wrapper, WrapperModel,
 };
@@ -136,7 +136,7 @@ where
 ///
 /// # Panics
 /// Panics if the allocator does anything that it must not do.
-#[cfg(feature = "hosted")]
+#[cfg(feature = "wrappers")]
 pub fn fuzz_wrapper(bytes: &[u8]) {
     let &[low, high, ref bytes @ ..] = bytes else { return };
     let number = usize::from(low) | usize::from(high) << 8;

@@ -1,6 +1,8 @@
 //! Actions and calls from random numbers, in the proportions in which proptest makes them.
 
-use crate::{Action, Align, Call, How, Pick, Size};
+use crate::{Action, Align, Pick, Size};
+#[cfg(feature = "wrappers")]
+use crate::{Call, How};
 
 /// A generator of random numbers, the same ones each time (xorshift).
 #[derive(Debug, Clone)]
@@ -31,11 +33,6 @@ impl Random {
 
     fn align(&mut self) -> Align {
         Align(self.bits() as u8)
-    }
-
-    fn how(&mut self) -> How {
-        let bits = self.bits();
-        How { by_global: bits & 1 != 0, zeroed: bits & 2 != 0 }
     }
 
     /// Returns an action.
@@ -70,6 +67,14 @@ impl Random {
             },
             _ => Action::Trim,
         }
+    }
+}
+
+#[cfg(feature = "wrappers")]
+impl Random {
+    fn how(&mut self) -> How {
+        let bits = self.bits();
+        How { by_global: bits & 1 != 0, zeroed: bits & 2 != 0 }
     }
 
     /// Returns a call.

@@ -19,7 +19,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "core", body: fuzz_core, found: 0 },
     Target { name: "global_alloc_source", body: fuzz_global_alloc_source, found: 1 },
     Target { name: "allocator_source", body: fuzz_allocator_source, found: 1 },
-    #[cfg(feature = "hosted")]
+    #[cfg(feature = "wrappers")]
     Target { name: "wrapper", body: crate::fuzz_wrapper, found: 0 },
 ];
 

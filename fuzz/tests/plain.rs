@@ -1,5 +1,5 @@
 //! The models over what users have: without counters, without audits, and in release mode without any
-//! check. `.ci/test` runs them with `--no-default-features --features hosted`.
+//! check. `.ci/test` runs them with `--no-default-features --features wrappers`.
 
 use fuzz::campaign::{run_core, run_wrapper, Length, CORE_SHAPES};
 use fuzz::Config;
