@@ -159,7 +159,7 @@ impl<S: BlockSource<B>, B: Binning> SourceModel<S, B> {
         let Ok(new) = Layout::from_size_align(to.bytes(), layout.align()) else { return };
         // SAFETY: live; the copy is between live blocks.
         unsafe {
-            let Some(moved) = self.talc().allocate(new) else { return };
+            let Some(moved) = self.talc().allocate_to_grow(layout.size(), new) else { return };
             moved.as_ptr().copy_from_nonoverlapping(ptr, layout.size().min(new.size()));
             let heaps = self.heaps();
             self.shadow.moved(ptr, moved.as_ptr(), new, &heaps);

@@ -154,6 +154,7 @@ forward! {
     [] fn try_allocate(&mut, layout: Layout) -> Option<NonNull<u8>>;
     [] fn try_allocate_ready(&mut, layout: Layout) -> Option<NonNull<u8>>;
     [] fn try_allocate_anew(&mut, layout: Layout) -> Option<NonNull<u8>>;
+    [] fn try_allocate_to_grow(&mut, size: usize, layout: Layout) -> Option<NonNull<u8>>;
     [unsafe] fn deallocate(&mut, ptr: *mut u8, layout: Layout) -> Option<NonNull<u8>>;
     [unsafe] fn try_grow_in_place(&mut, ptr: *mut u8, layout: Layout, new_size: usize) -> bool;
     [unsafe] fn try_grow_downwards(&mut, ptr: *mut u8, layout: Layout, new_size: usize) -> Option<NonNull<u8>>;

@@ -406,7 +406,12 @@ unsafe fn resize<W: Wrapper>(
         if talc.has_report() || !talc.is_sound(ptr.as_ptr(), old) {
             return Resized::Refused;
         }
-        let moved = match talc.allocate(new) {
+        let moved = if GROWS_IN_PLACE && !is_shrinking {
+            talc.allocate_to_grow(old.size(), new)
+        } else {
+            talc.allocate(new)
+        };
+        let moved = match moved {
             Some(moved) => moved,
             None => return Resized::Refused,
         };

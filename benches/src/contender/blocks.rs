@@ -1,7 +1,7 @@
 //! Talc and talc 5.1.1 over blocks of another allocator, which counts what they hold.
 
-use super::talc::calls;
-use super::{relocate, Contender, Kind};
+use super::talc::{calls, talc5_allocate};
+use super::{layout_of, relocate, relocate_to, Contender, Kind};
 use crate::arena::Region;
 use crate::held::Counted;
 use std::alloc::Layout;
@@ -13,7 +13,7 @@ pub const USUAL: usize = 0;
 macro_rules! block_contender {
     (
         $(#[$doc:meta])*
-        $type:ident, $krate:ident, $source:ident, $name:literal, $grow_downwards:expr
+        $type:ident, $krate:ident, $source:ident, $name:literal, $grow_downwards:expr, $allocate_to_grow:expr
     ) => {
         $(#[$doc])*
         pub struct $type<const BLOCK: usize> {
@@ -32,27 +32,31 @@ macro_rules! block_contender {
                 Some(Self { talc: $krate::base::Talc::new(source) })
             }
 
-            calls! { $krate, $grow_downwards }
+            calls! { $krate, $grow_downwards, $allocate_to_grow }
         }
     };
 }
 
 block_contender! {
     /// Talc over blocks of a `GlobalAlloc`.
-    TalcGlobal, talc, GlobalAllocSource, "talc", talc::base::Talc::try_grow_downwards
+    TalcGlobal, talc, GlobalAllocSource, "talc", talc::base::Talc::try_grow_downwards,
+    talc::base::Talc::allocate_to_grow
 }
 
 block_contender! {
     /// Talc over blocks of an `Allocator`.
-    TalcApi, talc, AllocatorSource, "talc", talc::base::Talc::try_grow_downwards
+    TalcApi, talc, AllocatorSource, "talc", talc::base::Talc::try_grow_downwards,
+    talc::base::Talc::allocate_to_grow
 }
 
 block_contender! {
     /// talc 5.1.1 over blocks of a `GlobalAlloc`.
-    Talc5Global, talc5, GlobalAllocSource, "talc 5.1.1", |_, _, _, _| None
+    Talc5Global, talc5, GlobalAllocSource, "talc 5.1.1", |_, _, _, _| None,
+    talc5_allocate
 }
 
 block_contender! {
     /// talc 5.1.1 over blocks of an `Allocator`.
-    Talc5Api, talc5, AllocatorSource, "talc 5.1.1", |_, _, _, _| None
+    Talc5Api, talc5, AllocatorSource, "talc 5.1.1", |_, _, _, _| None,
+    talc5_allocate
 }

@@ -112,10 +112,25 @@ pub(crate) unsafe fn relocate<C: Contender>(
     layout: Layout,
     new_size: usize,
 ) -> *mut u8 {
-    // SAFETY: the alignment is valid; sizes in workloads stay far below `isize::MAX`.
-    let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-    // SAFETY: `new_size` is not zero, by the caller's contract.
-    let new = unsafe { contender.alloc(new_layout) };
+    // SAFETY: `new_size` is not zero, by the caller's contract; so is the rest.
+    unsafe {
+        let new = contender.alloc(layout_of(new_size, layout));
+        relocate_to(contender, new, ptr, layout, new_size)
+    }
+}
+
+/// As [`relocate`], to a block that has been allocated, or not if it is null.
+///
+/// # Safety
+/// As for [`relocate`]; `new` must have `new_size` bytes.
+#[inline]
+unsafe fn relocate_to<C: Contender>(
+    contender: &mut C,
+    new: *mut u8,
+    ptr: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
     if !new.is_null() {
         // SAFETY: both blocks are live, distinct and at least this long; `ptr` fits `layout`.
         unsafe {
@@ -124,4 +139,11 @@ pub(crate) unsafe fn relocate<C: Contender>(
         }
     }
     new
+}
+
+/// Returns the layout of a block that is resized.
+#[inline]
+fn layout_of(new_size: usize, old: Layout) -> Layout {
+    // SAFETY: the alignment is valid; sizes in workloads stay far below `isize::MAX`.
+    unsafe { Layout::from_size_align_unchecked(new_size, old.align()) }
 }

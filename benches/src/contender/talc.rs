@@ -3,14 +3,14 @@
 //! Both have the same driver, so one macro writes both adapters: a difference between their rows
 //! can only come from the crates. What only one of them has is used as its own wrappers use it.
 
-use super::{relocate, Contender, Kind};
+use super::{layout_of, relocate, relocate_to, Contender, Kind};
 use crate::arena::Region;
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
 /// The three calls, the same whatever the source.
 macro_rules! calls {
-    ($krate:ident, $grow_downwards:expr) => {
+    ($krate:ident, $grow_downwards:expr, $allocate_to_grow:expr) => {
         #[inline]
         #[allow(unused_unsafe)] // That of talc 5 is.
         unsafe fn alloc(&mut self, layout: Layout) -> *mut u8 {
@@ -37,6 +37,10 @@ macro_rules! calls {
                     if let Some(moved) = grow(&mut self.talc, ptr, layout, size) {
                         return NonNull::as_ptr(moved);
                     }
+                    let allocate: unsafe fn(&mut _, _, _) -> _ = $allocate_to_grow;
+                    let new = allocate(&mut self.talc, layout.size(), layout_of(size, layout));
+                    let new = new.map_or(std::ptr::null_mut(), NonNull::as_ptr);
+                    return relocate_to(self, new, ptr, layout, size);
                 }
                 relocate(self, ptr, layout, size)
             }
@@ -45,8 +49,18 @@ macro_rules! calls {
 }
 pub(super) use calls;
 
+/// Talc 5 has one way to allocate.
+pub(super) unsafe fn talc5_allocate<S: talc5::source::Source, B: talc5::base::binning::Binning>(
+    talc: &mut talc5::base::Talc<S, B>,
+    _: usize,
+    layout: Layout,
+) -> Option<NonNull<u8>> {
+    // SAFETY: required of the caller.
+    unsafe { talc.allocate(layout) }
+}
+
 macro_rules! talc_contender {
-    ($(#[$doc:meta])* $type:ident, $krate:ident, $name:literal, $kind:expr, $grow_downwards:expr) => {
+    ($(#[$doc:meta])* $type:ident, $krate:ident, $name:literal, $kind:expr, $grow_downwards:expr, $allocate_to_grow:expr) => {
         $(#[$doc])*
         pub struct $type {
             talc: $krate::base::Talc<$krate::source::Manual, $krate::DefaultBinning>,
@@ -65,7 +79,7 @@ macro_rules! talc_contender {
                 Some(Self { talc, end })
             }
 
-            calls! { $krate, $grow_downwards }
+            calls! { $krate, $grow_downwards, $allocate_to_grow }
 
             unsafe fn extend(&mut self, new_end: *mut u8) -> bool {
                 // SAFETY: the bytes up to `new_end` are ours, and follow the heap.
@@ -78,10 +92,12 @@ macro_rules! talc_contender {
 
 talc_contender! {
     /// The crate of this repository.
-    Talc, talc, "talc", Kind::Ours, talc::base::Talc::try_grow_downwards
+    Talc, talc, "talc", Kind::Ours, talc::base::Talc::try_grow_downwards,
+    talc::base::Talc::allocate_to_grow
 }
 
 talc_contender! {
     /// talc 5.1.1, the yardstick of every ratio.
-    Talc5, talc5, "talc 5.1.1", Kind::Peer, |_, _, _, _| None
+    Talc5, talc5, "talc 5.1.1", Kind::Peer, |_, _, _, _| None,
+    talc5_allocate
 }

@@ -372,7 +372,11 @@ impl<B: Binning> CoreModel<B> {
         let in_place = unsafe { self.talc.try_realloc_in_place(ptr, layout, new_layout.size()) };
         if in_place.is_ok() {
             self.shadow.resize(ptr, new_layout.size(), &self.heaps());
-        } else if let Some(moved) = self.talc.try_allocate(new_layout) {
+        } else if let Some(moved) = self
+            .talc
+            .try_allocate_to_grow(layout.size(), new_layout)
+            .or_else(|| self.talc.try_allocate(new_layout))
+        {
             let kept = layout.size().min(new_layout.size());
             // SAFETY: both are live, and do not overlap.
             let touched = unsafe {

@@ -3,6 +3,9 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use crate::memory::chunk::{checked_chunk_size, GRAIN};
+use crate::table::Table;
+use crate::tuning::{GROWS_FROM, LARGE, ROOM_TO_GROW};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -79,6 +82,54 @@ impl<
                 None => self.allocate_chunk(layout),
                 block => block,
             }
+        };
+        self.reported(block)
+    }
+
+    /// Allocates memory for a block of `size` bytes that has to move because it grows: with room above it, if it may well
+    /// grow again. Returns `None` if it may not, if there is no such memory, or if others would miss it;
+    /// [`try_allocate`](Self::try_allocate) may find some then.
+    ///
+    /// Where gaps are reused by their size, there is no room to grow, and each growth is a move. So, as long as there is
+    /// a gap that is large beside the heaps, this takes the start of a gap of at least eight times the size. It does so for
+    /// blocks of 1 KiB and more whose size is doubled, which is how vectors grow. What else grows is as likely to shrink, and
+    /// better off in memory that was in use a moment ago. Allocators without [magazines](Self::has_magazines) of chunks always
+    /// return `None`.
+    ///
+    /// # Complexity
+    /// O(1).
+    #[inline]
+    pub fn try_allocate_to_grow(&mut self, size: usize, layout: Layout) -> Option<NonNull<u8>> {
+        // Most of what grows is smaller, and is told so at once.
+        if !Self::GATES_KEPT || layout.size() < GROWS_FROM {
+            return None;
+        }
+        self.allocate_with_room(size, layout)
+    }
+
+    /// As [`try_allocate_to_grow`](Self::try_allocate_to_grow), for what is not small.
+    #[inline(never)]
+    fn allocate_with_room(&mut self, size: usize, layout: Layout) -> Option<NonNull<u8>> {
+        if layout.size() != size.wrapping_mul(2)
+            || !self.is_roomy()
+            || Self::class_of(layout) < CLASSES
+            || layout.align() > GRAIN
+        {
+            return None;
+        }
+        let need = checked_chunk_size(layout.size())?;
+        let room = need.checked_mul(ROOM_TO_GROW)?;
+        if need >= LARGE {
+            self.shut_if_tight_without(need);
+            if !self.is_roomy() {
+                return None;
+            }
+        }
+        // SAFETY: heaps that are roomy have a table; the bin that is found is not empty (I8), and all its gaps are large
+        // enough.
+        let block = unsafe {
+            let bin = Table::first_from(self.table(), Self::bin_above(room))?;
+            self.allocate_first(bin, layout, need)
         };
         self.reported(block)
     }

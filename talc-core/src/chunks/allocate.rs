@@ -28,16 +28,34 @@ impl<
             // and all its gaps are large enough.
             unsafe {
                 if let Some(bin) = Table::first_from(self.table(), Self::bin_above(need)) {
-                    if CHECKS && !self.first_is_sound(bin) {
-                        return None;
-                    }
-                    self.tally.record(|counters| counters.allocated(layout.size()));
-                    return Some(self.take_first(bin, need).allocation(layout.size()));
+                    return self.allocate_first(bin, layout, need);
                 }
             }
         }
         // Out of line and called last, so that this function needs no stack.
         self.allocate_with_search(layout, need)
+    }
+
+    /// Allocates a chunk out of the first gap of a bin. Returns `None` if it is damaged.
+    ///
+    /// # Safety
+    /// As for [`take_first`](Self::take_first). `need` must be the size of a chunk for `layout`, which must not be
+    /// over-aligned.
+    #[inline]
+    pub(crate) unsafe fn allocate_first(
+        &mut self,
+        bin: usize,
+        layout: Layout,
+        need: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if CHECKS && !self.first_is_sound(bin) {
+                return None;
+            }
+            self.tally.record(|counters| counters.allocated(layout.size()));
+            Some(self.take_first(bin, need).allocation(layout.size()))
+        }
     }
 
     /// Allocates a chunk by a search: for large and over-aligned layouts, for small ones if no gap

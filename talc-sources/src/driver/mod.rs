@@ -70,6 +70,17 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         }
     }
 
+    /// Allocates memory for a block of `size` bytes that has to move because it grows: with room above it, if it may well
+    /// grow again and there is some. Otherwise it is [`allocate`](Self::allocate).
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn allocate_to_grow(&mut self, size: usize, layout: Layout) -> Option<NonNull<u8>> {
+        match self.raw.try_allocate_to_grow(size, layout) {
+            None => self.allocate(layout),
+            block => self.reported(block),
+        }
+    }
+
     /// Allocates what is not ready. Out of line and called last, so that what is ready needs no stack.
     #[inline(never)]
     #[cfg_attr(debug_assertions, track_caller)]
