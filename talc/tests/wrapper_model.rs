@@ -50,7 +50,7 @@ proptest! {
 #[test]
 fn each_combination_from_fixed_seeds() {
     let all = Config::all();
-    assert!(all.len() > 80, "{} combinations", all.len());
+    assert!(all.len() > 100, "{} combinations", all.len());
     let length = Length { operations: rounds(1500) as u64, check_every: 50 };
     for (number, config) in all.into_iter().enumerate() {
         // The output of a test that fails ends with what it failed on.

@@ -48,38 +48,6 @@ named! {
     Shape: Default, Small, Slabs
 }
 
-/// Makes the wrapper of a configuration with its source, by a method that is told the source.
-macro_rules! over_source {
-    ($config:expr, $ground:expr, $block_size:expr, $binning:ty, $make:ident) => {{
-        let (config, ground) = ($config, $ground);
-        let region = || {
-            let (base, size) = ground.region(0);
-            // SAFETY: it is the ground's, for this one.
-            unsafe { Claim::new(base, size) }
-        };
-        let by_global = || {
-            <GlobalAllocSource<&'static Backing> as BlockSource<$binning>>::over(
-                &ground.backing,
-                $block_size,
-            )
-        };
-        if config.wrapper == Wrapper::Regions {
-            return Box::new(regions::<$binning>(ground));
-        }
-        match config.source {
-            From::Manual => config.$make::<_, $binning>(Manual),
-            From::Claim => config.$make::<_, $binning>(region()),
-            From::GlobalAlloc => config.$make::<_, $binning>(by_global()),
-            From::Allocator => {
-                config.$make::<_, $binning>(<AllocatorSource<&'static Backing> as BlockSource<
-                    $binning,
-                >>::over(&ground.backing, $block_size))
-            }
-            From::Chain => config.$make::<_, $binning>(Chain::new(region(), by_global())),
-        }
-    }};
-}
-
 /// Slabs of 256 bytes, so that all of their states occur often, and magazines of a few blocks.
 type SlabBinning = Bins<32, 8, 2, 256, 3, 8>;
 
@@ -102,19 +70,15 @@ impl fmt::Display for Config {
 }
 
 impl Config {
-    /// Returns each combination once; of those with other binnings than the default, those whose wrappers differ most.
-    /// Each of them is the whole allocator, and compiling all of them takes half as long again.
+    /// Returns each combination once.
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for &wrapper in Wrapper::ALL {
             for &source in From::ALL {
                 for &shape in Shape::ALL {
                     let first_source = source == From::Claim || wrapper_has_sources(wrapper);
-                    let has_shape = match wrapper {
-                        Wrapper::Tiny => shape == Shape::Small,
-                        _ => shape == Shape::Default || wrapper_has_shapes(wrapper),
-                    };
-                    if first_source && has_shape {
+                    let first_shape = shape == Shape::Small || wrapper != Wrapper::Tiny;
+                    if first_source && first_shape {
                         all.push(Self { wrapper, source, shape });
                     }
                 }
@@ -147,14 +111,10 @@ impl Config {
     /// Makes the wrapper. Its heaps are in `ground`.
     pub fn make(self, ground: &'static Ground, block_size: usize) -> Box<dyn Tested> {
         match self.shape {
-            Shape::Default => self.with_default_binning(ground, block_size),
+            Shape::Default => self.with_binning::<DefaultBinning>(ground, block_size),
             Shape::Small => self.with_binning::<SmallBinning>(ground, block_size),
             Shape::Slabs => self.with_binning::<SlabBinning>(ground, block_size),
         }
-    }
-
-    fn with_default_binning(self, ground: &'static Ground, block_size: usize) -> Box<dyn Tested> {
-        over_source!(self, ground, block_size, DefaultBinning, any_wrapper)
     }
 
     fn with_binning<B: Binning + 'static>(
@@ -162,49 +122,58 @@ impl Config {
         ground: &'static Ground,
         block_size: usize,
     ) -> Box<dyn Tested> {
-        over_source!(self, ground, block_size, B, wrapper)
+        let region = || {
+            let (base, size) = ground.region(0);
+            // SAFETY: it is the ground's, for this one.
+            unsafe { Claim::new(base, size) }
+        };
+        let by_global = || {
+            <GlobalAllocSource<&'static Backing> as BlockSource<B>>::over(
+                &ground.backing,
+                block_size,
+            )
+        };
+        if self.wrapper == Wrapper::Regions {
+            return Box::new(regions::<B>(ground));
+        }
+        match self.source {
+            From::Manual => self.with_source::<_, B>(Manual),
+            From::Claim => self.with_source::<_, B>(region()),
+            From::GlobalAlloc => self.with_source::<_, B>(by_global()),
+            From::Allocator => self.with_source::<_, B>(
+                <AllocatorSource<&'static Backing> as BlockSource<B>>::over(
+                    &ground.backing,
+                    block_size,
+                ),
+            ),
+            From::Chain => self.with_source::<_, B>(Chain::new(region(), by_global())),
+        }
     }
 
-    /// Any wrapper around a source.
-    fn any_wrapper<S: Source<B> + 'static, B: Binning + 'static>(
+    fn with_source<S: Source<B> + 'static, B: Binning + 'static>(
         self,
         source: S,
     ) -> Box<dyn Tested> {
+        type Sharded<S, B, const SHARDS: usize> = TalcSharded<RawSpinlock, S, WrongHint, SHARDS, B>;
         match self.wrapper {
+            Wrapper::Cell => Box::new(TalcCell::new(source)),
             // SAFETY: models have one thread each.
             Wrapper::SyncCell => Box::new(unsafe { TalcSyncCell::new(TalcCell::new(source)) }),
+            Wrapper::Lock => Box::new(TalcLock::<RawSpinlock, S, B>::new(source)),
             Wrapper::Sharded1 => Box::new(Sharded::<S, B, 1>::new(source)),
+            Wrapper::Sharded2 => Box::new(Sharded::<S, B, 2>::new(source)),
             Wrapper::Sharded5 => Box::new(Sharded::<S, B, 5>::new(source)),
             Wrapper::HookedLock => {
                 Box::new(OomHook::new(TalcLock::<RawSpinlock, S, B>::new(source), hook))
             }
-            _ => self.wrapper(source),
-        }
-    }
-
-    /// One of those wrappers that [have shapes](wrapper_has_shapes), around a source.
-    fn wrapper<S: Source<B> + 'static, B: Binning + 'static>(self, source: S) -> Box<dyn Tested> {
-        match self.wrapper {
-            Wrapper::Cell => Box::new(TalcCell::new(source)),
-            Wrapper::Lock => Box::new(TalcLock::<RawSpinlock, S, B>::new(source)),
-            Wrapper::Sharded2 => Box::new(Sharded::<S, B, 2>::new(source)),
             Wrapper::HookedSharded2 => {
                 Box::new(OomHook::new(Sharded::<S, B, 2>::new(source), hook))
             }
             // SAFETY: it stays in the box.
             Wrapper::Tiny => Box::new(unsafe { Global(TinyTalc::<RawSpinlock, REGION>::new()) }),
             Wrapper::Regions => unreachable!("it has no source"),
-            other => unreachable!("{other:?} has one shape"),
         }
     }
-}
-
-type Sharded<S, B, const SHARDS: usize> = TalcSharded<RawSpinlock, S, WrongHint, SHARDS, B>;
-
-/// Whether a wrapper is made with each binning.
-fn wrapper_has_shapes(wrapper: Wrapper) -> bool {
-    use Wrapper::{Cell, HookedSharded2, Lock, Regions, Sharded2};
-    matches!(wrapper, Cell | Lock | Sharded2 | HookedSharded2 | Regions)
 }
 
 fn wrapper_has_sources(wrapper: Wrapper) -> bool {
