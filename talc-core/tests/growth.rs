@@ -84,7 +84,7 @@ fn tight_heaps_have_no_room_to_give_away() {
 }
 
 #[test]
-fn without_magazines_of_chunks_there_is_none() {
+fn compact_bins_and_no_heap_have_no_room() {
     let mut memory = memory();
     let mut talc = with_a_gap::<CompactBins<8, 4, 4096, 16, 112>>(&mut memory);
     assert_eq!(talc.try_allocate_to_grow(2048, layout(4096)), None);

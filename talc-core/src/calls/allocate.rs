@@ -93,8 +93,8 @@ impl<
     /// Where gaps are reused by their size, there is no room to grow, and each growth is a move. So, as long as there is
     /// a gap that is large beside the heaps, this takes the start of a gap of at least eight times the size. It does so for
     /// blocks of 1 KiB and more whose size is doubled, which is how vectors grow. What else grows is as likely to shrink, and
-    /// better off in memory that was in use a moment ago. Allocators without [magazines](Self::has_magazines) of chunks always
-    /// return `None`.
+    /// better off in memory that was in use a moment ago. [`CompactBins`](crate::CompactBins) and allocators without
+    /// [magazines](Self::has_magazines) always return `None`.
     ///
     /// # Complexity
     /// O(1).

@@ -64,10 +64,7 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
         if self.has_found() {
             return self.report(None);
         }
-        match self.raw.try_allocate_ready(layout) {
-            None => self.allocate_slowly(layout),
-            block => self.reported(block),
-        }
+        self.allocate_unscanned(layout)
     }
 
     /// Allocates memory for a block of `size` bytes that has to move because it grows: with room above it, if it may well
@@ -75,8 +72,21 @@ impl<S: Source<B>, B: Binning> Talc<S, B> {
     #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn allocate_to_grow(&mut self, size: usize, layout: Layout) -> Option<NonNull<u8>> {
+        if self.has_found() {
+            return self.report(None);
+        }
         match self.raw.try_allocate_to_grow(size, layout) {
-            None => self.allocate(layout),
+            None => self.allocate_unscanned(layout),
+            block => self.reported(block),
+        }
+    }
+
+    /// As [`allocate`](Self::allocate), after a look at what was [found](Self::has_found).
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn allocate_unscanned(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        match self.raw.try_allocate_ready(layout) {
+            None => self.allocate_slowly(layout),
             block => self.reported(block),
         }
     }
