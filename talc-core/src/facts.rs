@@ -58,6 +58,10 @@ impl<
     pub(crate) const KEEPS_CHUNKS: bool =
         Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::KEEPS_CHUNKS;
 
+    /// The number of classes that are small: for the others, middling ones, slabs are opened in roomy heaps only.
+    pub(crate) const SMALL_CLASSES: usize =
+        Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::SMALL_CLASSES;
+
     /// The number of magazines of chunks.
     pub(crate) const KEPT_MAGAZINES: usize =
         Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::KEPT_MAGAZINES;

@@ -30,7 +30,7 @@ use core::ptr::{addr_of, addr_of_mut};
 use checks::diagnosis::Diagnosis;
 use memory::chunk::Chunk;
 use memory::quarantine::Quarantine;
-use table::{Books, SlabBooks, Table};
+use table::{Books, ClassBooks, SlabBooks, Table};
 use tally::Tally;
 
 pub use calls::resize::NoRoom;
@@ -267,11 +267,48 @@ impl<
         )
     }
 
+    /// Returns the number of classes of which there are books, if there are some of slabs.
+    fn classes(&self) -> usize {
+        if self.has_middling_classes() {
+            CLASSES
+        } else {
+            Self::SMALL_CLASSES
+        }
+    }
+
+    /// Returns whether there are books of middling classes: where there are magazines of chunks.
+    fn has_middling_classes(&self) -> bool {
+        Self::SMALL_CLASSES < CLASSES
+            && Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::has_kept(
+                self.books().heads.into(),
+            )
+    }
+
+    /// Returns the books of a class.
+    ///
+    /// # Safety
+    /// They must exist: `class` must be less than [`classes`](Self::classes), and there must be books of slabs.
+    unsafe fn class_books(&self, class: usize) -> *mut ClassBooks {
+        debug_assert!(class < self.classes());
+        // SAFETY: required of the caller.
+        unsafe { Table::class(self.table(), class) }
+    }
+
+    /// As [`class_books`](Self::class_books), for writing.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn class_books_mut(&mut self, class: usize) -> *mut ClassBooks {
+        debug_assert!(class < self.classes());
+        // SAFETY: required of the caller.
+        unsafe { Table::class(self.table_mut(), class) }
+    }
+
     /// Returns the books of slabs for reading.
     ///
     /// # Safety
     /// They must [exist](Self::has_slab_books). They do if there is a slab.
-    unsafe fn slab_books(&self) -> &SlabBooks<CLASSES> {
+    unsafe fn slab_books(&self) -> &SlabBooks {
         // SAFETY: required of the caller; nothing writes to them as long as this is borrowed.
         unsafe { &*Table::slabs(self.table()) }
     }
@@ -280,7 +317,7 @@ impl<
     ///
     /// # Safety
     /// As for [`slab_books`](Self::slab_books).
-    unsafe fn slab_books_mut(&mut self) -> &mut SlabBooks<CLASSES> {
+    unsafe fn slab_books_mut(&mut self) -> &mut SlabBooks {
         // SAFETY: required of the caller; nothing else uses them as long as this is borrowed.
         unsafe { &mut *Table::slabs(self.table_mut()) }
     }

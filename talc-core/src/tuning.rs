@@ -44,6 +44,16 @@ pub(crate) const OPEN_PART: usize = 32;
 /// in 2 MiB, takes a quarter of the time.
 pub(crate) const OPEN_PART_ROOMY: usize = 28;
 
+/// Larger slots than this are in slabs only while heaps are roomy. Such slabs are not counted as open ones: small objects, of
+/// which there are more, would miss them.
+pub(crate) const SMALL_SLOT: usize = 256;
+
+/// Their classes get a slab at once in heaps of at least as many bytes as this many slabs.
+pub(crate) const MIDDLING_CHEAP: usize = 1024;
+
+/// In smaller heaps, chunks of their size must fill this many.
+pub(crate) const MIDDLING_WANTED: usize = 2;
+
 /// The first slab of all may take one part in this many. So a tiny heap gets none, but one of 64 KiB,
 /// a page of WebAssembly, does.
 pub(crate) const FIRST_PART: usize = 15;

@@ -21,7 +21,7 @@ use talc_sources::{min_first_heap_size, Binning, RawTalcExt};
 const DOUBLINGS: usize = if usize::BITS == 64 { 36 } else { 29 };
 const SIZE: usize = 1 << DOUBLINGS;
 /// More than is lost around an allocation: the heap's words, the largest table, a chunk's header and rounding.
-const AROUND: usize = 4096;
+const AROUND: usize = 4608;
 
 fn reserved() -> Mapping {
     Mapping::new(SIZE).expect("address space is free")

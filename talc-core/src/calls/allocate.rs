@@ -74,11 +74,13 @@ impl<
     #[inline]
     pub fn try_allocate_anew(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of(layout);
-        let block = if class < CLASSES {
+        let block = if class < Self::SMALL_CLASSES {
             // SAFETY: the class is one.
             unsafe { self.allocate_small(class, layout) }
         } else {
             match self.pop_chunk(layout) {
+                // SAFETY: the class is one.
+                None if class < CLASSES => unsafe { self.allocate_middling(class, layout) },
                 None => self.allocate_chunk(layout),
                 block => block,
             }

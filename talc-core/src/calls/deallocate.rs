@@ -184,7 +184,10 @@ impl<
     unsafe fn free_chunk_beside_full(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
         self.shut_if_tight();
         // SAFETY: required of the caller.
-        unsafe { self.free_chunk(chunk) }
+        unsafe {
+            self.uncount_middling_chunk(chunk.header());
+            self.free_chunk(chunk)
+        }
     }
 
     /// Makes a chunk a gap. Returns what [`deallocate`](Self::deallocate) does.

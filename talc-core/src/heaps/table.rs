@@ -11,7 +11,7 @@ use crate::memory::chunk::{Chunk, CHUNK_UNIT, GRAIN, HOLE, WORD};
 use crate::memory::header::{Below, Header};
 use crate::memory::heap::HeapEnd;
 use crate::memory::magazine::Magazine;
-use crate::table::{SlabBooks, Table};
+use crate::table::{ClassBooks, SlabBooks, Table};
 use crate::{Bins, RawTalc};
 
 impl<
@@ -222,6 +222,7 @@ impl<
         let old = self.table();
         let old_heads = usize::from(self.books().heads);
         let has_slab_books = self.has_slab_books();
+        let old_classes = if has_slab_books { self.classes() } else { 0 };
         let offset =
             Bins::<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>::table_offset(heads);
         let new = chunk.payload().wrapping_add(offset).cast::<Table<WORDS, CLASSES>>();
@@ -248,6 +249,14 @@ impl<
             // There are at most 32768, and one more number.
             (*Table::books(new)).heads = heads as u16;
             self.bins.set_table(new);
+            if offset != 0 {
+                for class in 0..self.classes() {
+                    let is_old = class < old_classes;
+                    let books =
+                        if is_old { Table::class(old, class).read() } else { ClassBooks::ZERO };
+                    Table::class(new, class).write(books);
+                }
+            }
             if old_heads != 0 {
                 let chunk = Self::chunk_of_table(old);
                 let header = chunk.header();

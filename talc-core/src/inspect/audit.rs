@@ -250,19 +250,25 @@ impl<
         let mut current = Set::default();
         let mut partial = Set::default();
         let mut spare = Set::default();
+        let mut open = 0;
         // SAFETY: the table exists, and has only slabs (I13); links are followed only to where
         // slabs can be.
         unsafe {
             let books = self.slab_books();
-            for class in 0..CLASSES {
-                let slab = books.current[class];
+            let mut counted = 0;
+            for class in 0..self.classes() {
+                let class_books = &*self.class_books(class);
+                if Self::is_small_class(class) {
+                    counted += class_books.chunks as usize;
+                }
+                let slab = class_books.current;
                 if !slab.is_null() {
                     if !self.can_be_slab(slab) || usize::from((*slab).class) != class {
                         return fault;
                     }
                     current.add(Slab::chunk(slab), SLAB);
                 }
-                let first = books.partial[class];
+                let first = class_books.partial;
                 let mut slab = first;
                 while !slab.is_null() {
                     if !self.can_be_slab(slab)
@@ -278,6 +284,9 @@ impl<
                         break;
                     }
                 }
+                if Self::is_small_class(class) {
+                    open = current.count + partial.count;
+                }
             }
             let mut slab = books.spare;
             while !slab.is_null() && spare.count <= found.spare.count {
@@ -287,13 +296,12 @@ impl<
                 spare.add(Slab::chunk(slab), SLAB);
                 slab = (*slab).next;
             }
-            let counted: usize = books.small_chunks.iter().map(|&count| count as usize).sum();
             if current != found.current
                 || partial != found.partial
                 || spare != found.spare
                 || counted != found.small_chunks
                 || (Self::WEIGHS_SLABS
-                    && (books.open != current.count + partial.count + spare.count
+                    && (books.open != open + spare.count
                         || usize::from(books.spares) != spare.count))
             {
                 return fault;
@@ -388,7 +396,7 @@ impl<
         let size = header.size();
         if size != SLAB {
             found.small_chunks += 1;
-            return Self::small_chunk_index(size) < CLASSES;
+            return Self::small_chunk_index(size) < Self::SMALL_CLASSES;
         }
         let slab = chunk.payload().cast::<Slab>();
         // SAFETY: the chunk is large enough for a slab; slots are only followed as long as they are

@@ -46,7 +46,7 @@ impl<
         unsafe {
             for index in 0..self.filled_count() {
                 while let Some(chunk) = self.pop_kept(index) {
-                    let touched = self.free(chunk, chunk.header());
+                    let touched = self.free_kept(chunk);
                     if touched.is_some() {
                         return touched;
                     }

@@ -52,7 +52,7 @@ impl<
 
     /// Returns the index of the magazine for middling chunks of `size` bytes, if it is less than their number.
     const fn middling_index(size: usize) -> usize {
-        size.wrapping_sub(CHUNK_UNIT + CLASSES * GRAIN) / GRAIN
+        size.wrapping_sub(CHUNK_UNIT + Self::SMALL_CLASSES * GRAIN) / GRAIN
     }
 
     /// Returns the index of the magazine for small chunks of `size` bytes, if it is less than the number of all.
@@ -62,7 +62,8 @@ impl<
 
     /// Returns the size of the chunks in a magazine.
     pub(super) const fn kept_size(index: usize) -> usize {
-        let sizes = if Self::is_small_kept(index) { index - KEPT } else { index + CLASSES };
+        let sizes =
+            if Self::is_small_kept(index) { index - KEPT } else { index + Self::SMALL_CLASSES };
         CHUNK_UNIT + sizes * GRAIN
     }
 

@@ -33,7 +33,7 @@ impl<
             let header = chunk.header();
             debug_assert!(header.size() == SLAB);
             chunk.set_header(header.with_mark());
-            self.add_open(1);
+            self.add_open(1, class);
             Some(chunk.payload().cast())
         }
     }
@@ -47,7 +47,7 @@ impl<
     pub(crate) unsafe fn spare_or_close(&mut self, slab: *mut Slab) -> Option<NonNull<u8>> {
         // SAFETY: all of the slab is the allocator's (I12).
         unsafe {
-            if Self::WEIGHS_SLABS && self.is_worth_a_spare() {
+            if Self::WEIGHS_SLABS && self.is_worth_a_spare((*slab).class.into()) {
                 self.put_spare(slab);
                 Self::fell_free(self.table_mut(), Slab::chunk(slab))
             } else {
@@ -63,6 +63,9 @@ impl<
     unsafe fn put_spare(&mut self, slab: *mut Slab) {
         // SAFETY: there is a slab, and so a table; all of the slab is the allocator's (I12).
         unsafe {
+            if !Self::is_small_class((*slab).class.into()) {
+                self.count_open(1);
+            }
             (*slab).state = State::SPARE;
             (*slab).count = 0;
             let books = self.slab_books_mut();
@@ -119,7 +122,11 @@ impl<
                 }
             }
             self.uncount_slots(slab);
-            self.add_open(-1);
+            if (*slab).state == State::SPARE {
+                self.count_open(-1);
+            } else {
+                self.add_open(-1, (*slab).class.into());
+            }
             if Self::KNOWS_BOUNDS {
                 Slab::untag(slab);
             }
@@ -171,7 +178,7 @@ impl<
             if !self.has_slab_books() {
                 return None;
             }
-            for class in 0..CLASSES {
+            for class in 0..self.classes() {
                 let slab = self.current(class).read();
                 if !slab.is_null() && Slab::is_empty(slab) {
                     self.current(class).write(null_mut());

@@ -53,9 +53,89 @@ impl<
                 if block.is_some() {
                     return block;
                 }
+                if Self::WEIGHS_SLABS && !CHECKS && !QUARANTINES {
+                    return self.allocate_small_weighing(class, layout);
+                }
             }
             // Called last, so that this function needs no stack.
             self.allocate_slot_or_chunk(class, layout)
+        }
+    }
+
+    /// As [`allocate_small`](Self::allocate_small), if there is no current slab, and no chunk is kept. It is a short way to a
+    /// new chunk; tiers with checks look at more.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn allocate_small_weighing(
+        &mut self,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller, but for the books.
+        unsafe {
+            if self.has_slab_books()
+                && (!self.partial(class).read().is_null()
+                    || !self.slab_books().spare.is_null()
+                    || self.is_small_worth_a_slab(class, layout))
+            {
+                return self.allocate_slot_or_chunk(class, layout);
+            }
+            let payload = self.allocate_chunk(layout)?;
+            self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
+            Some(payload)
+        }
+    }
+
+    /// As [`allocate_small`](Self::allocate_small), for middling classes, none of whose chunks is kept.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    pub(crate) unsafe fn allocate_middling(
+        &mut self,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller; the books of the class exist.
+        unsafe {
+            if self.has_middling_classes()
+                && (CHECKS
+                    || QUARANTINES
+                    || self.is_roomy()
+                    || !self.current(class).read().is_null()
+                    || !self.partial(class).read().is_null())
+            {
+                return self.allocate_middling_weighing(class, layout);
+            }
+        }
+        self.allocate_chunk(layout)
+    }
+
+    /// As [`allocate_middling`](Self::allocate_middling), where there are slabs of this class, or may be.
+    ///
+    /// # Safety
+    /// As there, and the books of the class must exist.
+    #[inline(never)]
+    unsafe fn allocate_middling_weighing(
+        &mut self,
+        class: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: required of the caller.
+        unsafe {
+            if CHECKS
+                || QUARANTINES
+                || !self.current(class).read().is_null()
+                || !self.partial(class).read().is_null()
+                || self.is_middling_worth_a_slab(class, layout)
+            {
+                return self.allocate_slot_or_chunk(class, layout);
+            }
+            let payload = self.allocate_chunk(layout)?;
+            self.count_middling_chunk(Chunk::of_payload(payload.as_ptr()));
+            Some(payload)
         }
     }
 
@@ -86,7 +166,12 @@ impl<
                 }
             }
             if let Some(payload) = self.allocate_chunk(layout) {
-                self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
+                let chunk = Chunk::of_payload(payload.as_ptr());
+                if Self::is_small_class(class) {
+                    self.count_small_chunk(chunk);
+                } else {
+                    self.count_middling_chunk(chunk);
+                }
                 return Some(payload);
             }
             if QUARANTINES {
@@ -140,9 +225,8 @@ impl<
     /// # Safety
     /// `class` must be less than [`CLASSES`](Bins), and there must be books of slabs.
     pub(crate) unsafe fn current(&mut self, class: usize) -> *mut *mut Slab {
-        debug_assert!(class < CLASSES);
-        // SAFETY: in bounds of the books, as required of the caller.
-        unsafe { self.slab_books_mut().current.as_mut_ptr().add(class) }
+        // SAFETY: required of the caller.
+        unsafe { addr_of_mut!((*self.class_books_mut(class)).current) }
     }
 
     /// Returns whether a class has a current slab.
@@ -159,9 +243,8 @@ impl<
     /// # Safety
     /// `class` must be less than [`CLASSES`](Bins), and there must be books of slabs.
     unsafe fn partial(&mut self, class: usize) -> *mut *mut Slab {
-        debug_assert!(class < CLASSES);
-        // SAFETY: in bounds of the books, as required of the caller.
-        unsafe { self.slab_books_mut().partial.as_mut_ptr().add(class) }
+        // SAFETY: required of the caller.
+        unsafe { addr_of_mut!((*self.class_books_mut(class)).partial) }
     }
 
     /// Finds a slab with a free slot for a class: its current one, a partial one or a new one. Returns the slab,
@@ -201,7 +284,7 @@ impl<
                 // No slot of it is free.
                 (*old).state = State::FULL;
                 (*old).count = 1;
-                self.add_open(-1);
+                self.add_open(-1, class);
             }
             self.current(class).write(slab);
             Some(slab)
@@ -252,7 +335,7 @@ impl<
                     (*slab).state = State::PARTIAL;
                     (*slab).count = Slab::slots(SLAB, class) as u16 - 1;
                     Slab::link(slab, self.partial(class));
-                    self.add_open(1);
+                    self.add_open(1, class);
                     return None;
                 }
                 State::PARTIAL => {
@@ -284,6 +367,9 @@ impl<
                 self.open_slab(class, layout)?
             } else {
                 let slab = self.take_spare();
+                if !Self::is_small_class(class) {
+                    self.count_open(-1);
+                }
                 self.uncount_slots(slab);
                 slab
             };

@@ -240,8 +240,9 @@ impl<
             return None;
         }
         let below = end - SLAB;
-        // SAFETY: there are books of slabs.
-        for &slab in unsafe { &self.slab_books().current } {
+        for class in 0..self.classes() {
+            // SAFETY: there are books of slabs.
+            let slab = unsafe { (*self.class_books(class)).current };
             if slab as usize == below {
                 return Some(slab);
             }

@@ -4,11 +4,11 @@ use core::mem::{align_of, size_of};
 use core::ptr::{addr_of_mut, null_mut};
 
 use super::spread::Spread;
-use super::{SlabBooks, Table, Whole};
+use super::{ClassBooks, SlabBooks, Table, Whole};
 use crate::memory::chunk::{size_around, CHUNK_UNIT, GRAIN, WORD};
 use crate::memory::heap::{HEAP_OVERHEAD, HEAP_WORDS};
 use crate::memory::slab::{Slab, MAX_CLASSES, QUIET};
-use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE};
+use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE, SMALL_SLOT};
 
 /// The shape of the free lists of a [`RawTalc`](crate::RawTalc), which is its type parameter: how
 /// gaps are sorted by size, whether there are slabs, and where the table of both is.
@@ -58,7 +58,7 @@ pub struct Bins<
 /// A bin for each size below 1 KiB, sixteen per doubling up to 256 KiB, eight up to 64 MiB; slabs
 /// of 4 KiB for sizes up to 256 bytes; magazines of slots, and of chunks for up to 2,056 bytes.
 #[cfg(target_pointer_width = "64")]
-pub type DefaultBinning = Bins<64, 16, 4, 4096, 16, 112>;
+pub type DefaultBinning = Bins<64, 16, 4, 4096, 32, 112>;
 
 /// A bin for each size below 512 bytes, eight per doubling up to 128 KiB, four up to 32 MiB; slabs
 /// of 4 KiB for sizes up to 256 bytes; magazines. On 64-bit targets there are twice as many bins.
@@ -144,13 +144,17 @@ impl<
     /// Whether there are magazines of chunks.
     pub(crate) const KEEPS_CHUNKS: bool = KEPT > 1;
 
+    /// The number of classes that are small, unless the table is inside: all are alike then.
+    pub(crate) const SMALL_CLASSES: usize =
+        if Self::IS_INSIDE || CLASSES * GRAIN < SMALL_SLOT { CLASSES } else { SMALL_SLOT / GRAIN };
+
     /// The number of magazines of chunks: those of middling ones, then, unless the table is inside, those of small ones.
     pub(crate) const KEPT_MAGAZINES: usize = if !Self::KEEPS_CHUNKS {
         0
     } else if Self::IS_INSIDE {
         KEPT
     } else {
-        KEPT + CLASSES
+        KEPT + Self::SMALL_CLASSES
     };
 
     /// Without a table in a heap.
@@ -193,7 +197,7 @@ impl<
             );
             assert!(Slab::slots(SLAB, 0) < QUIET as usize);
             assert!(
-                CHUNK_UNIT + (CLASSES + KEPT) * GRAIN < SLAB,
+                CHUNK_UNIT + (Self::SMALL_CLASSES + KEPT) * GRAIN < SLAB,
                 "Bins: chunks that are kept must be smaller than a slab"
             );
             assert!(
@@ -256,9 +260,9 @@ impl<
     /// Returns the offset, in the payload of its chunk, of a table with that many heads.
     pub(crate) const fn table_offset(heads: usize) -> usize {
         let books = if Self::has_kept(heads) {
-            Self::KEPT_MAGAZINES * WORD + size_of::<SlabBooks<CLASSES>>()
+            Self::KEPT_MAGAZINES * WORD + CLASSES * size_of::<ClassBooks>() + size_of::<SlabBooks>()
         } else if Self::has_slab_books(heads) {
-            size_of::<SlabBooks<CLASSES>>()
+            Self::SMALL_CLASSES * size_of::<ClassBooks>() + size_of::<SlabBooks>()
         } else {
             0
         };
@@ -393,7 +397,7 @@ mod tests {
         let small = SmallBinning::MIN_FIRST_HEAP_SIZE;
         let inside = size_of::<SmallBinning>();
         if cfg!(target_pointer_width = "64") {
-            assert_eq!((default, small, inside), (503, 71, 608));
+            assert_eq!((default, small, inside), (759, 71, 608));
         } else {
             assert_eq!((default, small), (187, 43));
             // In WebAssembly, the bitmap has words of 64 bits, and all its bins.

@@ -3,10 +3,10 @@
 //! ```text
 //!   in a heap:            table
 //!                           │
-//!          ┌───────────┬────┴───┬──────────────────┬ ─ ─ ─ ─ ─ ┐
-//!          │ SlabBooks │ Front  │ heads, as many   │
-//!          │           │        │ as heaps need    │           │
-//!          └───────────┴────────┴──────────────────┴ ─ ─ ─ ─ ─ ┘
+//!   ┌ ─ ─ ┬─────────────┬────┴───┬──────────────────┬ ─ ─ ─ ─ ─ ┐
+//!    kept │ ClassBooks, │ Front  │ heads, as many   │
+//!         │ SlabBooks   │        │ as heaps need    │           │
+//!   └ ─ ─ ┴─────────────┴────────┴──────────────────┴ ─ ─ ─ ─ ─ ┘
 //! ```
 //!
 //! In the allocator's own value, it is complete.
@@ -71,17 +71,22 @@ pub(crate) struct Books {
     pub(crate) roomy_bin_or_closing: u16,
 }
 
-/// What is known of slabs other than the current ones. A table in a heap has it if a heap can have
-/// slabs.
+/// What is known of the slabs of a class.
 #[repr(C)]
-pub(crate) struct SlabBooks<const CLASSES: usize> {
-    /// For each class, the slab that its slots come from; null for none.
-    pub(crate) current: [*mut Slab; CLASSES],
-    /// For each class, the first of its partial slabs, in a circular list.
-    pub(crate) partial: [*mut Slab; CLASSES],
-    /// For each size of a small chunk, the number of live ones that slots could hold.
-    pub(crate) small_chunks: [u32; CLASSES],
-    /// The number of slabs that are current, partial or spare.
+pub(crate) struct ClassBooks {
+    /// The slab that its slots come from; null for none.
+    pub(crate) current: *mut Slab,
+    /// The first of its partial slabs, in a circular list.
+    pub(crate) partial: *mut Slab,
+    /// The number of live chunks of its size, that slots could hold.
+    pub(crate) chunks: u32,
+}
+
+/// What is known of all slabs. A table in a heap has it if a heap can have slabs, and [`ClassBooks`] below it, downwards
+/// from the first class: those of middling classes, which come last, only if it has magazines of chunks.
+#[repr(C)]
+pub(crate) struct SlabBooks {
+    /// The number of slabs of small classes that are current or partial, and of spare ones.
     pub(crate) open: usize,
     /// The number of spare slabs.
     pub(crate) spares: u16,
@@ -98,7 +103,8 @@ pub(crate) struct SlabBooks<const CLASSES: usize> {
 #[repr(C)]
 pub(crate) struct Whole<const WORDS: usize, const CLASSES: usize, const KEPT: usize> {
     kept: [Magazine; KEPT],
-    slabs: SlabBooks<CLASSES>,
+    classes: [ClassBooks; CLASSES],
+    slabs: SlabBooks,
     table: Table<WORDS, CLASSES>,
     heads: [*mut Links; BINS_INSIDE],
 }
@@ -142,17 +148,13 @@ impl Books {
     }
 }
 
-impl<const CLASSES: usize> SlabBooks<CLASSES> {
-    pub(crate) const ZERO: Self = Self {
-        current: [null_mut(); CLASSES],
-        partial: [null_mut(); CLASSES],
-        small_chunks: [0; CLASSES],
-        open: 0,
-        spares: 0,
-        reminder_log2: 0,
-        spare: null_mut(),
-        reminder: null_mut(),
-    };
+impl ClassBooks {
+    pub(crate) const ZERO: Self = Self { current: null_mut(), partial: null_mut(), chunks: 0 };
+}
+
+impl SlabBooks {
+    pub(crate) const ZERO: Self =
+        Self { open: 0, spares: 0, reminder_log2: 0, spare: null_mut(), reminder: null_mut() };
 }
 
 impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
@@ -175,6 +177,7 @@ impl<const WORDS: usize, const CLASSES: usize> Front<WORDS, CLASSES> {
 impl<const WORDS: usize, const CLASSES: usize, const KEPT: usize> Whole<WORDS, CLASSES, KEPT> {
     pub(crate) const ZERO: Self = Self {
         kept: [Magazine::ZERO; KEPT],
+        classes: [ClassBooks::ZERO; CLASSES],
         slabs: SlabBooks::ZERO,
         table: Table { front: Front::ZERO },
         heads: [null_mut(); BINS_INSIDE],
@@ -233,17 +236,27 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     ///
     /// # Safety
     /// `this` must be a table that has them.
-    pub(crate) unsafe fn slabs(this: *mut Self) -> *mut SlabBooks<CLASSES> {
-        this.cast::<SlabBooks<CLASSES>>().wrapping_sub(1)
+    pub(crate) unsafe fn slabs(this: *mut Self) -> *mut SlabBooks {
+        this.cast::<SlabBooks>().wrapping_sub(1)
     }
 
-    /// Returns a magazine of chunks. They lie downwards from the books of the slabs.
+    /// Returns the books of a class. They lie downwards from those of all slabs.
+    ///
+    /// # Safety
+    /// `this` must be a table that has them.
+    pub(crate) unsafe fn class(this: *mut Self, class: usize) -> *mut ClassBooks {
+        // SAFETY: required of the caller.
+        unsafe { Self::slabs(this).cast::<ClassBooks>().wrapping_sub(1 + class) }
+    }
+
+    /// Returns a magazine of chunks. They lie downwards from the books of the last class.
     ///
     /// # Safety
     /// `this` must be a table that has it.
     pub(crate) unsafe fn kept(this: *mut Self, index: usize) -> *mut Magazine {
         // SAFETY: required of the caller.
-        unsafe { Self::slabs(this).cast::<Magazine>().wrapping_sub(1 + index) }
+        let classes = unsafe { Self::slabs(this).cast::<ClassBooks>().wrapping_sub(CLASSES) };
+        classes.cast::<Magazine>().wrapping_sub(1 + index)
     }
 
     /// Returns the heads of the lists.
