@@ -1,4 +1,4 @@
-//! The simplest patterns: pairs, stacks, queues, and a growing vector.
+//! The simplest patterns: pairs, stacks, queues, a growing vector, and what is built up and taken down.
 
 use super::speed::Contests;
 use super::Options;
@@ -6,6 +6,7 @@ use crate::contender::{baseline, everyone, ours};
 use crate::report::{Bar, Figure};
 use crate::rounds::Subject;
 use crate::workload::{BlockId, Builder, Workload};
+use fastrand::Rng;
 use std::collections::VecDeque;
 
 /// Calls per workload, about.
@@ -26,14 +27,15 @@ pub fn measure(options: &Options) -> Figure {
         at_least: true,
         value: speed.unwrap_or(f64::NAN),
     });
-    let title = "Pairs, stacks, queues and a growing vector";
+    let title = "Pairs, stacks, queues, a growing vector, and what is built up and taken down";
     Figure {
         id: String::from("pair"),
         title: String::from(title),
         text: String::from(
             "A block of the given size allocated and freed at once; 200 blocks of 48 bytes \
              freed in the reverse order and in the order of their allocation; a vector that \
-             doubles from 32 bytes to 64 KiB. In each case 300 blocks of other sizes are live.",
+             doubles from 32 bytes to 64 KiB; 5,000 blocks of 256 to 512 bytes, freed in a random order. \
+             In each case 300 blocks of other sizes are live.",
         ),
         tables: vec![contests.ratio_table(), contests.time_table()],
         charts: vec![contests.chart("pair", title)],
@@ -46,7 +48,7 @@ pub fn measure(options: &Options) -> Figure {
 /// What is measured.
 pub fn workloads() -> Vec<Workload> {
     let pairs = [8, 32, 100, 512, 2000, 20_000].map(pair);
-    pairs.into_iter().chain([stack(), queue(), vector()]).collect()
+    pairs.into_iter().chain([stack(), queue(), vector(), build()]).collect()
 }
 
 /// A heap with something in it, and the gaps that come of use.
@@ -100,4 +102,17 @@ fn vector() -> Workload {
         builder.free(vector);
     }
     builder.finish("vector")
+}
+
+fn build() -> Workload {
+    let mut builder = lived_in();
+    let mut rng = Rng::with_seed(13);
+    builder.begin();
+    for _ in 0..CALLS / 10_000 {
+        let mut blocks: Vec<BlockId> =
+            (0..5000).map(|_| builder.alloc(rng.u32(256..=512), 3)).collect();
+        rng.shuffle(&mut blocks);
+        blocks.into_iter().for_each(|block| builder.free(block));
+    }
+    builder.finish("build")
 }

@@ -22,9 +22,10 @@ use crate::tuning::{COMPLETE_BESIDE, KEPT_BESIDE, SMALL_SLOT};
 ///   each.
 /// - `SLAB`: the size of a slab in bytes, a power of two; 0 for no slabs.
 /// - `CLASSES`: the number of classes of slots: 16 bytes, 32, and so on up to `16 * CLASSES`. At
-///   least two of the largest must fit into a slab.
+///   least two of the largest must fit into a slab. With a table in a heap, those above 256 bytes have slabs only in
+///   large heaps, while there is a large gap.
 /// - `KEPT`: 0 for no magazines; 1 for magazines of slots; more for magazines of chunks as well, of that
-///   many sizes above those of slots: 16 bytes, 32, and so on more; and of each smaller size,
+///   many sizes above those of slots, or above 256 bytes: 16 bytes, 32, and so on more; and of each smaller size,
 ///   for when a slab is not worth it (not in a table inside).
 /// - `INSIDE`: 0 for a table in a heap; 1 for a table in the allocator's own value, as with
 ///   [`CompactBins`].
@@ -56,7 +57,7 @@ pub struct Bins<
 }
 
 /// A bin for each size below 1 KiB, sixteen per doubling up to 256 KiB, eight up to 64 MiB; slabs
-/// of 4 KiB for sizes up to 256 bytes; magazines of slots, and of chunks for up to 2,056 bytes.
+/// of 4 KiB for sizes up to 512 bytes; magazines of slots, and of chunks for up to 2,056 bytes.
 #[cfg(target_pointer_width = "64")]
 pub type DefaultBinning = Bins<64, 16, 4, 4096, 32, 112>;
 
