@@ -127,5 +127,5 @@ fn a_bump_allocator_on_top() {
         blink.reset();
     }
     drop(blink);
-    assert!(before.is_none() && talc.largest_gap().unwrap() > (1 << 18) - 4096);
+    assert!(before.is_none() && talc.largest_gap().unwrap() > (1 << 18) - 4608);
 }

@@ -6,9 +6,10 @@ use core::ptr::{addr_of_mut, NonNull};
 
 use crate::memory::fill::{fill_block, find_written_in, seal};
 use crate::memory::magazine::Magazine;
-use crate::memory::slab::Slab;
+use crate::memory::slab::{Slab, FIRST_SLOT};
 use crate::table::Table;
 use crate::tier::{CHECKS, FILLS, MARKS};
+use crate::tuning::{FRESH_AT_FIRST, FRESH_AT_ONCE};
 use crate::{Bins, Misuse, RawTalc};
 
 impl<
@@ -210,11 +211,13 @@ impl<
             let added = if is_fresh && !Self::IS_TABLE_INSIDE {
                 // Not into the free list first: that would be 30 instructions of the worst allocation.
                 magazine.write(Magazine::with_room(room));
-                Slab::freshen(slab, SLAB, magazine)
+                let is_new = usize::from((*slab).fresh) == FIRST_SLOT;
+                let most = if is_new { FRESH_AT_FIRST } else { FRESH_AT_ONCE };
+                Slab::freshen(slab, SLAB, magazine, most)
             } else {
                 if is_fresh {
                     // In two steps, which is less code.
-                    Slab::freshen(slab, SLAB, addr_of_mut!((*slab).free));
+                    Slab::freshen(slab, SLAB, addr_of_mut!((*slab).free), FRESH_AT_ONCE);
                 }
                 let listed = Slab::listed(slab);
                 magazine.write(mem::replace(&mut (*slab).free, Magazine::with_room(room)));

@@ -34,7 +34,6 @@ use super::chunk::{Chunk, GRAIN, WORD};
 use super::fill::{fill_block, FILL};
 use super::magazine::Magazine;
 use crate::tier::FILLS;
-use crate::tuning::FRESH_AT_ONCE;
 
 /// What stands at the start of a slab.
 #[repr(C)]
@@ -258,19 +257,24 @@ impl Slab {
         }
     }
 
-    /// Puts some slots that were never used in front of those of a list or a magazine. Returns how many: one at
-    /// least, if there are any.
+    /// Puts some slots that were never used, `most` at most, in front of those of a list or a magazine. Returns how many: one
+    /// at least, if there are any.
     ///
     /// # Safety
     /// `this` must be a slab of `slab` bytes, and `list` its free list or a magazine.
-    pub(crate) unsafe fn freshen(this: *mut Self, slab: usize, list: *mut Magazine) -> usize {
+    pub(crate) unsafe fn freshen(
+        this: *mut Self,
+        slab: usize,
+        list: *mut Magazine,
+        most: usize,
+    ) -> usize {
         // SAFETY: a slab is the allocator's, and so are slots that were never used (I12).
         unsafe {
             let size = Self::slot_size((*this).class.into());
             let first = usize::from((*this).fresh);
             // The last word of its block is the header of the chunk above. Seldom is there a division.
             let rest = slab - WORD - first;
-            let count = if rest >= FRESH_AT_ONCE * size { FRESH_AT_ONCE } else { rest / size };
+            let count = if rest >= most * size { most } else { rest / size };
             // Slabs are small enough (see `Bins::CHECKED`).
             (*this).fresh = (first + count * size) as u16;
             let lowest = this.cast::<u8>().wrapping_add(first);
@@ -437,6 +441,7 @@ mod tests {
     use std::alloc::{alloc, dealloc, Layout};
 
     use super::*;
+    use crate::tuning::FRESH_AT_ONCE;
 
     /// For every size of slabs, every class and every address: it is a slot's if and only if a whole
     /// number of slots is below it, and one has room there in front of the header above.
@@ -454,10 +459,16 @@ mod tests {
                     slab.write(Slab::new(class, 0));
                     let mut calls = 0;
                     while Slab::can_freshen(slab, size) {
-                        assert!(Slab::freshen(slab, size, addr_of_mut!((*slab).free)) > 0);
+                        assert!(
+                            Slab::freshen(slab, size, addr_of_mut!((*slab).free), FRESH_AT_ONCE)
+                                > 0
+                        );
                         calls += 1;
                     }
-                    assert_eq!(Slab::freshen(slab, size, addr_of_mut!((*slab).free)), 0);
+                    assert_eq!(
+                        Slab::freshen(slab, size, addr_of_mut!((*slab).free), FRESH_AT_ONCE),
+                        0
+                    );
                     let (slot_size, slots) = (Slab::slot_size(class), Slab::slots(size, class));
                     assert_eq!(calls, (slots + FRESH_AT_ONCE - 1) / FRESH_AT_ONCE);
                     assert_eq!(Slab::free_slots(slab, size), Some(slots));

@@ -18,15 +18,21 @@ impl<
         const INSIDE: usize,
     > RawTalc<Bins<LINEAR, PER_DOUBLING, WORDS, SLAB, CLASSES, KEPT, INSIDE>>
 {
-    /// Opens a slab for `class`, if it is worth it. The slab is not initialised.
+    /// Opens a slab for `class`, if it is worth it, which may have been [weighed](Self::allocate_slot_or_chunk) already. The slab
+    /// is not initialised.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of
     /// slabs.
-    pub(crate) unsafe fn open_slab(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
+    pub(crate) unsafe fn open_slab(
+        &mut self,
+        class: usize,
+        layout: Layout,
+        is_weighed: bool,
+    ) -> Option<*mut Slab> {
         // SAFETY: required of the caller.
         unsafe {
-            if Self::WEIGHS_SLABS && !self.is_worth_a_slab(class, layout) {
+            if Self::WEIGHS_SLABS && !is_weighed && !self.is_worth_a_slab(class, layout) {
                 return None;
             }
             let chunk = self.take_slab()?;

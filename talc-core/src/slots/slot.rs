@@ -8,6 +8,7 @@ use crate::memory::fill::{seal, SEAL};
 use crate::memory::magazine::Magazine;
 use crate::memory::slab::{Slab, State, QUIET};
 use crate::tier::{CHECKS, QUARANTINES};
+use crate::tuning::FRESH_AT_ONCE;
 use crate::{Bins, RawTalc};
 
 impl<
@@ -58,7 +59,7 @@ impl<
                 }
             }
             // Called last, so that this function needs no stack.
-            self.allocate_slot_or_chunk(class, layout)
+            self.allocate_slot_or_chunk(class, layout, false)
         }
     }
 
@@ -75,12 +76,12 @@ impl<
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller, but for the books.
         unsafe {
-            if self.has_slab_books()
-                && (!self.partial(class).read().is_null()
-                    || !self.slab_books().spare.is_null()
-                    || self.is_small_worth_a_slab(class, layout))
-            {
-                return self.allocate_slot_or_chunk(class, layout);
+            if self.has_slab_books() {
+                let may_have_slots =
+                    !self.partial(class).read().is_null() || !self.slab_books().spare.is_null();
+                if may_have_slots || self.is_small_worth_a_slab(class, layout) {
+                    return self.allocate_slot_or_chunk(class, layout, !may_have_slots);
+                }
             }
             let payload = self.allocate_chunk(layout)?;
             self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
@@ -100,20 +101,23 @@ impl<
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller; the books of the class exist.
         unsafe {
-            if self.has_middling_classes()
-                && (CHECKS
+            if self.has_middling_classes() {
+                if CHECKS
                     || QUARANTINES
-                    || self.is_roomy()
                     || !self.current(class).read().is_null()
-                    || !self.partial(class).read().is_null())
-            {
-                return self.allocate_middling_weighing(class, layout);
+                    || !self.partial(class).read().is_null()
+                {
+                    return self.allocate_slot_or_chunk(class, layout, false);
+                }
+                if self.is_roomy() {
+                    return self.allocate_middling_weighing(class, layout);
+                }
             }
         }
         self.allocate_chunk(layout)
     }
 
-    /// As [`allocate_middling`](Self::allocate_middling), where there are slabs of this class, or may be.
+    /// As [`allocate_middling`](Self::allocate_middling), where the class has no slot, but may get a slab.
     ///
     /// # Safety
     /// As there, and the books of the class must exist.
@@ -125,13 +129,8 @@ impl<
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            if CHECKS
-                || QUARANTINES
-                || !self.current(class).read().is_null()
-                || !self.partial(class).read().is_null()
-                || self.is_middling_worth_a_slab(class, layout)
-            {
-                return self.allocate_slot_or_chunk(class, layout);
+            if self.is_middling_worth_a_slab(class, layout) {
+                return self.allocate_slot_or_chunk(class, layout, true);
             }
             let payload = self.allocate_chunk(layout)?;
             self.count_middling_chunk(Chunk::of_payload(payload.as_ptr()));
@@ -139,7 +138,8 @@ impl<
         }
     }
 
-    /// As [`allocate_small`](Self::allocate_small), with a slab if possible.
+    /// As [`allocate_small`](Self::allocate_small), with a slab if possible. If it `is_weighed`, the class has none with a free slot,
+    /// and is known to be worth a new one.
     ///
     /// # Safety
     /// As there.
@@ -148,11 +148,12 @@ impl<
         &mut self,
         class: usize,
         layout: Layout,
+        is_weighed: bool,
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
             self.close_ready_if_damaged(class);
-            if let Some(slab) = self.slab_for(class, layout) {
+            if let Some(slab) = self.slab_for(class, layout, is_weighed) {
                 return self.take_slot(slab, class, layout);
             }
             if self.diagnosis.has_found() {
@@ -176,7 +177,7 @@ impl<
             }
             if QUARANTINES {
                 // All of the quarantine was emptied in vain, but there may have been slots in it.
-                let slab = self.slab_for(class, layout)?;
+                let slab = self.slab_for(class, layout, false)?;
                 return self.take_slot(slab, class, layout);
             }
             None
@@ -206,7 +207,7 @@ impl<
                 }
             }
             if (*slab).free.is_empty() {
-                Slab::freshen(slab, SLAB, addr_of_mut!((*slab).free));
+                Slab::freshen(slab, SLAB, addr_of_mut!((*slab).free), FRESH_AT_ONCE);
             }
             let slot = Magazine::pop(addr_of_mut!((*slab).free))?;
             self.check_free(slot.as_ptr(), Slab::slot_size(class));
@@ -247,18 +248,23 @@ impl<
         unsafe { addr_of_mut!((*self.class_books_mut(class)).partial) }
     }
 
-    /// Finds a slab with a free slot for a class: its current one, a partial one or a new one. Returns the slab,
-    /// which then is the current one.
+    /// Finds a slab with a free slot for a class: its current one, a partial one or a new one; a new one if it
+    /// [`is_weighed`](Self::allocate_slot_or_chunk). Returns the slab, which then is the current one.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins).
-    unsafe fn slab_for(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
-        if !self.has_slab_books() {
+    unsafe fn slab_for(
+        &mut self,
+        class: usize,
+        layout: Layout,
+        is_weighed: bool,
+    ) -> Option<*mut Slab> {
+        if !is_weighed && !self.has_slab_books() {
             return None;
         }
         // SAFETY: slabs in the table are slabs (I12, I13).
         unsafe {
-            let old = self.current(class).read();
+            let old = if is_weighed { null_mut() } else { self.current(class).read() };
             if !old.is_null() {
                 if CHECKS && !self.free_slots_are_sound(old) {
                     return None;
@@ -267,9 +273,9 @@ impl<
                     return Some(old);
                 }
             }
-            let partial = self.partial(class).read();
+            let partial = if is_weighed { null_mut() } else { self.partial(class).read() };
             let slab = if partial.is_null() {
-                self.new_slab(class, layout)?
+                self.new_slab(class, layout, is_weighed)?
             } else if !CHECKS || (self.list_is_sound(partial) && self.free_slots_are_sound(partial))
             {
                 Slab::unlink(partial, self.partial(class));
@@ -360,11 +366,16 @@ impl<
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of slabs.
-    unsafe fn new_slab(&mut self, class: usize, layout: Layout) -> Option<*mut Slab> {
+    unsafe fn new_slab(
+        &mut self,
+        class: usize,
+        layout: Layout,
+        is_weighed: bool,
+    ) -> Option<*mut Slab> {
         // SAFETY: a slab that is spare or has just been opened is the allocator's (I12).
         unsafe {
-            let slab = if !Self::WEIGHS_SLABS || self.slab_books().spare.is_null() {
-                self.open_slab(class, layout)?
+            let slab = if !Self::WEIGHS_SLABS || is_weighed || self.slab_books().spare.is_null() {
+                self.open_slab(class, layout, is_weighed)?
             } else {
                 let slab = self.take_spare();
                 if !Self::is_small_class(class) {
