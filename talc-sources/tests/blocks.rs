@@ -167,7 +167,7 @@ fn keeps_one_block_beside_many<K: BlockSource>() {
     let backing = Backing::new();
     let mut talc = talc::<K>(&backing);
     let layout = bytes(3500);
-    let table = talc.allocate(bytes(1200)).unwrap();
+    let table = talc.allocate(bytes(1000)).unwrap();
     let blocks: Vec<_> = (0..12).map(|_| talc.allocate(layout).unwrap()).collect();
     let held = backing.blocks();
     let mut blocks = blocks.into_iter();
@@ -182,7 +182,7 @@ fn keeps_one_block_beside_many<K: BlockSource>() {
         unsafe { talc.deallocate(block.as_ptr(), layout) };
     }
     assert_eq!(backing.blocks(), 1);
-    unsafe { talc.deallocate(table.as_ptr(), bytes(1200)) };
+    unsafe { talc.deallocate(table.as_ptr(), bytes(1000)) };
 }
 
 /// One block is in use while the other is not, in turns.
@@ -192,7 +192,7 @@ fn a_used_spare_makes_room_for_another<K: BlockSource>() {
     let layout = bytes(3500);
     unsafe {
         // So that there is no room in the block of the table.
-        let small = talc.allocate(bytes(1200)).unwrap();
+        let small = talc.allocate(bytes(1000)).unwrap();
         let mut a = talc.allocate(layout).unwrap();
         let mut b = talc.allocate(layout).unwrap();
         assert_eq!(backing.blocks(), 3);
@@ -206,7 +206,7 @@ fn a_used_spare_makes_room_for_another<K: BlockSource>() {
         talc.deallocate(a.as_ptr(), layout);
         talc.deallocate(b.as_ptr(), layout);
         assert!(backing.blocks() <= 2);
-        talc.deallocate(small.as_ptr(), bytes(1200));
+        talc.deallocate(small.as_ptr(), bytes(1000));
         assert_eq!(backing.blocks(), 1, "where there is room, none is spare");
     }
     assert_eq!(talc.audit(), Ok(()));
