@@ -91,7 +91,7 @@ fn middling_objects_have_slabs_while_heaps_are_roomy() {
     }
 }
 
-/// How many middling chunks there are is a hint, which resizing and a lack of room must not lead astray for long.
+/// Middling chunks that become gaps leave the count of those that would fill slabs.
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn middling_objects_that_have_left_open_no_slabs() {

@@ -242,14 +242,12 @@ impl<
             (*Table::books(new)).kept = 0;
             (*Table::books(new)).roomy_bin_or_closing = 0;
             (*Table::books(new)).allowance = 0;
-            if offset != 0 {
-                let books = if has_slab_books { Table::slabs(old).read() } else { SlabBooks::ZERO };
-                Table::slabs(new).write(books);
-            }
             // There are at most 32768, and one more number.
             (*Table::books(new)).heads = heads as u16;
             self.bins.set_table(new);
             if offset != 0 {
+                let books = if has_slab_books { Table::slabs(old).read() } else { SlabBooks::ZERO };
+                Table::slabs(new).write(books);
                 for class in 0..self.classes() {
                     let is_old = class < old_classes;
                     let books =

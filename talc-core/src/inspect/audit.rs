@@ -301,8 +301,7 @@ impl<
                 || spare != found.spare
                 || counted != found.small_chunks
                 || (Self::WEIGHS_SLABS
-                    && (books.open != open + spare.count
-                        || usize::from(books.spares) != spare.count))
+                    && (books.open != open || usize::from(books.spares) != spare.count))
             {
                 return fault;
             }

@@ -46,7 +46,9 @@ impl<
         unsafe {
             for index in 0..self.filled_count() {
                 while let Some(chunk) = self.pop_kept(index) {
-                    let touched = self.free_kept(chunk);
+                    let header = chunk.header();
+                    self.uncount_middling_chunk(header);
+                    let touched = self.free(chunk, header);
                     if touched.is_some() {
                         return touched;
                     }

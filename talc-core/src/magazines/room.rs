@@ -120,26 +120,12 @@ impl<
             // SAFETY: there is such a magazine, and so a table; what is in magazines is the allocator's (I15).
             unsafe {
                 if let Some(chunk) = self.pop_kept(index) {
-                    return self.free_kept(chunk);
+                    return self.free(chunk, chunk.header());
                 }
                 self.books_mut().roomy_bin_or_closing = index as u16;
             }
         }
         None
-    }
-
-    /// Makes a chunk that has been [popped](Self::pop_kept) from a magazine a gap. Returns what
-    /// [`deallocate`](Self::deallocate) does.
-    ///
-    /// # Safety
-    /// As for [`free`](Self::free).
-    pub(super) unsafe fn free_kept(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
-        // SAFETY: required of the caller.
-        unsafe {
-            let header = chunk.header();
-            self.uncount_middling_chunk(header);
-            self.free(chunk, header)
-        }
     }
 
     /// As [`free`](Self::free), while there are chunks in closed magazines: gives back one of these, too.

@@ -69,9 +69,7 @@ impl<
     unsafe fn put_spare(&mut self, slab: *mut Slab) {
         // SAFETY: there is a slab, and so a table; all of the slab is the allocator's (I12).
         unsafe {
-            if !Self::is_small_class((*slab).class.into()) {
-                self.count_open(1);
-            }
+            self.add_open(-1, (*slab).class.into());
             (*slab).state = State::SPARE;
             (*slab).count = 0;
             let books = self.slab_books_mut();
@@ -128,9 +126,7 @@ impl<
                 }
             }
             self.uncount_slots(slab);
-            if (*slab).state == State::SPARE {
-                self.count_open(-1);
-            } else {
+            if (*slab).state != State::SPARE {
                 self.add_open(-1, (*slab).class.into());
             }
             if Self::KNOWS_BOUNDS {

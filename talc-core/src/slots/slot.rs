@@ -83,9 +83,7 @@ impl<
                     return self.allocate_slot_or_chunk(class, layout, !may_have_slots);
                 }
             }
-            let payload = self.allocate_chunk(layout)?;
-            self.count_small_chunk(Chunk::of_payload(payload.as_ptr()));
-            Some(payload)
+            self.allocate_counted(layout, true)
         }
     }
 
@@ -132,10 +130,27 @@ impl<
             if self.is_middling_worth_a_slab(class, layout) {
                 return self.allocate_slot_or_chunk(class, layout, true);
             }
-            let payload = self.allocate_chunk(layout)?;
-            self.count_middling_chunk(Chunk::of_payload(payload.as_ptr()));
-            Some(payload)
+            self.allocate_counted(layout, false)
         }
+    }
+
+    /// Allocates a chunk for a layout that has a class, and counts it.
+    ///
+    /// # Safety
+    /// Unless the class `is_small`, there must be books of middling ones.
+    #[inline]
+    unsafe fn allocate_counted(&mut self, layout: Layout, is_small: bool) -> Option<NonNull<u8>> {
+        let payload = self.allocate_chunk(layout)?;
+        // SAFETY: it is the payload of a new chunk; the rest is required of the caller.
+        unsafe {
+            let chunk = Chunk::of_payload(payload.as_ptr());
+            if is_small {
+                self.count_small_chunk(chunk);
+            } else {
+                self.count_middling_chunk(chunk);
+            }
+        }
+        Some(payload)
     }
 
     /// As [`allocate_small`](Self::allocate_small), with a slab if possible. If it `is_weighed`, the class has none with a free slot,
@@ -166,14 +181,9 @@ impl<
                     return block;
                 }
             }
-            if let Some(payload) = self.allocate_chunk(layout) {
-                let chunk = Chunk::of_payload(payload.as_ptr());
-                if Self::is_small_class(class) {
-                    self.count_small_chunk(chunk);
-                } else {
-                    self.count_middling_chunk(chunk);
-                }
-                return Some(payload);
+            let block = self.allocate_counted(layout, Self::is_small_class(class));
+            if block.is_some() {
+                return block;
             }
             if QUARANTINES {
                 // All of the quarantine was emptied in vain, but there may have been slots in it.
@@ -378,9 +388,7 @@ impl<
                 self.open_slab(class, layout, is_weighed)?
             } else {
                 let slab = self.take_spare();
-                if !Self::is_small_class(class) {
-                    self.count_open(-1);
-                }
+                self.add_open(1, class);
                 self.uncount_slots(slab);
                 slab
             };

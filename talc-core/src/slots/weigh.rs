@@ -97,7 +97,7 @@ impl<
         // SAFETY: required of the caller.
         let books = unsafe { self.slab_books() };
         let others = books.open - usize::from(Self::is_small_class(class));
-        books.spares < MAX_SPARES && self.is_cheap(others)
+        books.spares < MAX_SPARES && self.is_cheap(others + usize::from(books.spares))
     }
 
     /// Returns whether one slab with free slots more than `others` takes little of the heaps.
@@ -113,18 +113,7 @@ impl<
     /// # Safety
     /// There must be books of slabs.
     pub(crate) unsafe fn add_open(&mut self, slabs: isize, class: usize) {
-        if Self::is_small_class(class) {
-            // SAFETY: required of the caller.
-            unsafe { self.count_open(slabs) }
-        }
-    }
-
-    /// Notes that there are this many more slabs, or fewer, that are current or partial, of a small class, or spare.
-    ///
-    /// # Safety
-    /// There must be books of slabs.
-    pub(crate) unsafe fn count_open(&mut self, slabs: isize) {
-        if Self::WEIGHS_SLABS {
+        if Self::WEIGHS_SLABS && Self::is_small_class(class) {
             // SAFETY: required of the caller.
             let open = unsafe { &mut self.slab_books_mut().open };
             *open = open.wrapping_add(slabs as usize);

@@ -86,7 +86,7 @@ pub(crate) struct ClassBooks {
 /// from the first class: those of middling classes, which come last, only if it has magazines of chunks.
 #[repr(C)]
 pub(crate) struct SlabBooks {
-    /// The number of slabs of small classes that are current or partial, and of spare ones.
+    /// The number of slabs of small classes that are current or partial.
     pub(crate) open: usize,
     /// The number of spare slabs.
     pub(crate) spares: u16,
