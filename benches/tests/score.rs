@@ -73,13 +73,11 @@ const UNWALKED: [Unreported; 1] = [("a partial slab, its header", &[40], Harmles
 /// The footer of a gap, which the program does not use.
 const FOOTERS: [Unreported; 1] = [("last word", &[5000], Harmless)];
 
-/// What the first tier leaves to the second one: whether what the table has are addresses in the heap at all, and
+/// What the first tier leaves to the second one: whether magazines and bins have addresses in the heap at all, and
 /// walks over heaps.
-const TABLE: [Unreported; 5] = [
+const TABLE: [Unreported; 3] = [
     ("the table, first eighth", &SIZES, Crash),
     ("the table, second eighth", &SIZES, Crash),
-    ("the table, third eighth", &SIZES, Crash),
-    ("the table, fourth eighth", &SIZES, Crash),
     ("the upper half of a heap claimed", &[40], Later),
 ];
 

@@ -137,11 +137,20 @@ impl<
         None
     }
 
-    /// Returns whether a current slab's words, and the first slot of its free list, are sound.
+    /// Returns whether what the table has as a slab can be one. If not, notes it.
+    pub(crate) fn slab_is_sound(&mut self, slab: *mut Slab) -> bool {
+        let is_sound = self.can_be_slab(slab);
+        if !is_sound {
+            self.note(Misuse::Damaged, slab as usize);
+        }
+        is_sound
+    }
+
+    /// Returns whether a slab's words, and the first slot of its free list, are sound.
     /// If not, notes it, and empties the list.
     ///
     /// # Safety
-    /// `slab` must be a current slab.
+    /// `slab` must be a current or partial slab.
     pub(crate) unsafe fn free_slots_are_sound(&mut self, slab: *mut Slab) -> bool {
         // SAFETY: required of the caller; a slot is only read once it is known to be a slot.
         unsafe {

@@ -78,18 +78,24 @@ impl<
         }
     }
 
-    /// Takes a slab, of which no slot is in use, from the list of spares.
+    /// Takes a slab, of which no slot is in use, from the list of spares; `None` if that is damaged, which leaves it empty.
     ///
     /// # Safety
     /// The list must not be empty.
-    pub(crate) unsafe fn take_spare(&mut self) -> *mut Slab {
+    pub(crate) unsafe fn take_spare(&mut self) -> Option<*mut Slab> {
         // SAFETY: there is a slab, and so a table; the list of spares has only slabs (I13).
         unsafe {
+            let slab = self.slab_books().spare;
+            if CHECKS && !self.slab_is_sound(slab) {
+                let books = self.slab_books_mut();
+                books.spare = null_mut();
+                books.spares = 0;
+                return None;
+            }
             let books = self.slab_books_mut();
-            let slab = books.spare;
             books.spare = (*slab).next;
             books.spares -= 1;
-            slab
+            Some(slab)
         }
     }
 
@@ -182,7 +188,10 @@ impl<
             }
             for class in 0..self.classes() {
                 let slab = self.current(class).read();
-                if !slab.is_null() && Slab::is_empty(slab) {
+                if slab.is_null() || (CHECKS && !self.slab_is_sound(slab)) {
+                    continue;
+                }
+                if Slab::is_empty(slab) {
                     self.current(class).write(null_mut());
                     let touched = self.close_slab(slab);
                     self.report();
@@ -192,7 +201,10 @@ impl<
                 }
             }
             while !self.slab_books().spare.is_null() {
-                let slab = self.take_spare();
+                let slab = match self.take_spare() {
+                    Some(slab) => slab,
+                    None => break,
+                };
                 let touched = self.close_slab(slab);
                 self.report();
                 if touched.is_some() {
@@ -200,6 +212,7 @@ impl<
                 }
             }
         }
+        self.report();
         None
     }
 }

@@ -127,8 +127,9 @@ impl<
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            if self.is_middling_worth_a_slab(class, layout) {
-                return self.allocate_slot_or_chunk(class, layout, true);
+            let has_spare = !self.slab_books().spare.is_null();
+            if has_spare || self.is_middling_worth_a_slab(class, layout) {
+                return self.allocate_slot_or_chunk(class, layout, !has_spare);
             }
             self.allocate_counted(layout, false)
         }
@@ -276,6 +277,10 @@ impl<
         unsafe {
             let old = if is_weighed { null_mut() } else { self.current(class).read() };
             if !old.is_null() {
+                if CHECKS && !self.slab_is_sound(old) {
+                    self.current(class).write(null_mut());
+                    return None;
+                }
                 if CHECKS && !self.free_slots_are_sound(old) {
                     return None;
                 }
@@ -286,7 +291,10 @@ impl<
             let partial = if is_weighed { null_mut() } else { self.partial(class).read() };
             let slab = if partial.is_null() {
                 self.new_slab(class, layout, is_weighed)?
-            } else if !CHECKS || (self.list_is_sound(partial) && self.free_slots_are_sound(partial))
+            } else if !CHECKS
+                || (self.slab_is_sound(partial)
+                    && self.list_is_sound(partial)
+                    && self.free_slots_are_sound(partial))
             {
                 Slab::unlink(partial, self.partial(class));
                 (*partial).state = State::CURRENT;
@@ -387,7 +395,7 @@ impl<
             let slab = if !Self::WEIGHS_SLABS || is_weighed || self.slab_books().spare.is_null() {
                 self.open_slab(class, layout, is_weighed)?
             } else {
-                let slab = self.take_spare();
+                let slab = self.take_spare()?;
                 self.add_open(1, class);
                 self.uncount_slots(slab);
                 slab

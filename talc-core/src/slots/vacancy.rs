@@ -253,6 +253,9 @@ impl<
         // SAFETY: there are books of slabs.
         let mut spare = unsafe { self.slab_books().spare };
         while !spare.is_null() && spare as usize != below {
+            if CHECKS && !self.can_be_slab(spare) {
+                return None;
+            }
             // SAFETY: the list of spares has only slabs (I13).
             spare = unsafe { (*spare).next };
         }

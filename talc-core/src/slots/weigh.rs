@@ -31,7 +31,7 @@ impl<
             if Self::is_small_class(class) {
                 self.is_small_worth_a_slab(class, layout)
             } else {
-                self.is_middling_worth_a_slab(class, layout)
+                self.is_roomy() && self.is_middling_worth_a_slab(class, layout)
             }
         }
     }
@@ -61,16 +61,13 @@ impl<
         }
     }
 
-    /// Returns whether a middling class is worth a slab: while heaps are roomy, if they are large, or if chunks of its size
+    /// Returns whether a middling class is worth a slab, where heaps are roomy: if they are large, or if chunks of its size
     /// would fill some.
     ///
     /// # Safety
     /// As for [`is_worth_a_slab`](Self::is_worth_a_slab).
     #[inline]
     pub(crate) unsafe fn is_middling_worth_a_slab(&mut self, class: usize, layout: Layout) -> bool {
-        if !self.is_roomy() {
-            return false;
-        }
         if self.books().heap_bytes / SLAB >= MIDDLING_CHEAP {
             return true;
         }

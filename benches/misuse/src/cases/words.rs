@@ -1,5 +1,7 @@
 //! Stray writes to an allocator's own words that are not next to a block: those of Talc.
 
+use std::ops::Range;
+
 use super::cases;
 use crate::memory::{region, REGION};
 use crate::scene::{Scene, GARBAGE};
@@ -25,6 +27,9 @@ cases! { "Stray writes to the allocator's words":
     "the table, sixth eighth" => |scene| to_table(scene, 5),
     "the table, seventh eighth" => |scene| to_table(scene, 6),
     "the table, last eighth" => |scene| to_table(scene, 7),
+    "the table, the first address of a slab" => |scene| {
+        to_table_where(scene, 0..8, |word| word != 0 && word % SLAB as u64 == 0)
+    },
     "the heap base, and another heap is claimed" => |scene| {
         let base = scene.subject.words()?.base;
         write(scene, base)?;
@@ -43,10 +48,11 @@ fn write(scene: &mut Scene, word: *mut u8) -> Option<()> {
     Some(())
 }
 
+/// The size of slabs of the default binning.
+const SLAB: usize = 4096;
+
 /// Writes to the slab that the block is in, if it is in one: the current one of its class.
 fn to_slab(scene: &mut Scene, offset: isize) -> Option<()> {
-    /// That of the default binning.
-    const SLAB: usize = 4096;
     scene.subject.words()?;
     if (scene.block as usize).is_multiple_of(16) {
         return None;
@@ -70,13 +76,18 @@ fn to_partial_slab(scene: &mut Scene, offset: isize) -> Option<()> {
 
 /// Writes to the first word of an eighth of the table that is not zero.
 fn to_table(scene: &mut Scene, eighth: usize) -> Option<()> {
+    to_table_where(scene, eighth..eighth + 1, |word| word != 0)
+}
+
+/// Writes to the first word in some eighths of the table that is as wanted.
+fn to_table_where(scene: &mut Scene, eighths: Range<usize>, is_wanted: fn(u64) -> bool) -> Option<()> {
     // So that there is something in it.
     scene.do_other_things(32);
     scene.free(scene.highest);
     let (table, size) = scene.subject.words()?.table;
-    let words = (eighth * size / 8..(eighth + 1) * size / 8).step_by(8);
+    let words = (eighths.start * size / 8..eighths.end * size / 8).step_by(8);
     let mut words = words.map(|offset| table.wrapping_add(offset & !7));
     // SAFETY: the table is readable.
-    let word = words.find(|word| unsafe { word.cast::<u64>().read() } != 0)?;
+    let word = words.find(|word| is_wanted(unsafe { word.cast::<u64>().read() }))?;
     write(scene, word)
 }
