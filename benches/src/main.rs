@@ -92,7 +92,7 @@ enum Task {
     Tail,
     /// For how many instructions a lock that masks interrupts is held
     Masked,
-    /// Pairs, stacks, queues, a growing vector, and what is built up and taken down
+    /// Pairs, stacks, queues, a growing vector, what is built up and taken down, and what C allocates
     Pair,
     /// Whole programs with each allocator as their global one
     Programs,

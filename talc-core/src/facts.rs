@@ -72,6 +72,10 @@ impl<
     /// Whether the magazines of chunks are closed when there is little room.
     pub(crate) const GATES_KEPT: bool = Self::KEEPS_CHUNKS && !Self::IS_TABLE_INSIDE;
 
+    /// Whether the header above an allocation is [fetched](Self::prefetch_above) before it is known where it is. Small
+    /// processors do not overlap loads, and small heaps are in the cache.
+    pub(crate) const PREFETCHES: bool = Self::GATES_KEPT && !CHECKS && usize::BITS == 64;
+
     /// What a slab counts in addition to its slots in use when it becomes current.
     pub(crate) const FIRST_COUNT: u16 = if Self::WATCHES { 0 } else { QUIET };
 

@@ -107,6 +107,42 @@ fn small_chunks_are_kept_where_there_is_no_slab() {
     }
 }
 
+/// No slot is aligned to 16 bytes, which is what C's `malloc` promises: such blocks are chunks, however small, and kept.
+#[test]
+fn aligned_chunks_are_kept_though_slots_could_hold_them() {
+    let mut memory = memory();
+    let mut talc = <RawTalc>::new();
+    // SAFETY: nothing else uses the memory; blocks are freed once, with their layout.
+    unsafe {
+        talc.claim(base(&mut memory), SIZE).unwrap();
+        for size in 1..600 {
+            let aligned = Layout::from_size_align(size, 16).unwrap();
+            let [first, second, third] = [(); 3].map(|()| talc.try_allocate(aligned).unwrap());
+            // If these were gaps, they would be joined.
+            talc.deallocate(first.as_ptr(), aligned);
+            talc.deallocate(second.as_ptr(), aligned);
+            assert_eq!(talc.audit(), Ok(()));
+            assert_eq!(talc.misuse(second.as_ptr(), aligned), Some(Misuse::AlreadyFree));
+            assert_eq!(talc.try_allocate(aligned), Some(second), "{size} bytes");
+            assert_eq!(talc.try_allocate(aligned), Some(first), "{size} bytes");
+            assert_eq!(talc.misuse(second.as_ptr(), aligned), None);
+            for block in [third, second, first] {
+                talc.deallocate(block.as_ptr(), aligned);
+            }
+            // They are for all layouts of that size, of which those that slots could hold are counted.
+            let smaller = talc.try_allocate(layout(size)).unwrap();
+            assert_eq!(talc.audit(), Ok(()));
+            talc.deallocate(smaller.as_ptr(), layout(size));
+            assert_eq!(talc.audit(), Ok(()));
+        }
+        while talc.trim().is_some() {}
+        assert_eq!(talc.audit(), Ok(()));
+        let mut gaps = 0;
+        talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
+        assert_eq!(gaps, 1);
+    }
+}
+
 /// Gaps that are not quite large enough for a slab are not in the way of one.
 #[test]
 fn small_objects_get_slots_whatever_was_there_before() {

@@ -1,4 +1,4 @@
-//! The simplest patterns: pairs, stacks, queues, a growing vector, and what is built up and taken down.
+//! The simplest patterns: pairs, stacks, queues, a growing vector, what is built up and taken down, and what C allocates.
 
 use super::speed::Contests;
 use super::Options;
@@ -27,14 +27,15 @@ pub fn measure(options: &Options) -> Figure {
         at_least: true,
         value: speed.unwrap_or(f64::NAN),
     });
-    let title = "Pairs, stacks, queues, a growing vector, and what is built up and taken down";
+    let title = "Pairs, stacks, queues, a growing vector, what is built up and taken down, and what C allocates";
     Figure {
         id: String::from("pair"),
         title: String::from(title),
         text: String::from(
             "A block of the given size allocated and freed at once; 200 blocks of 48 bytes \
              freed in the reverse order and in the order of their allocation; a vector that \
-             doubles from 32 bytes to 64 KiB; 5,000 blocks of 256 to 512 bytes, freed in a random order. \
+             doubles from 32 bytes to 64 KiB; 5,000 blocks of 256 to 512 bytes, freed in a random order; \
+             1,000 blocks of up to 256 bytes, aligned to 16 as those of C are, replaced at random. \
              In each case 300 blocks of other sizes are live.",
         ),
         tables: vec![contests.ratio_table(), contests.time_table()],
@@ -48,7 +49,7 @@ pub fn measure(options: &Options) -> Figure {
 /// What is measured.
 pub fn workloads() -> Vec<Workload> {
     let pairs = [8, 32, 100, 512, 2000, 20_000].map(pair);
-    pairs.into_iter().chain([stack(), queue(), vector(), build()]).collect()
+    pairs.into_iter().chain([stack(), queue(), vector(), build(), aligned()]).collect()
 }
 
 /// A heap with something in it, and the gaps that come of use.
@@ -115,4 +116,17 @@ fn build() -> Workload {
         blocks.into_iter().for_each(|block| builder.free(block));
     }
     builder.finish("build")
+}
+
+fn aligned() -> Workload {
+    let mut builder = lived_in();
+    let mut rng = Rng::with_seed(17);
+    let mut blocks: Vec<BlockId> = (0..1000).map(|_| builder.alloc(rng.u32(1..=256), 4)).collect();
+    builder.begin();
+    for _ in 0..CALLS / 2 {
+        let index = rng.usize(0..blocks.len());
+        builder.free(blocks.swap_remove(index));
+        blocks.push(builder.alloc(rng.u32(1..=256), 4));
+    }
+    builder.finish("aligned to 16")
 }

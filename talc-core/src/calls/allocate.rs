@@ -73,6 +73,9 @@ impl<
     /// As for [`try_allocate`](Self::try_allocate).
     #[inline]
     pub fn try_allocate_anew(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if Self::KEEPS_SMALL_CHUNKS && layout.align() > GRAIN / 2 {
+            return self.allocate_aligned(layout);
+        }
         let class = Self::class_of(layout);
         let block = if class < Self::SMALL_CLASSES {
             // SAFETY: the class is one.
@@ -84,6 +87,16 @@ impl<
                 None => self.allocate_chunk(layout),
                 block => block,
             }
+        };
+        self.reported(block)
+    }
+
+    /// As [`try_allocate_anew`](Self::try_allocate_anew), for a layout that no slot is aligned for.
+    #[inline(never)]
+    fn allocate_aligned(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let block = match self.pop_aligned_chunk(layout) {
+            None => self.allocate_chunk(layout),
+            block => block,
         };
         self.reported(block)
     }

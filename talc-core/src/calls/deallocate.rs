@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::magazines::Keeping;
-use crate::memory::chunk::Chunk;
+use crate::memory::chunk::{chunk_size, Chunk};
 use crate::memory::slab::is_slot;
 use crate::tier::CHECKS;
 use crate::{Bins, RawTalc};
@@ -134,7 +134,7 @@ impl<
             if self.quarantine.is_open() {
                 self.give_back_late(ptr)
             } else {
-                let touched = self.keep_or_free_chunk(Chunk::of_payload(ptr));
+                let touched = self.keep_or_free_chunk(Chunk::of_payload(ptr), layout.size());
                 self.reported(touched)
             }
         }
@@ -144,31 +144,51 @@ impl<
     /// does.
     ///
     /// # Safety
-    /// As for [`give_back_chunk`](Self::give_back_chunk).
+    /// As for [`give_back_chunk`](Self::give_back_chunk). `size` must be that of its layout, or less.
     #[inline]
-    pub(crate) unsafe fn keep_or_free_chunk(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn keep_or_free_chunk(
+        &mut self,
+        chunk: Chunk,
+        size: usize,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
             match self.keep_chunk(chunk) {
                 Keeping::Kept => None,
                 Keeping::Full => self.free_chunk_beside_full(chunk),
-                Keeping::No if Self::is_counted(chunk.header()) => self.keep_or_free_counted(chunk),
-                Keeping::No => self.free_chunk(chunk),
+                Keeping::No if Self::may_be_small(chunk.header()) => self.keep_or_free_small(chunk),
+                Keeping::No => {
+                    Self::prefetch_above(chunk, size);
+                    self.free_chunk(chunk)
+                }
             }
         }
     }
 
-    /// As [`keep_or_free_chunk`](Self::keep_or_free_chunk), for a chunk that is counted as one that slots could hold. Out of
-    /// line, so that the caller needs no stack.
+    /// Has the header above an allocated chunk fetched, which is likely to be where the size of the chunk's layout says.
+    ///
+    /// # Safety
+    /// `chunk` must be allocated, for a layout of at least `size` bytes.
+    #[inline]
+    pub(crate) unsafe fn prefetch_above(chunk: Chunk, size: usize) {
+        if Self::PREFETCHES {
+            // SAFETY: the word is in the chunk, or is the header above it.
+            unsafe { chunk.above(chunk_size(size)).prefetch() };
+        }
+    }
+
+    /// As [`keep_or_free_chunk`](Self::keep_or_free_chunk), for a chunk of a size that slots could hold. Out of line, so that
+    /// the caller needs no stack.
     ///
     /// # Safety
     /// As there.
     #[inline(never)]
-    unsafe fn keep_or_free_counted(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
+    unsafe fn keep_or_free_small(&mut self, chunk: Chunk) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            self.uncount_small_chunk(chunk.header());
-            match self.keep_small_chunk(chunk) {
+            let header = chunk.header();
+            self.uncount_small_chunk(header);
+            match self.keep_small_chunk(chunk, header) {
                 Keeping::Kept => None,
                 Keeping::Full => self.free_chunk_beside_full(chunk),
                 Keeping::No => self.free_chunk(chunk),

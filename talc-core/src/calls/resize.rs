@@ -124,6 +124,7 @@ impl<
         // or the sentinel (I2). A gap there, once removed, is the allocator's to cut up.
         unsafe {
             let chunk = Chunk::of_payload(ptr);
+            Self::prefetch_above(chunk, layout.size());
             let header = chunk.header();
             let size = header.size();
             if need > size {
@@ -264,6 +265,7 @@ impl<
         // smaller size does not need are the allocator's from here on, as a chunk of their own.
         unsafe {
             let chunk = Chunk::of_payload(ptr);
+            Self::prefetch_above(chunk, layout.size());
             let header = chunk.header();
             let rest = header.size() - need;
             if rest == 0 || (rest < CHUNK_UNIT && !chunk.above(header.size()).header().is_gap()) {

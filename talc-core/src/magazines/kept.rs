@@ -181,6 +181,25 @@ impl<
         }
     }
 
+    /// Allocates a chunk of exactly the size for a layout that no slot is aligned for, as that of most C types is. A small
+    /// one is not counted, as it does not ask for a slab.
+    #[inline]
+    pub(crate) fn pop_aligned_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if !Self::KEEPS_SMALL_CHUNKS
+            || layout.align() > GRAIN
+            || self.kept_count() == 0
+            || layout.size() > Self::kept_size(Self::KEPT_MAGAZINES - 1) - WORD - SEAL
+        {
+            return self.pop_chunk(layout);
+        }
+        // SAFETY: the magazine exists; what is popped is no longer in it (I15).
+        unsafe {
+            let chunk = self.pop_kept_from(Self::small_index(chunk_size(layout.size())), true)?;
+            self.tally.record(|counters| counters.allocated(layout.size()));
+            Some(chunk.allocation(layout.size()))
+        }
+    }
+
     /// Puts a chunk into the magazine of its size, if there is one, and room.
     ///
     /// # Safety
@@ -198,22 +217,19 @@ impl<
         }
     }
 
-    /// As [`keep_chunk`](Self::keep_chunk), for a chunk that slots could hold. It has a mark, though it is not counted any
+    /// As [`keep_chunk`](Self::keep_chunk), for a chunk of a size that slots could hold. If it has a mark, it is not counted any
     /// more.
     ///
     /// # Safety
-    /// As there.
+    /// As there. It must have that header.
     #[inline]
-    pub(crate) unsafe fn keep_small_chunk(&mut self, chunk: Chunk) -> Keeping {
+    pub(crate) unsafe fn keep_small_chunk(&mut self, chunk: Chunk, header: Header) -> Keeping {
         if !Self::KEEPS_SMALL_CHUNKS || self.kept_count() == 0 {
             return Keeping::No;
         }
+        let kept = if header.is_marked() { header.without_mark() } else { header };
         // SAFETY: required of the caller.
-        unsafe {
-            let header = chunk.header();
-            let index = Self::small_index(header.size());
-            self.keep_in(index, chunk, header, header.without_mark())
-        }
+        unsafe { self.keep_in(Self::small_index(header.size()), chunk, header, kept) }
     }
 
     /// Puts a chunk into a magazine, and gives it that header, if there is room.

@@ -155,7 +155,7 @@ impl<
                     self.free_slot(block)
                 }
             } else if may_be_kept {
-                self.keep_or_free_chunk(Chunk::of_payload(block))
+                self.keep_or_free_chunk(Chunk::of_payload(block), 0)
             } else {
                 let chunk = Chunk::of_payload(block);
                 self.uncount_small_chunk(chunk.header());

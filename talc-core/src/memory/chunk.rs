@@ -5,7 +5,7 @@
 //! it is turned into a chunk through its address. Everything else moves pointers with
 //! `wrapping_add` and `wrapping_sub`, which keep the heap's provenance.
 
-use core::mem::size_of;
+use core::mem::{size_of, MaybeUninit};
 use core::ptr::{addr_of, NonNull};
 
 use super::fill::{seal, SEAL};
@@ -241,6 +241,18 @@ impl Chunk {
     pub(crate) unsafe fn header(self) -> Header {
         // SAFETY: required of the caller; headers are word-aligned (I2).
         unsafe { self.ptr().cast::<Header>().read() }
+    }
+
+    /// Reads the word of this header for the cache alone. That does not wait for other loads, as [`above`](Self::above) with a
+    /// size from a header does: where both are far away, their latencies overlap.
+    ///
+    /// # Safety
+    /// The word must be in a heap.
+    #[inline]
+    pub(crate) unsafe fn prefetch(self) {
+        // Not all targets have an instruction for it that stable compilers know.
+        // SAFETY: required of the caller; the word may be a part of a payload, and not be initialised.
+        unsafe { self.ptr().cast::<MaybeUninit<Header>>().read_volatile() };
     }
 
     /// Writes the header.

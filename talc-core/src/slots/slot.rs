@@ -127,9 +127,11 @@ impl<
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            let has_spare = !self.slab_books().spare.is_null();
-            if has_spare || self.is_middling_worth_a_slab(class, layout) {
-                return self.allocate_slot_or_chunk(class, layout, !has_spare);
+            if !self.slab_books().spare.is_null() {
+                return self.allocate_slot_or_chunk(class, layout, false);
+            }
+            if self.is_middling_worth_a_slab(class, layout) {
+                return self.allocate_slot_or_chunk(class, layout, true);
             }
             self.allocate_counted(layout, false)
         }

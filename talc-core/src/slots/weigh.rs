@@ -174,6 +174,17 @@ impl<
         Self::WEIGHS_SLABS && header.is_marked()
     }
 
+    /// Returns whether an allocated chunk that is not a slab, and in no magazine, is counted, or may go to a magazine of small
+    /// chunks.
+    #[inline]
+    pub(crate) fn may_be_small(header: Header) -> bool {
+        if Self::KEEPS_SMALL_CHUNKS {
+            Self::is_small_class(Self::small_chunk_index(header.size()))
+        } else {
+            Self::is_counted(header)
+        }
+    }
+
     /// Takes a chunk out of the count, if it was counted.
     ///
     /// # Safety
