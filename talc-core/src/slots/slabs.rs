@@ -39,7 +39,6 @@ impl<
             let header = chunk.header();
             debug_assert!(header.size() == SLAB);
             chunk.set_header(header.with_mark());
-            self.add_open(1, class);
             Some(chunk.payload().cast())
         }
     }

@@ -310,7 +310,10 @@ impl<
                 // No slot of it is free.
                 (*old).state = State::FULL;
                 (*old).count = 1;
-                self.add_open(-1, class);
+            }
+            // One that was partial is open already.
+            if old.is_null() == partial.is_null() {
+                self.add_open(if old.is_null() { 1 } else { -1 }, class);
             }
             self.current(class).write(slab);
             Some(slab)
@@ -382,7 +385,7 @@ impl<
     }
 
     /// Makes a slab for `class`, none of whose slots has been used, of a spare one or of a gap; `None` if there is
-    /// no room for one, or it is not worth it.
+    /// no room for one, or it is not worth it. It is not yet [counted](Self::add_open) as open.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of slabs.
@@ -398,7 +401,6 @@ impl<
                 self.open_slab(class, layout, is_weighed)?
             } else {
                 let slab = self.take_spare()?;
-                self.add_open(1, class);
                 self.uncount_slots(slab);
                 slab
             };
