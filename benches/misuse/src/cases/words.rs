@@ -80,7 +80,11 @@ fn to_table(scene: &mut Scene, eighth: usize) -> Option<()> {
 }
 
 /// Writes to the first word in some eighths of the table that is as wanted.
-fn to_table_where(scene: &mut Scene, eighths: Range<usize>, is_wanted: fn(u64) -> bool) -> Option<()> {
+fn to_table_where(
+    scene: &mut Scene,
+    eighths: Range<usize>,
+    is_wanted: fn(u64) -> bool,
+) -> Option<()> {
     // So that there is something in it.
     scene.do_other_things(32);
     scene.free(scene.highest);
