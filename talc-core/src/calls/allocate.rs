@@ -94,10 +94,14 @@ impl<
     /// As [`try_allocate_anew`](Self::try_allocate_anew), for a layout that no slot is aligned for.
     #[inline(never)]
     fn allocate_aligned(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let block = match self.pop_aligned_chunk(layout) {
-            None => self.allocate_chunk(layout),
-            block => block,
-        };
+        if layout.align() <= GRAIN {
+            let block = self.pop_small_chunk(layout, false);
+            if block.is_some() {
+                return self.reported(block);
+            }
+        }
+        // Called last, so that this function needs no stack.
+        let block = self.allocate_chunk(layout);
         self.reported(block)
     }
 

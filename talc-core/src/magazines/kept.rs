@@ -137,12 +137,11 @@ impl<
         }
     }
 
-    /// Allocates a chunk for a layout that a slot could hold, if one of that size is in a magazine.
-    ///
-    /// # Safety
-    /// The layout must have a class.
+    /// Allocates a chunk of exactly the size for a layout from its magazine, which may be one of small chunks. Such a chunk is
+    /// counted if it `asks` for a slab, which is if a slot could hold the layout, which must not be over-aligned.
     #[inline]
-    pub(crate) unsafe fn pop_small_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+    pub(crate) fn pop_small_chunk(&mut self, layout: Layout, asks: bool) -> Option<NonNull<u8>> {
+        debug_assert!(layout.align() <= GRAIN);
         if !Self::KEEPS_SMALL_CHUNKS || self.kept_count() == 0 {
             return None;
         }
@@ -154,7 +153,9 @@ impl<
         // SAFETY: the magazine exists; what is popped is no longer in it (I15).
         unsafe {
             let chunk = self.pop_kept_from(index, true)?;
-            self.count_small_chunk(chunk);
+            if asks {
+                self.count_small_chunk(chunk);
+            }
             self.tally.record(|counters| counters.allocated(layout.size()));
             Some(chunk.allocation(layout.size()))
         }
@@ -176,25 +177,6 @@ impl<
         // SAFETY: the magazine exists; what is popped is no longer in it (I15).
         unsafe {
             let chunk = self.pop_kept_from(index, false)?;
-            self.tally.record(|counters| counters.allocated(layout.size()));
-            Some(chunk.allocation(layout.size()))
-        }
-    }
-
-    /// Allocates a chunk of exactly the size for a layout that no slot is aligned for, as that of most C types is. A small
-    /// one is not counted, as it does not ask for a slab.
-    #[inline]
-    pub(crate) fn pop_aligned_chunk(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if !Self::KEEPS_SMALL_CHUNKS
-            || layout.align() > GRAIN
-            || self.kept_count() == 0
-            || layout.size() > Self::kept_size(Self::KEPT_MAGAZINES - 1) - WORD - SEAL
-        {
-            return self.pop_chunk(layout);
-        }
-        // SAFETY: the magazine exists; what is popped is no longer in it (I15).
-        unsafe {
-            let chunk = self.pop_kept_from(Self::small_index(chunk_size(layout.size())), true)?;
             self.tally.record(|counters| counters.allocated(layout.size()));
             Some(chunk.allocation(layout.size()))
         }

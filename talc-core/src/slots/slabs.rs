@@ -39,6 +39,7 @@ impl<
             let header = chunk.header();
             debug_assert!(header.size() == SLAB);
             chunk.set_header(header.with_mark());
+            self.add_open(1, class);
             Some(chunk.payload().cast())
         }
     }

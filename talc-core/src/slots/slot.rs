@@ -50,7 +50,7 @@ impl<
         // SAFETY: required of the caller.
         unsafe {
             if !self.has_current(class) {
-                let block = self.pop_small_chunk(layout);
+                let block = self.pop_small_chunk(layout, true);
                 if block.is_some() {
                     return block;
                 }
@@ -127,9 +127,6 @@ impl<
     ) -> Option<NonNull<u8>> {
         // SAFETY: required of the caller.
         unsafe {
-            if !self.slab_books().spare.is_null() {
-                return self.allocate_slot_or_chunk(class, layout, false);
-            }
             if self.is_middling_worth_a_slab(class, layout) {
                 return self.allocate_slot_or_chunk(class, layout, true);
             }
@@ -179,7 +176,7 @@ impl<
             }
             // If there is no current slab, the caller has looked there.
             if self.has_current(class) {
-                let block = self.pop_small_chunk(layout);
+                let block = self.pop_small_chunk(layout, true);
                 if block.is_some() {
                     return block;
                 }
@@ -310,10 +307,7 @@ impl<
                 // No slot of it is free.
                 (*old).state = State::FULL;
                 (*old).count = 1;
-            }
-            // One that was partial is open already.
-            if old.is_null() == partial.is_null() {
-                self.add_open(if old.is_null() { 1 } else { -1 }, class);
+                self.add_open(-1, class);
             }
             self.current(class).write(slab);
             Some(slab)
@@ -385,7 +379,7 @@ impl<
     }
 
     /// Makes a slab for `class`, none of whose slots has been used, of a spare one or of a gap; `None` if there is
-    /// no room for one, or it is not worth it. It is not yet [counted](Self::add_open) as open.
+    /// no room for one, or it is not worth it.
     ///
     /// # Safety
     /// `class` must be that of `layout`, less than [`CLASSES`](Bins), and there must be books of slabs.
@@ -401,6 +395,7 @@ impl<
                 self.open_slab(class, layout, is_weighed)?
             } else {
                 let slab = self.take_spare()?;
+                self.add_open(1, class);
                 self.uncount_slots(slab);
                 slab
             };
