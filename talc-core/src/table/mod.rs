@@ -270,3 +270,15 @@ impl<const WORDS: usize, const CLASSES: usize> Table<WORDS, CLASSES> {
     /// The number of bytes in front of the heads.
     pub(crate) const FRONT: usize = core::mem::size_of::<Front<WORDS, CLASSES>>();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The word behind the bitmap ends a search of it. Without it, that reads on through what follows, and finds nothing as well.
+    #[test]
+    fn what_stands_for_a_table_ends_a_search() {
+        assert_ne!(Books::NOTHING.lowest, 0);
+        assert!(!Books::NOTHING.contain(0, 0));
+    }
+}
