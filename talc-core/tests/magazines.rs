@@ -27,6 +27,15 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).unwrap()
 }
 
+/// Asserts that everything that is kept is given back, if nothing is in use.
+fn assert_trims_to_one_gap(talc: &mut RawTalc) {
+    while talc.trim().is_some() {}
+    assert_eq!(talc.audit(), Ok(()));
+    let mut gaps = 0;
+    talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
+    assert_eq!(gaps, 1);
+}
+
 type Compact = CompactBins<8, 4, 4096, 16, 112>;
 
 #[test]
@@ -99,11 +108,7 @@ fn small_chunks_are_kept_where_there_is_no_slab() {
             talc.deallocate(block.as_ptr(), layout(size));
         }
         assert_eq!(talc.audit(), Ok(()));
-        while talc.trim().is_some() {}
-        assert_eq!(talc.audit(), Ok(()));
-        let mut gaps = 0;
-        talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
-        assert_eq!(gaps, 1);
+        assert_trims_to_one_gap(&mut talc);
     }
 }
 
@@ -135,11 +140,7 @@ fn aligned_chunks_are_kept_though_slots_could_hold_them() {
             talc.deallocate(smaller.as_ptr(), layout(size));
             assert_eq!(talc.audit(), Ok(()));
         }
-        while talc.trim().is_some() {}
-        assert_eq!(talc.audit(), Ok(()));
-        let mut gaps = 0;
-        talc.visit(|part| gaps += usize::from(matches!(part, Part::Gap { .. })));
-        assert_eq!(gaps, 1);
+        assert_trims_to_one_gap(&mut talc);
     }
 }
 

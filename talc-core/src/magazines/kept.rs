@@ -137,8 +137,8 @@ impl<
         }
     }
 
-    /// Allocates a chunk of exactly the size for a layout from its magazine, which may be one of small chunks. Such a chunk is
-    /// counted if it `asks` for a slab, which is if a slot could hold the layout, which must not be over-aligned.
+    /// As [`pop_chunk`](Self::pop_chunk), for a layout that is not over-aligned, also from a magazine of small chunks. A small
+    /// one is counted if it `asks` for a slab, as layouts do that a slot could hold.
     #[inline]
     pub(crate) fn pop_small_chunk(&mut self, layout: Layout, asks: bool) -> Option<NonNull<u8>> {
         debug_assert!(layout.align() <= GRAIN);

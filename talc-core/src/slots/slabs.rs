@@ -78,14 +78,18 @@ impl<
         }
     }
 
-    /// Takes a slab, of which no slot is in use, from the list of spares; `None` if that is damaged, which leaves it empty.
+    /// Takes a slab, of which no slot is in use, from the list of spares; `None` if that is empty, or damaged, which leaves it
+    /// empty.
     ///
     /// # Safety
-    /// The list must not be empty.
+    /// There must be books of slabs.
     pub(crate) unsafe fn take_spare(&mut self) -> Option<*mut Slab> {
-        // SAFETY: there is a slab, and so a table; the list of spares has only slabs (I13).
+        // SAFETY: required of the caller; the list of spares has only slabs (I13).
         unsafe {
             let slab = self.slab_books().spare;
+            if slab.is_null() {
+                return None;
+            }
             if CHECKS && !self.slab_is_sound(slab) {
                 let books = self.slab_books_mut();
                 books.spare = null_mut();
@@ -200,11 +204,7 @@ impl<
                     }
                 }
             }
-            while !self.slab_books().spare.is_null() {
-                let slab = match self.take_spare() {
-                    Some(slab) => slab,
-                    None => break,
-                };
+            while let Some(slab) = self.take_spare() {
                 let touched = self.close_slab(slab);
                 self.report();
                 if touched.is_some() {
